@@ -1,0 +1,248 @@
+//===- executor.c - Plan executor and parked thread pool ------------------===//
+//
+// Linked into every CPU artifact. The artifact is linked without a libc, so its
+// undefined symbols are resolved, without symbol versions, by whatever process
+// loads it. That limits what may be used here: plain libc functions whose
+// oldest version is still good. `pthread_cond_*` (an old, incompatible version
+// exists) and `pthread_atfork` (not in libc.so) are out; futexes and a
+// process-id check take their place. On AArch64 build with
+// -mno-outline-atomics, since the helpers would come from libgcc.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include "headrace_plan.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/// How long a waiting thread spins before it sleeps. Longer than the gap
+/// between two steps or two back-to-back calls, far shorter than a scheduler
+/// tick.
+#define SPIN_NS 40000
+
+//===----------------------------------------------------------------------===//
+// Gate: a counter that threads wait on
+//===----------------------------------------------------------------------===//
+
+typedef struct {
+  alignas(64) _Atomic uint32_t value; ///< the futex word
+  _Atomic uint32_t sleepers;
+} gate_t;
+
+static inline void relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");
+#endif
+}
+
+static int64_t now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void gate_open(gate_t *gate) {
+  atomic_fetch_add(&gate->value, 1);
+  // Sequentially consistent against gate_wait: either this load sees the
+  // sleeper or the sleeper's futex call sees the new value.
+  if (atomic_load(&gate->sleepers))
+    syscall(SYS_futex, &gate->value, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL,
+            0);
+}
+
+/// Returns once the gate's value is no longer `old`.
+static void gate_wait(gate_t *gate, uint32_t old) {
+  int64_t deadline = 0;
+  for (;;) {
+    for (int i = 0; i < 64; ++i) {
+      if (atomic_load_explicit(&gate->value, memory_order_acquire) != old)
+        return;
+      relax();
+    }
+    int64_t now = now_ns();
+    if (!deadline)
+      deadline = now + SPIN_NS;
+    else if (now >= deadline)
+      break;
+  }
+  atomic_fetch_add(&gate->sleepers, 1);
+  while (atomic_load(&gate->value) == old)
+    syscall(SYS_futex, &gate->value, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
+  atomic_fetch_sub(&gate->sleepers, 1);
+}
+
+//===----------------------------------------------------------------------===//
+// Pool
+//===----------------------------------------------------------------------===//
+
+typedef struct {
+  const hr_step *steps;
+  uint32_t num_steps;
+  void *const *slots;
+  uint32_t threads;
+} job_t;
+
+static struct {
+  pthread_mutex_t lock; ///< held for the whole of one hr_plan_run
+  uint32_t started;     ///< threads 1 .. started exist (0 is the caller)
+  job_t job;            ///< published to thread i by opening calls[i]
+  alignas(64) _Atomic uint32_t arrived;
+  gate_t barrier;
+  gate_t calls[HR_MAX_THREADS]; ///< opened once for each job of that thread
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/// The process the pool's threads live in; its negative while that process is
+/// making the pool its own.
+static _Atomic int pool_owner;
+
+/// After fork() none of the threads exist and the lock may be held by a thread
+/// of the parent: forget all of it.
+static void adopt_pool(void) {
+  int self = (int)getpid();
+  for (;;) {
+    int owner = atomic_load(&pool_owner);
+    if (owner == self)
+      return;
+    if (owner == -self) {
+      sched_yield(); // another thread of this process is just doing it
+    } else if (atomic_compare_exchange_strong(&pool_owner, &owner, -self)) {
+      memset(&pool, 0, sizeof(pool));
+      pthread_mutex_init(&pool.lock, NULL);
+      atomic_store(&pool_owner, self);
+      return;
+    }
+  }
+}
+
+/// Waits until all threads of the job are here. With `leave` set a thread only
+/// reports that it is done; it must not touch the job afterwards.
+static void arrive(uint32_t threads, bool leave) {
+  uint32_t phase = atomic_load(&pool.barrier.value);
+  if (atomic_fetch_add(&pool.arrived, 1) + 1 == threads) {
+    atomic_store(&pool.arrived, 0);
+    gate_open(&pool.barrier);
+  } else if (!leave) {
+    gate_wait(&pool.barrier, phase);
+  }
+}
+
+/// Runs this thread's share of one step: one contiguous range of workgroups, so
+/// that a kernel that walks a weight row by row reads one stream per thread.
+static void run_step(const hr_step *step, void *const *slots, uint32_t thread,
+                     uint32_t threads) {
+  void *bindings[HR_MAX_BINDINGS];
+  for (uint32_t i = 0; i < step->num_bindings; ++i)
+    bindings[i] = (char *)slots[step->slots[i]] + step->offsets[i];
+
+  const uint64_t x = step->grid[0], y = step->grid[1];
+  const uint64_t total = x * y * step->grid[2];
+  const uint64_t begin =
+      total / threads * thread + total % threads * thread / threads;
+  const uint64_t end =
+      total / threads * (thread + 1) + total % threads * (thread + 1) / threads;
+  for (uint64_t i = begin; i < end; ++i) {
+    const uint32_t workgroup[3] = {(uint32_t)(i % x), (uint32_t)(i / x % y),
+                                   (uint32_t)(i / x / y)};
+    step->kernel(bindings, step->constants, workgroup);
+  }
+}
+
+static void run_job(const job_t *shared, uint32_t thread) {
+  const job_t job = *shared;
+  for (uint32_t i = 0; i < job.num_steps; ++i) {
+    run_step(&job.steps[i], job.slots, thread, job.threads);
+    if (job.threads > 1)
+      arrive(job.threads, thread != 0 && i + 1 == job.num_steps);
+  }
+}
+
+static void *thread_main(void *index) {
+  const uint32_t thread = (uint32_t)(uintptr_t)index;
+  prctl(PR_SET_NAME, "headrace", 0, 0, 0);
+  for (uint32_t calls = 0;; ++calls) {
+    gate_wait(&pool.calls[thread], calls);
+    run_job(&pool.job, thread);
+  }
+  return NULL;
+}
+
+/// Starts threads until `1 .. last` exist.
+static bool start_threads(uint32_t last) {
+  if (pool.started >= last)
+    return true;
+  // Signals are for the process's own threads.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  while (pool.started < last) {
+    pthread_t thread;
+    void *index = (void *)(uintptr_t)(pool.started + 1);
+    if (pthread_create(&thread, NULL, thread_main, index) != 0)
+      break;
+    pthread_detach(thread);
+    ++pool.started;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return pool.started >= last;
+}
+
+//===----------------------------------------------------------------------===//
+// Interface
+//===----------------------------------------------------------------------===//
+
+/// Checks the plan and returns the size of its largest grid, or 0 if it is not
+/// valid. More threads than workgroups would only wait.
+static uint64_t largest_grid(const hr_step *steps, uint32_t num_steps) {
+  uint64_t largest = 1;
+  for (uint32_t i = 0; i < num_steps; ++i) {
+    if (!steps[i].kernel || steps[i].num_bindings > HR_MAX_BINDINGS)
+      return 0;
+    const uint32_t *grid = steps[i].grid;
+    const uint64_t total = (uint64_t)grid[0] * grid[1] * grid[2];
+    largest = total > largest ? total : largest;
+  }
+  return largest;
+}
+
+int32_t hr_plan_run(const hr_step *steps, uint32_t num_steps,
+                    void *const *slots, uint32_t threads) {
+  const uint64_t useful = largest_grid(steps, num_steps);
+  if (!useful || !threads)
+    return HR_INVALID_PLAN;
+  threads = threads < HR_MAX_THREADS ? threads : HR_MAX_THREADS;
+  threads = threads < useful ? threads : (uint32_t)useful;
+
+  adopt_pool();
+  pthread_mutex_lock(&pool.lock);
+  int32_t result = HR_NO_THREADS;
+  if (start_threads(threads - 1)) {
+    pool.job = (job_t){steps, num_steps, slots, threads};
+    if (num_steps)
+      for (uint32_t i = 1; i < threads; ++i)
+        gate_open(&pool.calls[i]);
+    run_job(&pool.job, 0);
+    result = HR_OK;
+  }
+  pthread_mutex_unlock(&pool.lock);
+  return result;
+}
+
+uint32_t hr_abi_version(void) { return HR_ABI_VERSION; }
