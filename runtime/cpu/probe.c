@@ -266,18 +266,25 @@ double hr_probe_core_latency_ns(void) {
 /// Issues TEXT once on each of twelve independent registers per round: more
 /// than latency times issue width. %0 accumulates, %1 is the other input.
 #define STEP(TEXT, R)                                                          \
-  __asm__ volatile(TEXT : "+" REGISTER(R) : REGISTER(x) : SCRATCH);
+  __asm__ volatile(TEXT : "+" REGISTER(R) : REGISTER(x) : SCRATCH)
 #define RATE_LOOP(NAME, TARGET, BYTES, TEXT)                                   \
   TARGET static void NAME(long rounds) {                                       \
     typedef float vector_t __attribute__((vector_size(BYTES)));                \
     vector_t x = {0}, a = x, b = x, c = x, d = x, e = x, f = x;                \
     vector_t g = x, h = x, i = x, j = x, k = x, l = x;                         \
     for (long round = 0; round < rounds; ++round) {                            \
-      STEP(TEXT, a)                                                            \
-      STEP(TEXT, b)                                                            \
-      STEP(TEXT, c) STEP(TEXT, d) STEP(TEXT, e) STEP(TEXT, f) STEP(TEXT, g)    \
-          STEP(TEXT, h) STEP(TEXT, i) STEP(TEXT, j) STEP(TEXT, k)              \
-              STEP(TEXT, l)                                                    \
+      STEP(TEXT, a);                                                           \
+      STEP(TEXT, b);                                                           \
+      STEP(TEXT, c);                                                           \
+      STEP(TEXT, d);                                                           \
+      STEP(TEXT, e);                                                           \
+      STEP(TEXT, f);                                                           \
+      STEP(TEXT, g);                                                           \
+      STEP(TEXT, h);                                                           \
+      STEP(TEXT, i);                                                           \
+      STEP(TEXT, j);                                                           \
+      STEP(TEXT, k);                                                           \
+      STEP(TEXT, l);                                                           \
     }                                                                          \
   }
 #define CHAINS 12
