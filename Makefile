@@ -1,0 +1,112 @@
+# Headrace's commands. `make demo` and `make test` do all the set-up they need; run `make help`.
+#
+# Variables:
+#   PYTHON=python3.11      interpreter that .venv is made from
+#   MLIR_DIR=DIR           another LLVM 22: the folder of its MLIRConfig.cmake
+#   LLVM_SOURCE_TARBALL=F  take MLIR's binding sources from this file, not from Debian's archive
+#   JOBS=N                 parallel jobs (default: the number of CPUs)
+#   PYTEST_ARGS, LIT_ARGS  passed on to the test runners
+
+PYTHON ?= $(firstword $(shell command -v python3.11 python3 2>/dev/null))
+JOBS ?= $(shell nproc)
+BUILD := build
+VENV := .venv
+STAMPS := $(BUILD)/stamps
+PY := $(VENV)/bin/python
+export MLIR_DIR
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup build demo test test-lit test-python lint clang-tidy format wheel test-wheel \
+        bench-peers docs clean distclean
+
+help: ## Show this list.
+	@echo 'usage: make TARGET'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+# --- set-up -------------------------------------------------------------------
+# Each step leaves a stamp and is skipped while its inputs are unchanged.
+
+$(STAMPS)/packages: scripts/debian_packages.sh | $(STAMPS)
+	PYTHON=$(PYTHON) scripts/debian_packages.sh
+	@touch $@
+
+$(STAMPS)/venv: requirements.txt constraints.txt | $(STAMPS)/packages
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --requirement requirements.txt --constraint constraints.txt
+	@touch $@
+
+third_party/mlir/.complete: third_party/pins.env | $(STAMPS)/packages
+	third_party/fetch_mlir_python.sh
+	@touch $@
+
+$(BUILD)/build.ninja: $(STAMPS)/venv third_party/mlir/.complete cmake/HeadraceToolchain.cmake
+	cmake -S . -B $(BUILD) -G Ninja \
+	  -DCMAKE_PROJECT_TOP_LEVEL_INCLUDES=cmake/HeadraceToolchain.cmake \
+	  -DPython_EXECUTABLE=$(CURDIR)/$(PY) -DPython3_EXECUTABLE=$(CURDIR)/$(PY)
+	@touch $@
+
+$(STAMPS)/install: pyproject.toml scripts/dev_install.py $(STAMPS)/venv
+	$(PY) scripts/dev_install.py $(BUILD)/python_packages
+	@touch $@
+
+$(STAMPS):
+	@mkdir -p $@
+
+setup: $(BUILD)/build.ninja $(STAMPS)/install ## Install packages, make .venv, fetch sources, configure.
+
+build: setup ## Build the tools, the bindings and the native objects.
+	ninja -C $(BUILD) -j $(JOBS) --quiet
+
+# --- use ----------------------------------------------------------------------
+
+demo: build ## Compile a quantized sentence encoder and run it on real sentences.
+	$(PY) examples/demo_sentence_encoder.py
+
+test: test-lit test-python ## Run all tests.
+
+test-lit: build ## Run the lit/FileCheck tests.
+	$(VENV)/bin/lit -j $(JOBS) $(LIT_ARGS) tests
+
+test-python: build ## Run pytest over tests/python and tests/e2e.
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+lint: build ## Check formatting, lint and types.
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	git ls-files -z '*.cpp' '*.h' '*.c' | xargs -0 $(CLANG_FORMAT) --dry-run --Werror
+
+clang-tidy: build ## Run clang-tidy over our C++ (slow).
+	git ls-files -z 'dialects/*.cpp' 'passes/*.cpp' 'lib/*.cpp' 'tools/*.cpp' | \
+	  xargs -0 -n 1 -P $(JOBS) $(CLANG_TIDY) -p $(BUILD) --quiet --warnings-as-errors='*'
+
+format: $(STAMPS)/venv ## Format Python and C++.
+	$(VENV)/bin/ruff check --fix-only --quiet
+	$(VENV)/bin/ruff format
+	git ls-files -z '*.cpp' '*.h' '*.c' | xargs -0 $(CLANG_FORMAT) -i
+
+LLVM_BIN := $(if $(MLIR_DIR),$(MLIR_DIR)/../../../bin,/usr/lib/llvm-22/bin)
+CLANG_FORMAT := $(LLVM_BIN)/clang-format
+CLANG_TIDY := $(LLVM_BIN)/clang-tidy
+
+bench-peers: $(STAMPS)/venv ## Install what the benchmarks compare with (llama.cpp).
+	benchmarks/install_peers.sh
+
+# --- packages -----------------------------------------------------------------
+
+wheel: $(STAMPS)/venv third_party/mlir/.complete ## Build the compiler and runtime wheels into dist/.
+	scripts/build_wheels.sh dist
+
+test-wheel: wheel ## Test each wheel alone in a clean environment.
+	scripts/test_wheels.sh dist
+
+docs: $(STAMPS)/venv ## Build the documentation into site/.
+	$(PY) -m pip install --quiet --requirement docs/requirements.txt
+	$(VENV)/bin/mkdocs build --strict
+
+clean: ## Remove what the build made.
+	rm -rf $(BUILD) build-wheel dist site .mypy_cache .ruff_cache .pytest_cache
+
+distclean: clean ## Remove .venv and fetched sources too.
+	rm -rf $(VENV) third_party/mlir

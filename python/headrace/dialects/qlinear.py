@@ -1,0 +1,83 @@
+"""Builders of the `qlinear` dialect: quantized linear algebra on weights in storage form.
+
+    with ir.Context(), ir.Location.unknown():
+        w_type = qlinear.PackedType.get(4096, 14336, ir.Attribute.parse("#qlinear.gguf<q4_k>"))
+        w = qlinear.from_bytes(w_type, raw_bytes)
+        y = qlinear.matvec(w, x, init)
+
+The operation classes (`MatvecOp`, ...) come from the dialect's TableGen description. The functions
+below leave out what follows from the operands: an operation that writes `init` returns a new value
+where `init` is a tensor, and the operation itself, which has no result, where it is a memref.
+"""
+
+from collections.abc import Sequence
+
+from .. import ir as _ir
+from .._mlir_libs._headrace.qlinear import *
+from ._qlinear_enum_gen import *
+from ._qlinear_ops_gen import *
+from ._qlinear_ops_gen import _Dialect as _Dialect
+
+_Operand = _ir.Value | _ir.Operation | _ir.OpView
+
+
+def _value(operand: _Operand) -> _ir.Value:
+    return operand if isinstance(operand, _ir.Value) else operand.result
+
+
+def _results(init: _Operand) -> Sequence[_ir.Type]:
+    kind = _value(init).type
+    return [kind] if _ir.RankedTensorType.isinstance(kind) else []
+
+
+def _unwrap(op: _ir.OpView) -> _ir.Value | _ir.OpView:
+    return op.results[0] if len(op.results) else op
+
+
+def matvec(
+    weight: _Operand,
+    x: _Operand,
+    init: _Operand,
+    *,
+    loc: _ir.Location | None = None,
+    ip: _ir.InsertionPoint | None = None,
+) -> _ir.Value | _ir.OpView:
+    """`dequantize(weight) * x` for weight MxK, x [K] and init [M] f32."""
+    return _unwrap(MatvecOp(_results(init), weight, x, init, loc=loc, ip=ip))
+
+
+def matmul(
+    weight: _Operand,
+    x: _Operand,
+    init: _Operand,
+    *,
+    loc: _ir.Location | None = None,
+    ip: _ir.InsertionPoint | None = None,
+) -> _ir.Value | _ir.OpView:
+    """`x * dequantize(weight)^T` for weight MxK, x [N, K] and init [N, M] f32."""
+    return _unwrap(MatmulOp(_results(init), weight, x, init, loc=loc, ip=ip))
+
+
+def gated_matvec(
+    activation: Activation | _ir.Attribute,
+    gate: _Operand,
+    up: _Operand,
+    x: _Operand,
+    init: _Operand,
+    *,
+    loc: _ir.Location | None = None,
+    ip: _ir.InsertionPoint | None = None,
+) -> _ir.Value | _ir.OpView:
+    """`activation(gate * x) * (up * x)` for gate and up MxK, x [K] and init [M] f32."""
+    return _unwrap(GatedMatvecOp(_results(init), activation, gate, up, x, init, loc=loc, ip=ip))
+
+
+def dequantize(
+    packed: _Operand,
+    init: _Operand,
+    *,
+    loc: _ir.Location | None = None,
+    ip: _ir.InsertionPoint | None = None,
+) -> _ir.Value | _ir.OpView:
+    """The values of a packed MxK matrix, written to init [M, K] f32."""
+    return _unwrap(DequantizeOp(_results(init), packed, init, loc=loc, ip=ip))
