@@ -1,0 +1,31 @@
+//===- QLinear.h - the qlinear dialect --------------------------*- C++ -*-===//
+
+#ifndef HEADRACE_DIALECTS_QLINEAR_H
+#define HEADRACE_DIALECTS_QLINEAR_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/QLinear/QLinearEnums.h.inc"
+#include "dialects/QLinear/QLinearInterfaces.h.inc"
+
+#include "dialects/QLinear/QLinearDialect.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/QLinear/QLinearAttrs.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/QLinear/QLinearTypes.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/QLinear/QLinearOps.h.inc"
+
+#endif // HEADRACE_DIALECTS_QLINEAR_H

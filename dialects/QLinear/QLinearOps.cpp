@@ -1,0 +1,257 @@
+//===- QLinearOps.cpp - verifiers and folds -------------------------------===//
+
+#include "dialects/QLinear/QLinear.h"
+
+using namespace mlir;
+using namespace headrace::qlinear;
+
+/// Effects of an op in destination style: on memrefs it reads its inputs and
+/// writes its destination; on tensors it has none. A packed operand may be a
+/// view of a memref, so it counts as read whenever the destination is a memref.
+namespace headrace::qlinear::detail {
+static void addDestinationStyleEffects(
+    DestinationStyleOpInterface op,
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  if (op.hasPureTensorSemantics())
+    return;
+  bool buffers = isa<BaseMemRefType>(op.getDpsInitOperand(0)->get().getType());
+  if (!buffers)
+    return;
+  for (OpOperand *input : op.getDpsInputOperands())
+    effects.emplace_back(MemoryEffects::Read::get(), input,
+                         SideEffects::DefaultResource::get());
+  for (OpOperand &init : op.getDpsInitsMutable())
+    effects.emplace_back(MemoryEffects::Write::get(), &init,
+                         SideEffects::DefaultResource::get());
+}
+} // namespace headrace::qlinear::detail
+
+#define GET_OP_CLASSES
+#include "dialects/QLinear/QLinearOps.cpp.inc"
+
+static ShapedType shaped(Value value) {
+  return dyn_cast<ShapedType>(value.getType());
+}
+
+/// `op expected WHAT of N, but got M`.
+static LogicalResult expectSize(Operation *op, StringRef what, int64_t want,
+                                int64_t got, const Twine &why) {
+  if (want == got)
+    return success();
+  InFlightDiagnostic diag = op->emitOpError()
+                            << "expected " << what << " of " << want << " ("
+                            << why << "), but got ";
+  if (ShapedType::isDynamic(got))
+    return diag << "a dynamic size; allowed: static shapes";
+  return diag << got;
+}
+
+static LogicalResult expectWeight(Operation *op, PackedType type) {
+  if (!type.getFormat().isActivationFormat())
+    return success();
+  return op->emitOpError() << "expected a weight format, but got "
+                           << type.getFormat()
+                           << ", which holds activations; allowed: for example "
+                              "#qlinear.gguf<q4_k>, #qlinear.q4nx";
+}
+
+/// Checks the activations `x` (`rank` 1: K values, 2: N x K) of a product with
+/// a weight of `cols` columns; `tokens` is N.
+static LogicalResult expectActivations(Operation *op, Value x, int64_t tokens,
+                                       int64_t cols) {
+  if (auto packed = dyn_cast<PackedType>(x.getType())) {
+    if (!packed.getFormat().isActivationFormat())
+      return op->emitOpError()
+             << "expected x in an activation format, but got "
+             << packed.getFormat() << "; allowed: #qlinear.act_i8, f32 or bf16";
+    if (failed(expectSize(op, "rows of x", tokens, packed.getRows(),
+                          "the number of tokens")))
+      return failure();
+    return expectSize(op, "columns of x", cols, packed.getCols(),
+                      "the columns of the weight");
+  }
+  auto type = shaped(x);
+  if (type.getRank() == 2 &&
+      failed(expectSize(op, "dimension 0 of x", tokens, type.getDimSize(0),
+                        "the number of tokens")))
+    return failure();
+  return expectSize(
+      op, type.getRank() == 1 ? "a size of x" : "dimension 1 of x", cols,
+      type.getDimSize(type.getRank() - 1), "the columns of the weight");
+}
+
+/// A memref and a tensor among the operands cannot be mixed.
+static LogicalResult expectOneWorld(Operation *op, Value init, Value x,
+                                    size_t results) {
+  bool tensorInit = isa<TensorType>(init.getType());
+  if (x && !isa<PackedType>(x.getType()) &&
+      isa<TensorType>(x.getType()) != tensorInit)
+    return op->emitOpError()
+           << "expected x and outs both tensors or both memrefs, but got "
+           << x.getType() << " and " << init.getType();
+  if (results != (tensorInit ? 1u : 0u))
+    return op->emitOpError()
+           << "expected " << (tensorInit ? "one result" : "no result")
+           << " for outs of " << init.getType() << ", but got " << results;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Storage
+//===----------------------------------------------------------------------===//
+
+static LogicalResult expectStorage(Operation *op, Type bytes,
+                                   PackedType packed) {
+  int64_t got = cast<ShapedType>(bytes).getDimSize(0);
+  int64_t want = packed.getStorageBytes();
+  if (got == want)
+    return success();
+  InFlightDiagnostic diag = op->emitOpError()
+                            << "expected " << want << " bytes to store "
+                            << packed << ", but got ";
+  if (ShapedType::isDynamic(got))
+    return diag << "a dynamic size; allowed: static shapes";
+  return diag << got;
+}
+
+LogicalResult FromBytesOp::verify() {
+  return expectStorage(*this, getBytes().getType(), getResult().getType());
+}
+
+LogicalResult ToBytesOp::verify() {
+  return expectStorage(*this, getResult().getType(), getPacked().getType());
+}
+
+OpFoldResult ToBytesOp::fold(FoldAdaptor) {
+  auto source = getPacked().getDefiningOp<FromBytesOp>();
+  if (source && source.getBytes().getType() == getResult().getType())
+    return source.getBytes();
+  return {};
+}
+
+int64_t SliceOp::getByteOffset() {
+  PackedType type = getPacked().getType();
+  return static_cast<int64_t>(getOffset()) / type.getFormat().getBlockRows() *
+         type.getBlockRowBytes();
+}
+
+LogicalResult SliceOp::verify() {
+  PackedType source = getPacked().getType(), result = getResult().getType();
+  int64_t offset = getOffset(), size = getSize();
+  int64_t block = source.getFormat().getBlockRows();
+  if (offset < 0 || size <= 0 || offset > source.getRows() - size)
+    return emitOpError() << "expected rows [offset, size] within "
+                         << source.getRows() << " rows, but got [" << offset
+                         << ", " << size << "]";
+  bool toEnd = offset + size == source.getRows();
+  if (offset % block || (size % block && !toEnd))
+    return emitOpError() << "expected offset and size in multiples of " << block
+                         << " rows (the block of "
+                         << source.getFormat().getFormatName() << "), but got ["
+                         << offset << ", " << size << "]";
+  auto want = PackedType::get(size, source.getCols(), source.getFormat());
+  if (result != want)
+    return emitOpError() << "expected a result of type " << want << ", but got "
+                         << result;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Quantize, dequantize
+//===----------------------------------------------------------------------===//
+
+PackedType QuantizeOp::getPackedType() {
+  return cast<PackedType>(getResult() ? getResult().getType()
+                                      : getDest().getType());
+}
+
+void QuantizeOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  if (!getDest())
+    return;
+  effects.emplace_back(MemoryEffects::Read::get(), &getXMutable(),
+                       SideEffects::DefaultResource::get());
+  effects.emplace_back(MemoryEffects::Write::get(), &getDestMutable()[0],
+                       SideEffects::DefaultResource::get());
+}
+
+LogicalResult QuantizeOp::verify() {
+  if (!getDest() == !getResult())
+    return emitOpError()
+           << "expected either a destination (for a memref) or a result (for a "
+              "tensor), but got "
+           << (getDest() ? "both" : "neither");
+  bool tensor = isa<TensorType>(getX().getType());
+  if (tensor != static_cast<bool>(getResult()))
+    return emitOpError() << "expected "
+                         << (tensor ? "a result for a tensor x"
+                                    : "a destination for a memref x");
+  PackedType packed = getPackedType();
+  if (!packed.getFormat().isActivationFormat())
+    return emitOpError() << "expected an activation format, but got "
+                         << packed.getFormat()
+                         << "; allowed: #qlinear.act_i8 (weights are quantized "
+                            "ahead of time)";
+  auto type = shaped(getX());
+  int64_t rows = type.getRank() == 1 ? 1 : type.getDimSize(0);
+  if (failed(expectSize(*this, "rows", rows, packed.getRows(), "those of x")))
+    return failure();
+  return expectSize(*this, "columns", type.getDimSize(type.getRank() - 1),
+                    packed.getCols(), "those of x");
+}
+
+LogicalResult DequantizeOp::verify() {
+  PackedType packed = getPacked().getType();
+  auto init = shaped(getInit());
+  if (failed(expectOneWorld(*this, getInit(), {}, getResults().size())) ||
+      failed(expectSize(*this, "dimension 0 of outs", packed.getRows(),
+                        init.getDimSize(0), "the rows of the matrix")))
+    return failure();
+  return expectSize(*this, "dimension 1 of outs", packed.getCols(),
+                    init.getDimSize(1), "the columns of the matrix");
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+LogicalResult MatvecOp::verify() {
+  PackedType weight = getWeight().getType();
+  if (failed(expectWeight(*this, weight)) ||
+      failed(expectOneWorld(*this, getInit(), getX(), getResults().size())) ||
+      failed(expectActivations(*this, getX(), 1, weight.getCols())))
+    return failure();
+  return expectSize(*this, "a size of outs", weight.getRows(),
+                    shaped(getInit()).getDimSize(0), "the rows of the weight");
+}
+
+LogicalResult MatmulOp::verify() {
+  PackedType weight = getWeight().getType();
+  auto init = shaped(getInit());
+  if (init.isDynamicDim(0))
+    return emitOpError() << "expected a static number of tokens, but got "
+                         << init << "; allowed: static shapes";
+  if (failed(expectWeight(*this, weight)) ||
+      failed(expectOneWorld(*this, getInit(), getX(), getResults().size())) ||
+      failed(expectActivations(*this, getX(), init.getDimSize(0),
+                               weight.getCols())))
+    return failure();
+  return expectSize(*this, "dimension 1 of outs", weight.getRows(),
+                    init.getDimSize(1), "the rows of the weight");
+}
+
+LogicalResult GatedMatvecOp::verify() {
+  PackedType gate = getGate().getType(), up = getUp().getType();
+  if (gate.getRows() != up.getRows() || gate.getCols() != up.getCols())
+    return emitOpError() << "expected gate and up of one shape, but got "
+                         << gate.getRows() << "x" << gate.getCols() << " and "
+                         << up.getRows() << "x" << up.getCols();
+  if (failed(expectWeight(*this, gate)) || failed(expectWeight(*this, up)) ||
+      failed(expectOneWorld(*this, getInit(), getX(), getResults().size())) ||
+      failed(expectActivations(*this, getX(), 1, gate.getCols())))
+    return failure();
+  return expectSize(*this, "a size of outs", gate.getRows(),
+                    shaped(getInit()).getDimSize(0), "the rows of the weights");
+}

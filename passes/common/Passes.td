@@ -1,0 +1,55 @@
+//===- Passes.td - passes that serve every target --------------------------===//
+
+#ifndef HEADRACE_PASSES_COMMON
+#define HEADRACE_PASSES_COMMON
+
+include "mlir/Pass/PassBase.td"
+
+def DecomposeQLinear : Pass<"decompose-qlinear", "::mlir::ModuleOp"> {
+  let summary = "Replace qlinear by what it means in linalg and arith";
+  let description = [{
+    Packed values become tensors of bytes, and every operation becomes linalg,
+    arith, math and tensor operations that read those bytes. The result runs
+    anywhere, slowly; it is the meaning against which each target is tested.
+
+    Before:
+    ```mlir
+    %y = qlinear.matvec ins(%w, %x : !qlinear.packed<4x32, #qlinear.gguf<q8_0>>, tensor<32xf32>)
+                        outs(%init : tensor<4xf32>) -> tensor<4xf32>
+    ```
+    After (shortened):
+    ```mlir
+    %d = linalg.generic outs(%e : tensor<4x32xf32>) {
+      %row = linalg.index 0 : index
+      %col = linalg.index 1 : index
+      %byte = tensor.extract %w[%at] : tensor<136xi8>
+      ...
+      linalg.yield %value : f32
+    } -> tensor<4x32xf32>
+    %y = linalg.matvec ins(%d, %x : tensor<4x32xf32>, tensor<32xf32>) outs(%zero : tensor<4xf32>) -> tensor<4xf32>
+    ```
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def VerifyTargetLegality : Pass<"verify-target-legality", "::mlir::ModuleOp"> {
+  let summary = "Refuse what a target's capability table does not claim";
+  let description = [{
+    Reads a target's capability table (JSON, one per target) and checks each
+    operation of the module against it: operation, weight format, precision of
+    the activations, and the constraints of the cell. An unclaimed operation is
+    an error that names the nearest claimed one. This pass is the table's only
+    reader that decides anything.
+
+    ```
+    error: 'qlinear.matvec' op with format q5_k and activations f32 is not claimed by target cpu; nearest: format q4_k; claimed formats: q4_0, ...
+    ```
+  }];
+  let options = [
+    Option<"capabilities", "capabilities", "std::string", /*default=*/"\"\"",
+           "Path of the target's capability table">];
+}
+
+#endif // HEADRACE_PASSES_COMMON

@@ -1,0 +1,206 @@
+//===- VerifyTargetLegality.cpp - check a module against a table ----------===//
+
+#include "dialects/QLinear/QLinear.h"
+#include "passes/common/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+namespace headrace::common {
+#define GEN_PASS_DEF_VERIFYTARGETLEGALITY
+#include "passes/common/Passes.h.inc"
+} // namespace headrace::common
+
+using namespace mlir;
+using namespace headrace::qlinear;
+
+namespace {
+
+/// One row of the table: an operation with the formats and activation
+/// precisions for which it is claimed.
+struct Cell {
+  std::string op;
+  SmallVector<std::string> formats;
+  SmallVector<std::string> activations; // empty: the op takes none
+  int64_t colsMultiple = 1;
+};
+
+struct Table {
+  std::string target;
+  SmallVector<Cell> cells;
+};
+
+/// What an operation of the module asks for.
+struct Request {
+  StringRef op;
+  StringRef format;
+  StringRef activations; // empty: none
+  int64_t cols = 0;
+};
+
+bool contains(ArrayRef<std::string> list, StringRef name) {
+  return llvm::any_of(list, [&](const std::string &s) { return name == s; });
+}
+
+std::string nearest(ArrayRef<std::string> list, StringRef name) {
+  auto closer = [&](const std::string &a, const std::string &b) {
+    return name.edit_distance(a) < name.edit_distance(b);
+  };
+  return list.empty() ? "none" : *llvm::min_element(list, closer);
+}
+
+void readStrings(const llvm::json::Object &from, StringRef key,
+                 SmallVectorImpl<std::string> &out) {
+  if (const llvm::json::Array *array = from.getArray(key))
+    for (const llvm::json::Value &value : *array)
+      if (auto text = value.getAsString())
+        out.push_back(text->str());
+}
+
+FailureOr<Table> readTable(StringRef path, Operation *op) {
+  auto fail = [&](const Twine &what) -> FailureOr<Table> {
+    op->emitError()
+        << "verify-target-legality: expected a capability table in '" << path
+        << "', but " << what;
+    return failure();
+  };
+  if (path.empty()) {
+    op->emitError("verify-target-legality: expected option "
+                  "capabilities=PATH, but got none");
+    return failure();
+  }
+  auto file = llvm::MemoryBuffer::getFile(path);
+  if (!file)
+    return fail(Twine("it cannot be read: ") + file.getError().message());
+  auto json = llvm::json::parse((*file)->getBuffer());
+  if (!json)
+    return fail(Twine("it is no JSON: ") + llvm::toString(json.takeError()));
+  const llvm::json::Object *root = json->getAsObject();
+  const llvm::json::Array *cells = root ? root->getArray("cells") : nullptr;
+  auto name = root ? root->getString("target") : std::nullopt;
+  if (!cells || !name)
+    return fail("it has no \"target\" and \"cells\"");
+  Table table{name->str(), {}};
+  for (const llvm::json::Value &value : *cells) {
+    const llvm::json::Object *object = value.getAsObject();
+    auto opName = object ? object->getString("op") : std::nullopt;
+    if (!opName)
+      return fail("a cell has no \"op\"");
+    Cell cell;
+    cell.op = opName->str();
+    readStrings(*object, "formats", cell.formats);
+    readStrings(*object, "activations", cell.activations);
+    if (const llvm::json::Object *constraints =
+            object->getObject("constraints"))
+      for (const auto &[key, bound] : *constraints) {
+        if (key != "k_multiple_of" || !bound.getAsInteger())
+          return fail(Twine("a cell of ") + cell.op +
+                      " has the unknown constraint \"" + StringRef(key) + "\"");
+        cell.colsMultiple = *bound.getAsInteger();
+      }
+    table.cells.push_back(std::move(cell));
+  }
+  return table;
+}
+
+StringRef activationsOf(Value x) {
+  if (isa<PackedType>(x.getType()))
+    return "i8";
+  return cast<ShapedType>(x.getType()).getElementType().isBF16() ? "bf16"
+                                                                 : "f32";
+}
+
+Request requestOf(StringRef op, Value weight, Value x) {
+  auto packed = cast<PackedType>(weight.getType());
+  return {op, packed.getFormat().getFormatName(),
+          x ? activationsOf(x) : StringRef(), packed.getCols()};
+}
+
+/// Emits why `request` is refused; success if a cell claims it.
+LogicalResult check(Operation *op, const Table &table, const Request &request) {
+  SmallVector<std::string> formats, activations;
+  const Cell *sameButShape = nullptr;
+  bool opKnown = false;
+  for (const Cell &cell : table.cells) {
+    if (request.op != cell.op)
+      continue;
+    opKnown = true;
+    bool format = contains(cell.formats, request.format);
+    bool precision = request.activations.empty() ||
+                     contains(cell.activations, request.activations);
+    if (format && precision) {
+      sameButShape = &cell;
+      if (request.cols % cell.colsMultiple == 0)
+        return success();
+    }
+    formats.append(cell.formats.begin(), cell.formats.end());
+    if (format)
+      activations.append(cell.activations.begin(), cell.activations.end());
+  }
+  InFlightDiagnostic diag = op->emitOpError();
+  if (!opKnown) {
+    SmallVector<std::string> ops;
+    for (const Cell &cell : table.cells)
+      if (!contains(ops, cell.op))
+        ops.push_back(cell.op);
+    return diag << "is not claimed by target " << table.target
+                << "; nearest: " << nearest(ops, request.op)
+                << "; claimed operations: " << llvm::join(ops, ", ");
+  }
+  if (sameButShape)
+    return diag << "with format " << request.format << " on target "
+                << table.target << ": expected columns in multiples of "
+                << sameButShape->colsMultiple << ", but got " << request.cols;
+  diag << "with format " << request.format;
+  if (!request.activations.empty())
+    diag << " and activations " << request.activations;
+  diag << " is not claimed by target " << table.target << "; nearest: ";
+  if (!activations.empty())
+    return diag << "activations " << nearest(activations, request.activations)
+                << "; claimed activations for " << request.format << ": "
+                << llvm::join(activations, ", ");
+  return diag << "format " << nearest(formats, request.format)
+              << "; claimed formats: " << llvm::join(formats, ", ");
+}
+
+struct VerifyTargetLegality
+    : headrace::common::impl::VerifyTargetLegalityBase<VerifyTargetLegality> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    FailureOr<Table> table = readTable(capabilities, getOperation());
+    if (failed(table))
+      return signalPassFailure();
+    bool legal = true;
+    getOperation()->walk([&](Operation *op) {
+      StringRef name = op->getName().getStringRef();
+      LogicalResult result = success();
+      if (auto matvec = dyn_cast<MatvecOp>(op))
+        result = check(op, *table,
+                       requestOf(name, matvec.getWeight(), matvec.getX()));
+      else if (auto matmul = dyn_cast<MatmulOp>(op))
+        result = check(op, *table,
+                       requestOf(name, matmul.getWeight(), matmul.getX()));
+      else if (auto gated = dyn_cast<GatedMatvecOp>(op)) {
+        result =
+            check(op, *table, requestOf(name, gated.getGate(), gated.getX()));
+        if (succeeded(result))
+          result =
+              check(op, *table, requestOf(name, gated.getUp(), gated.getX()));
+      } else if (auto dequantize = dyn_cast<DequantizeOp>(op))
+        result = check(op, *table, requestOf(name, dequantize.getPacked(), {}));
+      else if (auto quantize = dyn_cast<QuantizeOp>(op))
+        result =
+            check(op, *table,
+                  {name, quantize.getPackedType().getFormat().getFormatName(),
+                   "", quantize.getPackedType().getCols()});
+      legal &= succeeded(result);
+    });
+    if (!legal)
+      signalPassFailure();
+  }
+};
+
+} // namespace
