@@ -1,0 +1,141 @@
+"""Arguments of a call: NumPy arrays and torch tensors as checked memory addresses.
+
+torch is never imported here: a torch tensor can only reach us if its owner imported it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .errors import ArgumentError, MachineError
+from .manifest import Argument
+
+_NUMPY_NAMES = {
+    "f64": "float64",
+    "f32": "float32",
+    "f16": "float16",
+    "bf16": "bfloat16",
+    "i64": "int64",
+    "i32": "int32",
+    "i16": "int16",
+    "i8": "int8",
+}
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Memory of one argument: its address, and the array or tensor that owns it."""
+
+    address: int
+    owner: Any
+
+
+def is_torch(value: object) -> bool:
+    """Whether `value` is a torch tensor."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def input_buffer(argument: Argument, value: Any, name: str) -> Buffer:
+    """Checks one input and returns its memory; ArgumentError, starting with `name`, if it is wrong.
+
+    Plain inputs must have the argument's dtype and shape exactly; if their elements are not
+    contiguous in memory they are copied. Packed weights may be any contiguous int8 or uint8
+    array of the right number of bytes, and are never copied.
+    """
+    if is_torch(value):
+        if value.device.type != "cpu" or str(value.layout) != "torch.strided":
+            raise ArgumentError(
+                f"{name}: expected a dense tensor on the CPU, but got one with device "
+                f"{value.device} and layout {value.layout}"
+            )
+        value = value.detach()
+        dtype, shape = str(value.dtype).removeprefix("torch."), tuple(value.shape)
+        contiguous = value.is_contiguous()
+    elif isinstance(value, np.ndarray):
+        # Not dtype.name: that does not tell a foreign byte order apart.
+        dtype = value.dtype.name if value.dtype.isnative else str(value.dtype)
+        shape, contiguous = value.shape, value.flags.c_contiguous
+    else:
+        raise ArgumentError(
+            f"{name}: expected a NumPy array or a torch tensor, but got {type(value).__name__}"
+        )
+    _check(argument, name, dtype, shape, contiguous)
+    if is_torch(value):
+        # Lazily negated views have their sign outside of memory.
+        value = value.resolve_neg().contiguous()
+        return Buffer(value.data_ptr(), value)
+    value = np.ascontiguousarray(value)
+    return Buffer(value.ctypes.data, value)
+
+
+def _check(
+    argument: Argument, name: str, dtype: str, shape: tuple[int, ...], contiguous: bool
+) -> None:
+    got = f"{dtype} of shape {list(shape)}"
+    if argument.packed is None:
+        expected = _NUMPY_NAMES[argument.dtype]
+        if dtype != expected or shape != argument.shape:
+            raise ArgumentError(
+                f"{name}: expected {expected} of shape {list(argument.shape)}, but got {got}"
+            )
+        return
+    packed = argument.packed
+    what = (
+        f"{argument.bytes} bytes (int8 or uint8) of {packed.format} weights, "
+        f"{packed.rows}x{packed.cols}"
+    )
+    if (packed.padded_rows, packed.padded_cols) != (packed.rows, packed.cols):
+        what += f" padded to {packed.padded_rows}x{packed.padded_cols}"
+    if dtype not in ("int8", "uint8"):
+        raise ArgumentError(f"{name}: expected {what}, but got {got}")
+    if math.prod(shape) != argument.bytes:
+        raise ArgumentError(f"{name}: expected {what}, but got {math.prod(shape)} bytes")
+    if not contiguous:
+        raise ArgumentError(
+            f"{name}: expected {what} in contiguous memory, but got a strided array; pass a "
+            "contiguous copy"
+        )
+
+
+def output_buffer(argument: Argument, torch: bool) -> Buffer:
+    """New uninitialised memory for one output, as a torch tensor or a NumPy array."""
+    name = _NUMPY_NAMES[argument.dtype]
+    if torch:
+        module = sys.modules["torch"]
+        tensor = module.empty(argument.shape, dtype=getattr(module, name))
+        return Buffer(tensor.data_ptr(), tensor)
+    array = np.empty(argument.shape, dtype=_numpy_dtype(name))
+    return Buffer(array.ctypes.data, array)
+
+
+def _numpy_dtype(name: str) -> Any:
+    if name != "bfloat16":
+        return np.dtype(name)
+    try:
+        import ml_dtypes
+    except ImportError as error:
+        raise MachineError(
+            "a bfloat16 result as a NumPy array needs the package ml_dtypes: "
+            "pip install ml_dtypes, or pass torch tensors"
+        ) from error
+    return np.dtype(ml_dtypes.bfloat16)
+
+
+def poison(address: int, size: int) -> None:
+    """Fills memory with 0xFF: NaN as floats, -1 as integers."""
+    if size:
+        ctypes.memset(address, 0xFF, size)
+
+
+def aligned_bytes(size: int, alignment: int = 64) -> Buffer:
+    """`size` bytes of uninitialised memory that start at a multiple of `alignment`."""
+    owner = np.empty(size + alignment, dtype=np.uint8)
+    address = owner.ctypes.data
+    return Buffer(address + -address % alignment, owner)

@@ -1,0 +1,63 @@
+"""Loaders: what turns the files of an artifact into a program that runs.
+
+A manifest names its loader. Built in is "shared-library"; a wheel adds others through the
+entry-point group `headrace_runtime.loaders`, whose entries are callables
+`(folder: Path, manifest: Manifest) -> Program`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+from .errors import ArtifactError
+from .manifest import Manifest
+from .shared_library import SharedLibrary
+
+GROUP = "headrace_runtime.loaders"
+
+
+class Call(Protocol):
+    """A call with its memory bound."""
+
+    outputs: tuple[Any, ...]
+
+    def run(self) -> None:
+        """Runs the whole plan once, writing `outputs`."""
+
+    def time_steps(self, repeats: int) -> list[float]:
+        """Best time of each step of the plan run alone, in seconds."""
+
+
+class Program(Protocol):
+    """A loaded program."""
+
+    def bind(self, values: Sequence[Any], *, threads: int | None, poison: bool) -> Call:
+        """Checks the inputs and allocates the outputs; ArgumentError if an input is wrong."""
+
+
+Loader = Callable[[Path, Manifest], Program]
+
+_BUILT_IN: dict[str, Loader] = {"shared-library": SharedLibrary}
+
+
+def names() -> list[str]:
+    """The loaders installed here."""
+    return sorted({*_BUILT_IN, *(entry.name for entry in entry_points(group=GROUP))})
+
+
+def get(name: str) -> Loader:
+    """The loader of that name; ArtifactError if it is not installed or does not import."""
+    if name in _BUILT_IN:
+        return _BUILT_IN[name]
+    for entry in entry_points(group=GROUP, name=name):
+        try:
+            loader: Loader = entry.load()
+        except Exception as error:
+            raise ArtifactError(
+                f"loader '{name}' ({entry.value}) does not load: {error}"
+            ) from error
+        return loader
+    raise ArtifactError(f"unknown loader '{name}'; installed are: {', '.join(names())}")
