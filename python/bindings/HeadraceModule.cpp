@@ -8,6 +8,10 @@
 #include "mlir/Bindings/Python/NanobindAdaptors.h"
 #include "llvm/Config/llvm-config.h"
 
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
 #include <map>
 #include <stdexcept>
 #include <string>

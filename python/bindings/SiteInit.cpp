@@ -15,5 +15,4 @@ NB_MODULE(_site_initialize_0, m) {
   });
   m.def("context_init_hook",
         [](MlirContext context) { mlirRegisterAllLLVMTranslations(context); });
-  m.attr("disable_load_all_available_dialects") = true;
 }

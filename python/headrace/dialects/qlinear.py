@@ -27,7 +27,7 @@ def _value(operand: _Operand) -> _ir.Value:
 
 def _results(init: _Operand) -> Sequence[_ir.Type]:
     kind = _value(init).type
-    return [kind] if _ir.RankedTensorType.isinstance(kind) else []
+    return [kind] if isinstance(kind, _ir.RankedTensorType) else []
 
 
 def _unwrap(op: _ir.OpView) -> _ir.Value | _ir.OpView:
