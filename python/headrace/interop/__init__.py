@@ -1,0 +1,1 @@
+"""Bridges to other systems: PyTorch operators (`torch_ops`) and IREE (`iree`)."""
