@@ -1,0 +1,59 @@
+"""Headrace: compiles quantized attention and matrix-vector products to CPU, GPU, NPU and FPGA.
+
+    import headrace as hr
+    art = hr.compile(hr.ops.matvec(4096, 14336, format="q4_k"), target="cpu")
+    y = art(x, w)
+
+Importing this package loads no native library: each name below resolves on first use, so the
+errors, the formats, the targets' tables and the command line's help work without the compiler.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from headrace import formats, ops, targets
+    from headrace.artifact import Artifact, load
+    from headrace.compiler import compile
+    from headrace.quantize import Quantize
+
+# public name -> (module, attribute), or (module, None) for the module itself
+_LAZY: dict[str, tuple[str, str | None]] = {
+    "Artifact": ("headrace.artifact", "Artifact"),
+    "Quantize": ("headrace.quantize", "Quantize"),
+    "compile": ("headrace.compiler", "compile"),
+    "formats": ("headrace.formats", None),
+    "load": ("headrace.artifact", "load"),
+    "ops": ("headrace.ops", None),
+    "targets": ("headrace.targets", None),
+}
+
+__all__ = [
+    "Artifact",
+    "Quantize",
+    "__version__",
+    "compile",
+    "formats",
+    "load",
+    "ops",
+    "targets",
+]
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        module_name, attribute = _LAZY[name]
+    except KeyError:
+        raise AttributeError(f"module 'headrace' has no attribute '{name}'") from None
+    module = importlib.import_module(module_name)
+    value = module if attribute is None else getattr(module, attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_LAZY))

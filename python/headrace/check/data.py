@@ -1,0 +1,214 @@
+"""Data for a check: weights as random bytes and as encoded numbers, activations that are hard.
+
+Each data set has a name, `weights/activations`. Where a few rows would cancel almost entirely, the
+result has no relative accuracy in any finite arithmetic; `condition` then turns the activations
+towards the rows until rounding each of them to 8 bits is expected to stay within the bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+
+from headrace import formats, reference
+from headrace.ops import OpSpec
+
+__all__ = ["Data", "draw"]
+
+Generator = np.random.Generator
+Bytes = npt.NDArray[np.uint8]
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Inputs of one run: x as the operation takes it (None for dequantize), and packed weights."""
+
+    name: str
+    x: npt.NDArray[Any] | None
+    weights: tuple[Bytes, ...]
+
+    @property
+    def inputs(self) -> list[npt.NDArray[Any]]:
+        """All inputs in argument order."""
+        return [*([] if self.x is None else [self.x]), *self.weights]
+
+
+# --- weights ---------------------------------------------------------------------------------
+
+
+def _halves(values: F64) -> Bytes:
+    return values.astype(np.float16).view(np.uint8).reshape(*values.shape, 2)
+
+
+def _bfloats(values: F64) -> Bytes:
+    return values.astype(ml_dtypes.bfloat16).view(np.uint8).reshape(*values.shape, 2)
+
+
+def random_bytes(spec: OpSpec, draw: Generator, magnitude: float) -> Bytes:
+    """Random storage whose scale fields are finite and near `magnitude`; all else is any byte."""
+    form = formats.get(spec.format)
+    size = form.storage_bytes(spec.m, spec.k)
+    data = draw.integers(0, 256, size, dtype=np.uint8)
+    block, fields, encode = _SCALES[spec.format]
+    blocks = data.reshape(-1, block)
+    for offset, count in fields:
+        scales = magnitude * draw.uniform(0.25, 1.0, (len(blocks), count))
+        scales *= draw.choice([-1.0, 1.0], scales.shape)
+        blocks[:, offset : offset + 2 * count] = encode(scales).reshape(len(blocks), -1)
+    return data
+
+
+# format -> (bytes of a block, [(offset of scales, how many)], encoding of a scale)
+_SCALES: dict[str, tuple[int, list[tuple[int, int]], Callable[[F64], Bytes]]] = {
+    "q4_0": (18, [(0, 1)], _halves),
+    "q5_0": (22, [(0, 1)], _halves),
+    "q8_0": (34, [(0, 1)], _halves),
+    "q4_k": (144, [(0, 2)], _halves),
+    "q6_k": (210, [(208, 1)], _halves),
+    "q4nx": (5120, [(0, 512)], _bfloats),
+}
+
+
+def encoded(spec: OpSpec, draw: Generator) -> Bytes:
+    """Normal weights with a few outliers and some rows and blocks of zeros, quantized."""
+    values = draw.normal(0.0, 0.02, (spec.m, spec.k))
+    values[draw.random(values.shape) < 1e-3] *= 20.0
+    values[:, : spec.k // 8 // 32 * 32] = 0.0
+    if spec.m > 2:
+        values[draw.integers(0, spec.m)] = 0.0
+    return np.asarray(formats.get(spec.format).encode(values.astype(np.float32)))
+
+
+def zero_blocks(spec: OpSpec, draw: Generator) -> Bytes:
+    """Random bytes with about half of the blocks all zero bytes."""
+    data = random_bytes(spec, draw, 0.01)
+    blocks = data.reshape(-1, _SCALES[spec.format][0])
+    blocks[draw.random(len(blocks)) < 0.5] = 0
+    return data
+
+
+# --- activations -----------------------------------------------------------------------------
+
+
+def normal(shape: tuple[int, ...], draw: Generator) -> F64:
+    """Standard normal."""
+    return draw.normal(size=shape)
+
+
+def with_zeros(shape: tuple[int, ...], draw: Generator) -> F64:
+    """Normal, half of it zero, the first group of 32 entirely (unless it is the only one)."""
+    x = draw.normal(size=shape)
+    x[draw.random(shape) < 0.5] = 0.0
+    if shape[-1] > 32:
+        x[..., :32] = 0.0
+    return x
+
+
+def one_hot(shape: tuple[int, ...], draw: Generator) -> F64:
+    """One value in each row, the rest zero: the result is a column of the weights."""
+    x = np.zeros(shape)
+    rows = x.reshape(-1, shape[-1])
+    rows[np.arange(len(rows)), draw.integers(0, shape[-1], len(rows))] = 3.0
+    return x
+
+
+def ranged(shape: tuple[int, ...], draw: Generator) -> F64:
+    """Normal, each group of 32 at its own power of ten from 1e-4 to 1e4."""
+    groups = 10.0 ** draw.integers(-4, 5, (*shape[:-1], shape[-1] // 32, 1)).astype(np.float64)
+    x = draw.normal(size=(*shape[:-1], shape[-1] // 32, 32))
+    return (x * groups).reshape(shape)
+
+
+def tiny(shape: tuple[int, ...], draw: Generator) -> F64:
+    """Normal times 1e-10: with the least scales of the weights, even a product of two results
+    stays a normal f32, but squares of its factors do not."""
+    return draw.normal(size=shape) * 1e-10
+
+
+def zeros(shape: tuple[int, ...], draw: Generator) -> F64:
+    """Nothing but zeros: so is the result."""
+    del draw
+    return np.zeros(shape)
+
+
+Weights = Callable[[OpSpec, Generator], Bytes]
+_SETS: list[tuple[str, Weights, Callable[[tuple[int, ...], Generator], F64]]] = [
+    ("bytes/normal", lambda spec, draw: random_bytes(spec, draw, 0.01), normal),
+    ("encoded/normal", encoded, normal),
+    ("zero-blocks/zeros", zero_blocks, with_zeros),
+    ("bytes/one-hot", lambda spec, draw: random_bytes(spec, draw, 0.01), one_hot),
+    ("huge-scales/ranged", lambda spec, draw: random_bytes(spec, draw, 3e4), ranged),
+    ("denormal-scales/tiny", lambda spec, draw: random_bytes(spec, draw, 3e-6), tiny),
+    ("encoded/all-zero", encoded, zeros),
+]
+
+
+def draw(spec: OpSpec, generator: Generator) -> Iterator[Data]:
+    """The data sets for one operation."""
+    for name, make_weights, make_x in _SETS:
+        weights = tuple(make_weights(spec, generator) for _ in spec.weights)
+        if spec.op == "dequantize":
+            if make_x is not zeros:
+                yield Data(name.partition("/")[0], None, weights)
+            continue
+        assert spec.x_shape is not None
+        x = make_x(spec.x_shape, generator)
+        if spec.op != "quantize":
+            x = condition(spec, x, weights)
+        dtype = ml_dtypes.bfloat16 if spec.x_dtype == "bf16" else np.float32
+        label = name if weights else name.partition("/")[2]
+        yield Data(label, x.astype(dtype), weights)
+
+
+# --- conditioning ----------------------------------------------------------------------------
+
+
+def condition(spec: OpSpec, x: F64, weights: Sequence[Bytes]) -> F64:
+    """`x`, or `x` turned towards the weight rows where their products nearly cancel."""
+    decoded = [
+        reference.decode(spec.format, data, spec.m, spec.k).astype(np.float64) for data in weights
+    ]
+    rows = [_condition_row(spec, row, decoded) for row in np.atleast_2d(x)]
+    return np.stack(rows).reshape(x.shape)
+
+
+def _condition_row(spec: OpSpec, x: F64, weights: Sequence[F64]) -> F64:
+    towards = np.sum([np.sum(matrix, axis=0) for matrix in weights], axis=0)
+    # In the scale of each group, so that the range of x stays what it is.
+    group = np.repeat(np.max(np.abs(x.reshape(-1, 32)), axis=1), 32)
+    size = np.repeat(np.max(np.abs(towards.reshape(-1, 32)), axis=1), 32)
+    towards = np.divide(towards * group, size, out=np.zeros_like(x), where=size > 0)
+    # The norm of few rounding errors scatters more than that of many.
+    limit = 0.9 * reference.BOUNDS["i8"] / (1.0 + 4.0 / np.sqrt(2.0 * spec.m))
+    turned, share = x, 0.25
+    while _expected_rounding(spec, turned, weights) > limit and share < 1e3:
+        turned = (x + share * towards) / (1.0 + share)
+        share *= 2.0
+    return turned
+
+
+def _expected_rounding(spec: OpSpec, x: F64, weights: Sequence[F64]) -> float:
+    """Expected relative L2 error of the result from rounding each group of x to 8 bits."""
+    largest = np.repeat(np.max(np.abs(x.reshape(-1, 32)), axis=1), 32)
+    # Zeros and the largest value of a group are exact.
+    variance = np.where((x == 0.0) | (np.abs(x) == largest), 0.0, (largest / 127.0) ** 2 / 12.0)
+    if spec.op == "gated_matvec":
+        act = reference.gate(spec.act)
+        gate, up = weights[0] @ x, weights[1] @ x
+        nudge = 1e-6 * (np.max(np.abs(gate), initial=0.0) + 1e-300)
+        slope = (act(gate + nudge) - act(gate - nudge)) / (2.0 * nudge)
+        jacobian = (slope * up)[:, None] * weights[0] + act(gate)[:, None] * weights[1]
+        y = act(gate) * up
+    else:
+        jacobian, y = weights[0], weights[0] @ x
+    top = float(np.max(np.abs(y), initial=0.0))
+    if top == 0.0:
+        return 0.0
+    noise = np.sqrt(np.sum(((jacobian / top) ** 2) * variance, axis=1))
+    return float(np.linalg.norm(noise) / np.linalg.norm(y / top))

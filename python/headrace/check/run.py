@@ -1,0 +1,189 @@
+"""Runs the check: compiles each operation, feeds it the drawn data, compares."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headrace import formats, reference, targets
+from headrace.check import data as drawn
+from headrace.check.rows import Report, Row, worst
+from headrace.check.shapes import generator, specs
+from headrace.errors import HeadraceError, MachineError, UsageError
+from headrace.ops import OpSpec
+from headrace.targets.base import Cell
+
+__all__ = ["Task", "check_task", "run", "select"]
+
+# A cell and an operation that checks it, None where no operation is known for the cell.
+Task = tuple[Cell, OpSpec | None]
+
+
+def select(
+    target: str,
+    seed: int,
+    *,
+    filter: str | None = None,
+    sample: int | None = None,
+    quick: bool = False,
+) -> list[Task]:
+    """What a check would run; see `run` for the options.
+
+    Raises `UsageError` if `filter` matches no claimed cell.
+    """
+    cells = targets.find(target.partition(":")[0]).cells()
+    chosen = [cell for cell in cells if filter is None or _matches(cell.name, filter)]
+    if not chosen:
+        names = ", ".join(sorted({cell.name for cell in cells}))
+        raise UsageError(f"check: no claimed cell matches '{filter}'; claimed: {names}")
+    tasks: list[Task] = []
+    for cell in chosen:
+        operations: Sequence[OpSpec | None] = specs(cell, seed, quick=quick) or [None]
+        tasks += [(cell, operation) for operation in operations]
+    if sample is not None and sample < len(tasks):
+        if sample < 1:
+            raise UsageError(f"check: expected sample to be at least 1, but got {sample}")
+        picked = generator(seed, "sample").choice(len(tasks), sample, replace=False)
+        tasks = [tasks[index] for index in sorted(picked)]
+    return tasks
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or pattern in name
+
+
+def run(
+    target: str = "cpu",
+    seed: int = 0,
+    *,
+    filter: str | None = None,
+    sample: int | None = None,
+    quick: bool = False,
+    jobs: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Check every claimed cell of `target` on data drawn from `seed`.
+
+    filter: only cells whose name (`matvec/q4_k/i8`) contains it, or matches it as a pattern.
+    sample: only so many operations, drawn from the seed.
+    quick: two shapes per cell instead of all.
+    jobs: how many processes, by default one for each CPU of this process.
+    progress: called with (done, all) after each operation.
+    Raises `MachineError` where this machine cannot run the target's kernels.
+    """
+    tasks = select(target, seed, filter=filter, sample=sample, quick=quick)
+    rows: list[Row] = []
+    for done, made in enumerate(_each(target, seed, tasks, jobs or _cpus()), start=1):
+        rows += made
+        if progress is not None:
+            progress(done, len(tasks))
+    return Report(target, seed, tuple(rows))
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
+def _each(target: str, seed: int, tasks: list[Task], jobs: int) -> Iterator[list[Row]]:
+    if jobs == 1 or len(tasks) < 8:
+        for task in tasks:
+            yield check_task(target, seed, task)
+        return
+    # New processes, not forks: the compiler's library starts threads.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        futures = [pool.submit(check_task, target, seed, task) for task in tasks]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def check_task(target: str, seed: int, task: Task) -> list[Row]:
+    """The rows of one operation: its worst error against each reference."""
+    from headrace.compiler import compile
+
+    cell, spec = task
+    if spec is None:
+        reason = f"none: no check is known for {cell.op}"
+        return [_row(target, cell, "-", "-", reference.NOT_FINITE, 0.0, reason, "-")]
+    by_reference: dict[str, list[Row]] = {}
+    try:
+        artifact = compile(spec, target=target, keep_ir=False)
+        for index, data in enumerate(drawn.draw(spec, generator(seed, "data", str(spec)))):
+            result = artifact(*data.inputs, threads=1 + index % 3, poison=True)
+            for name, error, bound in _compare(spec, data, np.asarray(result)):
+                row = _row(target, cell, _shape(spec), str(spec), error, bound, name, data.name)
+                by_reference.setdefault(name, []).append(row)
+    except MachineError:
+        raise
+    except HeadraceError as error:
+        # A claim that does not compile is a claim that fails.
+        reason = f"none: {str(error).splitlines()[0]}"
+        return [_row(target, cell, _shape(spec), str(spec), reference.NOT_FINITE, 0.0, reason, "-")]
+    return [worst(rows) for rows in by_reference.values()]
+
+
+def _row(
+    target: str,
+    cell: Cell,
+    shape: str,
+    operation: str,
+    error: float,
+    bound: float,
+    name: str,
+    data: str,
+) -> Row:
+    return Row(
+        target=target,
+        op=cell.op,
+        format=cell.format,
+        activations=cell.activations,
+        shape=shape,
+        error=error,
+        bound=bound,
+        reference=name,
+        data=data,
+        runs=1,
+        operation=operation,
+    )
+
+
+def _shape(spec: OpSpec) -> str:
+    sizes = {"matmul": (spec.m, spec.k, spec.n), "quantize": (spec.n, spec.k)}
+    return "x".join(map(str, sizes.get(spec.op, (spec.m, spec.k))))
+
+
+def _compare(
+    spec: OpSpec, data: drawn.Data, result: npt.NDArray[Any]
+) -> Iterator[tuple[str, float, float]]:
+    """(reference, error, bound) for each reference of the operation."""
+    exact = reference.BOUNDS["exact"]
+    if spec.op == "quantize":
+        assert data.x is not None
+        want = formats.get(spec.format).encode(np.atleast_2d(data.x))
+        got = result.view(np.uint8).reshape(-1)
+        yield "headrace.formats", reference.count_differences(got, want.reshape(-1)), exact
+        return
+    who = reference.decoder(spec.format)
+    if spec.op == "dequantize":
+        values = reference.decode(spec.format, data.weights[0], spec.m, spec.k)
+        yield who, reference.count_differences(result, values), exact
+        return
+    assert data.x is not None
+    want = reference.evaluate(spec, data.x, data.weights)
+    bound = reference.BOUNDS[spec.activations]
+    yield f"float64, weights by {who}", reference.relative_l2(result, want), bound
+    if spec.activations == "i8":
+        x = reference.quantized_activations(data.x)
+        want = reference.evaluate(spec, x, data.weights)
+        name = f"float64, weights by {who}, activations by act_i8"
+        yield name, reference.relative_l2(result, want), reference.BOUNDS["f32"]

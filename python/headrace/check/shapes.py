@@ -1,0 +1,68 @@
+"""Shapes for each cell, drawn from the seed: one block, one row, odd rows, bands, a real one."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+from headrace import formats
+from headrace.ops import OpSpec
+from headrace.targets.base import Cell
+
+__all__ = ["generator", "specs"]
+
+
+def generator(seed: int, *names: object) -> np.random.Generator:
+    """A random generator for one purpose, the same for the same seed and names."""
+    return np.random.default_rng([seed, zlib.crc32(repr(names).encode())])
+
+
+def specs(cell: Cell, seed: int, *, quick: bool = False) -> list[OpSpec]:
+    """The operations that check `cell`; the cell's conditions hold for all of them.
+
+    quick: only two of them.
+    """
+    draw = generator(seed, "shapes", cell.name)
+    op = cell.op.removeprefix("qlinear.")
+    unit = int(cell.constraints.get("k_multiple_of", 1))
+    unit = int(np.lcm(unit, formats.get(cell.format).k_multiple))
+    if op == "quantize":
+        drawn = [
+            OpSpec(op, k=k, n=n, format=cell.format)
+            for n, k in [(1, unit), (3, 7 * unit), (1, 48 * unit), (17, _k(draw, unit, 600))]
+        ]
+        return drawn[1::2] if quick else drawn
+    if op not in ("matvec", "matmul", "gated_matvec", "dequantize"):
+        return []
+    odd = 2 * int(draw.integers(8, 40)) + 1
+    sizes = [
+        (odd, _k(draw, unit, 1200)),
+        (1, unit),
+        (1, _k(draw, unit, 2000)),
+        (32 * int(draw.integers(1, 5)), 512),
+        (515, 1536),
+    ]
+    if op == "dequantize":
+        return [OpSpec(op, m=m, k=k, format=cell.format) for m, k in sizes[: 2 if quick else 5]]
+    tokens = [7, 1, 3, 17, 3] if op == "matmul" else [1] * len(sizes)
+    acts = ["silu", "gelu_tanh", "silu", "gelu_tanh", "silu"]
+    drawn = [
+        OpSpec(
+            op,
+            m=m,
+            k=k,
+            n=n,
+            format=cell.format,
+            activations=cell.activations,
+            act=act if op == "gated_matvec" else "silu",
+        )
+        for (m, k), n, act in zip(sizes, tokens, acts, strict=True)
+    ]
+    return drawn[:2] if quick else drawn
+
+
+def _k(draw: np.random.Generator, unit: int, limit: int) -> int:
+    """An odd multiple of `unit`, so bands of two and more are padded, at most `limit`."""
+    most = max(1, (limit // unit - 1) // 2)
+    return unit * (2 * int(draw.integers(0, most + 1)) + 1)

@@ -1,0 +1,61 @@
+"""The CPU target: one shared library with vector kernels, a plan executor and its threads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headrace.targets.base import Stage, Target
+from headrace.targets.cpu.description import CpuDescription, describe
+
+if TYPE_CHECKING:
+    from headrace import ir
+
+__all__ = ["CAPABILITIES", "TARGET", "CpuDescription", "describe", "stages"]
+
+CAPABILITIES = Path(__file__).with_name("capabilities.json")
+
+
+def stages(description: CpuDescription, *, abi: str = "plan") -> list[Stage]:
+    """The registered pipeline with the options that this CPU asks for.
+
+    abi: `"plan"` for artifacts, `"iree"` for objects that IREE calls.
+    """
+    options = f"capabilities={CAPABILITIES} dot={description.dot} abi={abi}"
+    return [Stage("cpu", f"headrace-cpu-pipeline{{{options}}}")]
+
+
+def _package(module: ir.Module, description: CpuDescription, folder: Path, **how: Any) -> Any:
+    from headrace.targets.cpu.package import package
+
+    return package(module, description, folder, **how)
+
+
+def _assembly(module: ir.Module, description: CpuDescription) -> str:
+    from headrace.targets.cpu.package import emit
+
+    return str(emit(module, description, "assembly"))
+
+
+def _object(module: ir.Module, description: CpuDescription) -> bytes:
+    from headrace.targets.cpu.package import emit
+
+    return bytes(emit(module, description))
+
+
+def _llvm(module: ir.Module, description: CpuDescription) -> str:
+    from headrace.native import native
+
+    return str(native().emit_llvm_ir(module.operation))
+
+
+TARGET = Target(
+    name="cpu",
+    summary="shared library for x86-64 (AVX-512 VNNI, AVX2, portable vectors)",
+    capabilities=CAPABILITIES,
+    describe=describe,
+    stages=stages,
+    package=_package,
+    emitters={"asm": _assembly, "llvm": _llvm, "object": _object},
+    options=("x86-64-v3", "x86-64-v4", "sapphirerapids", "znver4", "znver5"),
+)

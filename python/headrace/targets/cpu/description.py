@@ -1,0 +1,150 @@
+"""Which CPU to compile for, and what follows from it: dot products, vectors, requirements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headrace.errors import UsageError, nearest
+from headrace.native import native
+
+__all__ = ["CpuDescription", "describe"]
+
+# LLVM's name of a feature that code generation uses by itself -> its name in /proc/cpuinfo.
+# Features outside of this table (cache control, transactions, cryptography, ...) are turned off,
+# so an artifact needs nothing that its `requires` does not list.
+_PROC_NAMES: Mapping[str, Mapping[str, str]] = {
+    "x86_64": {
+        "sse3": "pni",
+        "ssse3": "ssse3",
+        "sse4.1": "sse4_1",
+        "sse4.2": "sse4_2",
+        "popcnt": "popcnt",
+        "movbe": "movbe",
+        "avx": "avx",
+        "avx2": "avx2",
+        "fma": "fma",
+        "f16c": "f16c",
+        "bmi": "bmi1",
+        "bmi2": "bmi2",
+        "lzcnt": "abm",
+        "gfni": "gfni",
+        "avxvnni": "avx_vnni",
+        "avx512f": "avx512f",
+        "avx512cd": "avx512cd",
+        "avx512bw": "avx512bw",
+        "avx512dq": "avx512dq",
+        "avx512vl": "avx512vl",
+        "avx512ifma": "avx512ifma",
+        "avx512vbmi": "avx512vbmi",
+        "avx512vbmi2": "avx512_vbmi2",
+        "avx512vnni": "avx512_vnni",
+        "avx512bitalg": "avx512_bitalg",
+        "avx512vpopcntdq": "avx512_vpopcntdq",
+        "avx512bf16": "avx512_bf16",
+        "avx512fp16": "avx512_fp16",
+    },
+    "aarch64": {
+        "neon": "asimd",
+        "fullfp16": "asimdhp",
+        "dotprod": "asimddp",
+        "i8mm": "i8mm",
+        "bf16": "bf16",
+        "lse": "atomics",
+    },
+}
+_VNNI = frozenset({"avx512f", "avx512bw", "avx512vl", "avx512vnni"})
+_EXAMPLES = ("x86-64-v3", "x86-64-v4", "sapphirerapids", "znver4", "znver5")
+
+
+@dataclass(frozen=True)
+class CpuDescription:
+    """A CPU as the passes and the code generator see it.
+
+    name: LLVM's name of the CPU.
+    triple: LLVM target triple.
+    features: LLVM's names of the features that kernels may use, sorted.
+    dot: `"vnni"` for 8-bit dot instructions (AVX-512 VNNI), `"portable"` for plain vector code.
+    vector_bits: width of the widest vector register that kernels use.
+    """
+
+    name: str
+    triple: str
+    features: tuple[str, ...]
+    disabled: tuple[str, ...]
+    dot: str
+    vector_bits: int
+
+    @property
+    def machine(self) -> str:
+        """`x86_64` or `aarch64`, as `uname -m` says it."""
+        return self.triple.partition("-")[0]
+
+    @property
+    def feature_string(self) -> str:
+        """For LLVM: every feature on or off, so nothing is left to the CPU's name."""
+        on = [f"+{name}" for name in self.features]
+        return ",".join([*on, *(f"-{name}" for name in self.disabled)])
+
+    @property
+    def required_features(self) -> list[str]:
+        """What a machine must have to run the kernels, in the names of /proc/cpuinfo."""
+        names = _PROC_NAMES[self.machine]
+        return [names[feature] for feature in self.features if feature in names]
+
+    def to_json(self) -> dict[str, Any]:
+        """The `description` of a manifest."""
+        return {
+            "cpu": self.name,
+            "triple": self.triple,
+            "dot": self.dot,
+            "vector_bits": self.vector_bits,
+            "features": list(self.features),
+        }
+
+
+def describe(option: str | None) -> CpuDescription:
+    """The host (None), or a CPU by LLVM's name for it (`znver5`, `x86-64-v3`).
+
+    Raises `UsageError` for a name that LLVM does not know, with the nearest one.
+    """
+    library = native()
+    host, host_features, triple = library.host_cpu()
+    if option is None:
+        return describe_features(host, triple, host_features)
+    known = list(library.cpu_names(triple))
+    if option not in known:
+        close = nearest(option, known)
+        hint = f", did you mean '{close}'" if close else ""
+        raise UsageError(
+            f"target cpu: unknown cpu '{option}' for {triple}{hint}; allowed: the names that LLVM "
+            f"knows, for example {', '.join(_EXAMPLES)}; 'cpu' alone is this machine ({host})"
+        )
+    return describe_features(option, triple, library.cpu_features(triple, option))
+
+
+def describe_features(name: str, triple: str, features: Mapping[str, bool]) -> CpuDescription:
+    """The description of a CPU with these features (LLVM name -> present)."""
+    machine = triple.partition("-")[0]
+    if machine not in _PROC_NAMES:
+        raise UsageError(
+            f"target cpu: expected machine {' or '.join(_PROC_NAMES)}, but got '{machine}'"
+        )
+    present = {feature for feature, on in features.items() if on}
+    used = present & _PROC_NAMES[machine].keys()
+    return CpuDescription(
+        name=name,
+        triple=triple,
+        features=tuple(sorted(used)),
+        disabled=tuple(sorted(_PROC_NAMES[machine].keys() - used)),
+        dot="vnni" if used >= _VNNI else "portable",
+        vector_bits=_vector_bits(used),
+    )
+
+
+def _vector_bits(features: Iterable[str]) -> int:
+    have = set(features)
+    if {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= have:
+        return 512
+    return 256 if "avx2" in have else 128

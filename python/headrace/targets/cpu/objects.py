@@ -1,0 +1,52 @@
+"""Kernels as one object file, for programs of IREE."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any
+
+from headrace_runtime.manifest import SCHEMA
+
+import headrace
+from headrace import targets
+from headrace.compiler import load_module, lower
+from headrace.errors import UsageError
+from headrace.native import native
+from headrace.targets.cpu import stages
+from headrace.targets.cpu.description import CpuDescription
+from headrace.targets.cpu.package import emit, plan_manifest
+
+__all__ = ["compile_object"]
+
+
+def compile_object(
+    source: Any, target: str = "cpu", *, dump_dir: str | PathLike[str] | None = None
+) -> tuple[bytes, dict[str, Any]]:
+    """Compile `source` to a relocatable object whose kernels IREE can call.
+
+    source: what `headrace.compile` takes, except torch models.
+    Returns the bytes of the object and a manifest like an artifact's, without `files`; each kernel
+    has a `symbol`, the name of its function in the object.
+    """
+    target_object, description = targets.parse(target)
+    if not isinstance(description, CpuDescription):
+        raise UsageError(f"compile_object: expected a cpu target, but got '{target}'")
+    module = load_module(source)
+    trace = lower(
+        module,
+        target_object,
+        description,
+        stages=stages(description, abi="iree"),
+        dump_dir=dump_dir,
+    )
+    manifest = plan_manifest(trace, description)
+    for kernel in manifest["kernels"]:
+        kernel["symbol"] = f"{kernel['name']}_iree"
+    header = {
+        "schema": SCHEMA,
+        "headrace": headrace.__version__,
+        "llvm": native().llvm_version(),
+        "target": target_object.name,
+        "abi": "iree",
+    }
+    return emit(module, description), header | manifest

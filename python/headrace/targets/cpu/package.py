@@ -1,0 +1,106 @@
+"""From the lowered module to the files of an artifact: one shared library and its manifest."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headrace.errors import CompileError, ToolMissingError
+from headrace.native import native
+from headrace.targets.cpu.description import CpuDescription
+
+if TYPE_CHECKING:
+    from headrace import ir
+    from headrace.pipeline import Trace
+
+__all__ = ["emit", "package", "plan_manifest"]
+
+PLAN_PASS = "cpu-form-kernels"
+OPT_LEVEL = 3
+
+
+def package(
+    module: ir.Module, description: CpuDescription, folder: Path, *, trace: Trace
+) -> dict[str, Any]:
+    """Write `kernels.so` into `folder`; returns the target's part of the manifest.
+
+    module: the module after the last stage, in the llvm dialect.
+    trace: the run that made it; the plan is read from the IR after `cpu-form-kernels`.
+    """
+    manifest = plan_manifest(trace, description)
+    kernels = folder / "kernels.o"
+    kernels.write_bytes(emit(module, description))
+    library = folder / "kernels.so"
+    source = files("headrace.targets.cpu") / "native" / "executor.o"
+    if not source.is_file():
+        raise ToolMissingError(
+            "target cpu: the plan executor 'native/executor.o' is missing from this installation; "
+            "reinstall headrace (`make build` in a source tree)"
+        )
+    with as_file(source) as executor:
+        try:
+            native().link_shared([str(kernels), str(executor)], str(library))
+        except RuntimeError as error:
+            raise CompileError(f"target cpu: linking the kernels failed: {error}") from error
+        finally:
+            kernels.unlink()
+    manifest["files"] = {"library": library.name}
+    return manifest
+
+
+def plan_manifest(trace: Trace, description: CpuDescription) -> dict[str, Any]:
+    """Everything of the manifest that does not depend on files."""
+    from headrace.compiler import entry_function
+    from headrace.targets.cpu.plan import argument_infos, read_plan
+
+    before = trace["input"].operation
+    after = trace[PLAN_PASS].operation
+    functions = _functions(after)
+    entries = [op for op in functions if "headrace.plan" in op.operation.attributes]
+    if len(entries) != 1:
+        raise CompileError(
+            f"expected one function with headrace.plan after {PLAN_PASS}, but got {len(entries)}"
+        )
+    entry = entries[0]
+    plan = read_plan(entry, [op for op in functions if op is not entry])
+    arguments = argument_infos(entry_function(before))
+    if len(arguments) != plan.num_arguments:
+        raise CompileError(
+            f"'{entry.name.value}': expected {len(arguments)} arguments after {PLAN_PASS}, "
+            f"but got {plan.num_arguments}"
+        )
+    return {
+        "loader": "shared-library",
+        "requires": {
+            "machine": description.machine,
+            "os": "linux",
+            "features": description.required_features,
+        },
+        "description": description.to_json(),
+        "entry": entry.name.value,
+        "arguments": arguments,
+        "transients": plan.transients,
+        "kernels": plan.kernels,
+        "plan": plan.steps,
+    }
+
+
+def emit(module: ir.Module, description: CpuDescription, kind: str = "object") -> Any:
+    """Code for a module in the llvm dialect: an ELF `object` (bytes) or `assembly` (text)."""
+    generate = {"object": native().emit_object, "assembly": native().emit_assembly}[kind]
+    try:
+        return generate(
+            module.operation,
+            description.triple,
+            description.name,
+            description.feature_string,
+            OPT_LEVEL,
+        )
+    except RuntimeError as error:
+        raise CompileError(f"target cpu: code generation failed: {error}") from error
+
+
+def _functions(module: ir.Operation) -> list[Any]:
+    body = module.regions[0].blocks[0]
+    return [op for op in body.operations if op.operation.name == "func.func"]
