@@ -42,8 +42,8 @@ def is_torch(value: object) -> bool:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
-def input_buffer(argument: Argument, value: Any, name: str) -> Buffer:
-    """Checks one input and returns its memory; ArgumentError, starting with `name`, if it is wrong.
+def input_buffer(argument: Argument, value: Any) -> Buffer:
+    """Checks one input and returns its memory; ArgumentError if it is wrong.
 
     Plain inputs must have the argument's dtype and shape exactly; if their elements are not
     contiguous in memory they are copied. Packed weights may be any contiguous int8 or uint8
@@ -52,7 +52,7 @@ def input_buffer(argument: Argument, value: Any, name: str) -> Buffer:
     if is_torch(value):
         if value.device.type != "cpu" or str(value.layout) != "torch.strided":
             raise ArgumentError(
-                f"{name}: expected a dense tensor on the CPU, but got one with device "
+                f"expected a dense tensor on the CPU, but got one with device "
                 f"{value.device} and layout {value.layout}"
             )
         value = value.detach()
@@ -64,26 +64,24 @@ def input_buffer(argument: Argument, value: Any, name: str) -> Buffer:
         shape, contiguous = value.shape, value.flags.c_contiguous
     else:
         raise ArgumentError(
-            f"{name}: expected a NumPy array or a torch tensor, but got {type(value).__name__}"
+            f"expected a NumPy array or a torch tensor, but got {type(value).__name__}"
         )
-    _check(argument, name, dtype, shape, contiguous)
+    _check(argument, dtype, shape, contiguous)
     if is_torch(value):
         # Lazily negated views have their sign outside of memory.
         value = value.resolve_neg().contiguous()
         return Buffer(value.data_ptr(), value)
-    value = np.ascontiguousarray(value)
-    return Buffer(value.ctypes.data, value)
+    value = value if contiguous else np.ascontiguousarray(value)
+    return Buffer(_address(value), value)
 
 
-def _check(
-    argument: Argument, name: str, dtype: str, shape: tuple[int, ...], contiguous: bool
-) -> None:
+def _check(argument: Argument, dtype: str, shape: tuple[int, ...], contiguous: bool) -> None:
     got = f"{dtype} of shape {list(shape)}"
     if argument.packed is None:
         expected = _NUMPY_NAMES[argument.dtype]
         if dtype != expected or shape != argument.shape:
             raise ArgumentError(
-                f"{name}: expected {expected} of shape {list(argument.shape)}, but got {got}"
+                f"expected {expected} of shape {list(argument.shape)}, but got {got}"
             )
         return
     packed = argument.packed
@@ -94,13 +92,12 @@ def _check(
     if (packed.padded_rows, packed.padded_cols) != (packed.rows, packed.cols):
         what += f" padded to {packed.padded_rows}x{packed.padded_cols}"
     if dtype not in ("int8", "uint8"):
-        raise ArgumentError(f"{name}: expected {what}, but got {got}")
+        raise ArgumentError(f"expected {what}, but got {got}")
     if math.prod(shape) != argument.bytes:
-        raise ArgumentError(f"{name}: expected {what}, but got {math.prod(shape)} bytes")
+        raise ArgumentError(f"expected {what}, but got {math.prod(shape)} bytes")
     if not contiguous:
         raise ArgumentError(
-            f"{name}: expected {what} in contiguous memory, but got a strided array; pass a "
-            "contiguous copy"
+            f"expected {what} in contiguous memory, but got a strided array; pass a contiguous copy"
         )
 
 
@@ -112,7 +109,13 @@ def output_buffer(argument: Argument, torch: bool) -> Buffer:
         tensor = module.empty(argument.shape, dtype=getattr(module, name))
         return Buffer(tensor.data_ptr(), tensor)
     array = np.empty(argument.shape, dtype=_numpy_dtype(name))
-    return Buffer(array.ctypes.data, array)
+    return Buffer(_address(array), array)
+
+
+def _address(array: np.ndarray) -> int:
+    # Several times as fast as array.ctypes.data.
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 def _numpy_dtype(name: str) -> Any:
@@ -137,5 +140,5 @@ def poison(address: int, size: int) -> None:
 def aligned_bytes(size: int, alignment: int = 64) -> Buffer:
     """`size` bytes of uninitialised memory that start at a multiple of `alignment`."""
     owner = np.empty(size + alignment, dtype=np.uint8)
-    address = owner.ctypes.data
+    address = _address(owner)
     return Buffer(address + -address % alignment, owner)

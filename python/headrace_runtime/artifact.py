@@ -50,7 +50,7 @@ class Artifact:
         folder = Path(path).absolute()
         manifest = read_manifest(folder)
         names = [*manifest.ir.values(), *manifest.sources.values()]
-        names += [manifest.library] if manifest.library else []
+        names += [manifest.library] if manifest.library is not None else []
         for name in names:
             if not inside(folder, name).is_file():
                 raise ArtifactError(f"artifact {folder}: file '{name}' is missing")

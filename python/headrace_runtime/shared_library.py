@@ -18,7 +18,7 @@ from . import machine
 from .arrays import Buffer, aligned_bytes, input_buffer, is_torch, output_buffer, poison
 from .errors import ArgumentError, ArtifactError, MachineError
 from .files import check_sha256, inside
-from .manifest import Argument, Manifest, Step
+from .manifest import Manifest, Step
 
 ABI_VERSION = 1
 MAX_BINDINGS = 64
@@ -48,6 +48,7 @@ class SharedLibrary:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         machine.host().check(manifest.machine, manifest.system, manifest.features)
         self.manifest = manifest
+        self._inputs = manifest.inputs
         if manifest.library is None:
             raise ArtifactError(f"artifact {folder}: files.library is missing from the manifest")
         if manifest.library not in manifest.sha256:
@@ -97,12 +98,11 @@ class SharedLibrary:
         self, values: Sequence[Any], *, threads: int | None = None, poison: bool = False
     ) -> Call:
         """Checks the inputs and allocates the outputs of a call that can run repeatedly."""
-        inputs = self.manifest.inputs
-        if len(values) != len(inputs):
-            names = ", ".join(a.name for a in inputs)
+        if len(values) != len(self._inputs):
+            names = ", ".join(a.name for a in self._inputs)
             raise ArgumentError(
-                f"{self.manifest.entry}: expected {len(inputs)} arguments ({names}), but got "
-                f"{len(values)}"
+                f"{self.manifest.entry}: expected {len(self._inputs)} arguments ({names}), but "
+                f"got {len(values)}"
             )
         # Results are tensors if the first input is one, whatever holds the weights.
         torch = bool(values) and is_torch(values[0])
@@ -111,13 +111,16 @@ class SharedLibrary:
         for argument in self.manifest.arguments:
             if argument.role == "input":
                 index, value = next(rest)
-                buffers.append(input_buffer(argument, value, self._describe(index, argument)))
+                try:
+                    buffers.append(input_buffer(argument, value))
+                except ArgumentError as error:
+                    op = self.manifest.op_of(argument)
+                    raise ArgumentError(
+                        f"argument {index} '{argument.name}' of {op}: {error}"
+                    ) from None
             else:
                 buffers.append(output_buffer(argument, torch))
         return Call(self, buffers, _check_threads(threads), poison)
-
-    def _describe(self, index: int, argument: Argument) -> str:
-        return f"argument {index} '{argument.name}' of {self.manifest.op_of(argument)}"
 
     def reset_after_fork(self) -> None:
         """Forgets a lock that a thread of the parent process may hold."""
