@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace_runtime.manifest import SCHEMA
 
@@ -16,15 +16,25 @@ from headrace.targets.cpu import stages
 from headrace.targets.cpu.description import CpuDescription
 from headrace.targets.cpu.package import emit, plan_manifest
 
+if TYPE_CHECKING:
+    from headrace import ir
+
 __all__ = ["compile_object"]
 
 
 def compile_object(
-    source: Any, target: str = "cpu", *, dump_dir: str | PathLike[str] | None = None
+    source: Any,
+    target: str = "cpu",
+    *,
+    prefix: str = "",
+    dump_dir: str | PathLike[str] | None = None,
 ) -> tuple[bytes, dict[str, Any]]:
     """Compile `source` to a relocatable object whose kernels IREE can call.
 
     source: what `headrace.compile` takes, except torch models.
+    prefix: goes before the name of every function. IREE links all objects of a program into one
+        library and takes the first of two functions with the same name without a word, so
+        objects that meet in a program need prefixes of their own.
     Returns the bytes of the object and a manifest like an artifact's, without `files`; each kernel
     has a `symbol`, the name of its function in the object.
     """
@@ -41,7 +51,9 @@ def compile_object(
     )
     manifest = plan_manifest(trace, description)
     for kernel in manifest["kernels"]:
-        kernel["symbol"] = f"{kernel['name']}_iree"
+        kernel["symbol"] = f"{prefix}{kernel['name']}_iree"
+    if prefix:
+        _rename_functions(module, prefix)
     header = {
         "schema": SCHEMA,
         "headrace": headrace.__version__,
@@ -50,3 +62,14 @@ def compile_object(
         "abi": "iree",
     }
     return emit(module, description), header | manifest
+
+
+def _rename_functions(module: ir.Module, prefix: str) -> None:
+    """Put `prefix` before the name of every function that `module` defines."""
+    from headrace import ir
+
+    for op in module.body.operations:
+        if op.operation.name == "llvm.func" and len(op.regions[0].blocks):
+            old = ir.SymbolTable.get_symbol_name(op.operation).value
+            ir.SymbolTable.replace_all_symbol_uses(old, prefix + old, module.operation)
+            ir.SymbolTable.set_symbol_name(op.operation, prefix + old)
