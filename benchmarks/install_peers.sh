@@ -1,0 +1,99 @@
+#!/bin/sh
+# Builds the benchmark peer that no wheel gives in a fair form: ggml, the kernel library of
+# llama.cpp, compiled for this very machine (GGML_NATIVE).  The sources are those inside the
+# llama-cpp-python source distribution named, with its sha256, in peers.txt; only ggml is built,
+# because the benchmark calls ggml directly.  Result: benchmarks/peers/llama.cpp (git-ignored).
+#
+# usage: benchmarks/install_peers.sh            (environment: PYTHON, JOBS, CC, CXX)
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(dirname "$here")
+python=${PYTHON:-$root/.venv/bin/python}
+jobs=${JOBS:-2}
+peers=$here/peers
+out=$peers/llama.cpp
+pins=$here/peers.txt
+cc=${CC:-cc}
+cxx=${CXX:-c++}
+
+for tool in "$python" cmake ninja "$cc" "$cxx"; do
+  command -v "$tool" >/dev/null 2>&1 || {
+    echo "install_peers: '$tool' is not installed; allowed: set PYTHON, CC or CXX to one that is" >&2
+    exit 1
+  }
+done
+
+stamp=$( (cat "$pins" "$0"; "$cxx" --version; grep -m1 '^flags' /proc/cpuinfo || uname -m) |
+  sha256sum | cut -d' ' -f1)
+if [ -f "$out/stamp" ] && [ "$(cat "$out/stamp")" = "$stamp" ]; then
+  echo "install_peers: llama.cpp is up to date in $out"
+  exit 0
+fi
+
+work=$peers/work
+rm -rf "$work" "$out.new"
+mkdir -p "$work/sdist" "$work/src"
+
+echo "install_peers: fetching the pinned source distribution"
+"$python" -m pip download --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+  --no-binary llama-cpp-python --require-hashes -r "$pins" -d "$work/sdist"
+tar -xzf "$work"/sdist/llama_cpp_python-*.tar.gz -C "$work/src" --strip-components=1
+
+ggml=$work/src/vendor/llama.cpp/ggml
+[ -f "$ggml/CMakeLists.txt" ] || {
+  echo "install_peers: the source distribution has no vendor/llama.cpp/ggml" >&2
+  exit 1
+}
+
+# ggml as a subdirectory: built on its own it wants files that the source distribution lacks
+cat >"$work/CMakeLists.txt" <<'CMAKE'
+cmake_minimum_required(VERSION 3.18)
+project(peers C CXX ASM)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+add_subdirectory(src/vendor/llama.cpp/ggml)
+CMAKE
+
+echo "install_peers: building ggml for this machine with $jobs jobs (some minutes)"
+cmake -S "$work" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+  -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx" \
+  -DCMAKE_BUILD_RPATH='$ORIGIN' -DCMAKE_BUILD_RPATH_USE_ORIGIN=ON \
+  -DBUILD_SHARED_LIBS=ON -DGGML_NATIVE=ON -DGGML_CPU_REPACK=ON -DGGML_BLAS=OFF \
+  -DGGML_BUILD_TESTS=OFF -DGGML_BUILD_EXAMPLES=OFF >"$work/configure.log" 2>&1 || {
+  tail -n 30 "$work/configure.log" >&2
+  exit 1
+}
+cmake --build "$work/build" -j "$jobs" >"$work/build.log" 2>&1 || {
+  tail -n 30 "$work/build.log" >&2
+  exit 1
+}
+mkdir -p "$out.new/lib"
+cp -a "$work"/build/lib/libggml*.so* "$out.new/lib/"
+
+"$python" - "$work" "$out.new" "$cxx" <<'PY'
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+work, out, cxx = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
+sdist = next((work / "sdist").glob("*.tar.gz")).name
+configure = (work / "configure.log").read_text()
+cmake = (work / "src/vendor/llama.cpp/ggml/CMakeLists.txt").read_text()
+version = ".".join(re.findall(r"set\(GGML_VERSION_(?:MAJOR|MINOR|PATCH)\s+(\d+)\)", cmake))
+info = {
+    "sdist": sdist,
+    "ggml": version,
+    "compiler": subprocess.check_output([cxx, "--version"], text=True).splitlines()[0],
+    "flags": sorted(set(re.findall(r"-march=\S+", configure))),
+    "openmp": "Found OpenMP:" in configure,
+}
+(out / "info.json").write_text(json.dumps(info, indent=2) + "\n")
+print("install_peers:", json.dumps(info))
+PY
+printf '%s\n' "$stamp" >"$out.new/stamp"
+rm -rf "$out"
+mv "$out.new" "$out"
+rm -rf "$work"
+echo "install_peers: done, $out"
