@@ -1,0 +1,83 @@
+"""`headrace bench`: our kernels beside their peers and the machine's own limit, in one run.
+
+`run` is the command; `run_suite` the same as a function that returns a `Report`. This is a
+measurement, never a test: nothing in the test suite depends on a time.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headrace.bench.report import Report
+    from headrace.bench.runner import run_suite
+
+__all__ = ["Report", "main", "run", "run_suite"]
+
+
+def run(
+    target: str = "cpu",
+    suite: str = "matvec",
+    *,
+    filter: str | None = None,
+    quick: bool = False,
+    json: bool = False,
+    plot: str | Path | None = None,
+    output: str | Path | None = None,
+    peers: Sequence[str] | None = None,
+    threads: int | None = None,
+    seed: int = 0,
+) -> int:
+    """Measure and print; returns the exit code, 1 if a row voids the run or is wrong.
+
+    json prints the report as JSON on stdout (progress stays on stderr); output also writes that
+    JSON to a file. Raises `HeadraceError` for requests that cannot be met.
+    """
+    from rich.console import Console
+
+    from headrace.bench import table
+    from headrace.bench.plot import check_path
+    from headrace.bench.plot import plot as draw
+    from headrace.bench.runner import run_suite
+
+    if plot is not None:
+        check_path(Path(plot))
+    with table.Bar(Console(stderr=True)) as bar:
+        report = run_suite(
+            target,
+            suite,
+            pattern=filter,
+            quick=quick,
+            peers=peers,
+            threads=threads,
+            seed=seed,
+            progress=bar,
+        )
+    if json:
+        print(report.to_json())
+    else:
+        console = Console()
+        # in a pipe rich assumes 80 columns, too few for the peers
+        console.print(table.render(report), width=None if console.is_terminal else 200)
+    if output is not None:
+        Path(output).write_text(report.to_json() + "\n")
+    if plot is not None:
+        draw(report, Path(plot))
+    for problem in report.problems:
+        print(f"bench: {problem}", file=sys.stderr)
+    return report.exit_code
+
+
+main = run
+
+_LAZY = {"Report": "headrace.bench.report", "run_suite": "headrace.bench.runner"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'headrace.bench' has no attribute '{name}'")
+    return getattr(importlib.import_module(_LAZY[name]), name)

@@ -1,0 +1,146 @@
+"""The measuring loop: everything that is compared takes turns in one run.
+
+A shared or virtual machine changes speed while one watches (placement of the cores, other users),
+so nothing is measured on its own. Each round visits every participant and every read pattern in a
+new random order. A visit waits until the previous participant's threads stopped spinning, makes one
+call that is not counted (it wakes threads and clocks), then a short burst of counted calls, each
+with other activations and the next weight copy. Results are compared with float64 afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from headrace.bench.peers.base import Contender, Problem
+from headrace.bench.probe import Probe
+from headrace.bench.weights import relative_error
+
+# OpenMP's threads spin for some 10 ms after a call and would take a core from the next participant
+SETTLE_SLICE_SECONDS = 0.001
+SETTLE_SLICES = 60
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured: rounds, and counted calls of a participant in each."""
+
+    rounds: int
+    burst: int
+
+
+FULL = Effort(rounds=25, burst=3)
+QUICK = Effort(rounds=5, burst=2)
+
+
+@dataclass
+class Samples:
+    """Times of one participant: float64 [rounds, burst] in microseconds, and its worst error."""
+
+    us: np.ndarray
+    error: float
+    bound: float
+    note: str
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.us))
+
+    @property
+    def minimum(self) -> float:
+        return float(self.us.min())
+
+    def median_ratio(self, ours: Samples) -> float:
+        """How many times longer this takes than `ours`: median over rounds of their medians."""
+        return float(np.median(np.median(self.us, axis=1) / np.median(ours.us, axis=1)))
+
+
+@dataclass
+class Measurements:
+    """All samples of one group, and the machine's state while they were taken."""
+
+    samples: dict[str, Samples]
+    reads: dict[str, np.ndarray]  # pattern -> GB/s [rounds]
+    core_latency_ns: list[float] = field(default_factory=list)
+
+    @property
+    def read_gbps(self) -> float:
+        """The best read of any pattern: what the memory gave at its best in this run."""
+        return max(float(rates.max()) for rates in self.reads.values())
+
+    @property
+    def read_gbps_median(self) -> float:
+        """The best pattern's usual rate."""
+        return max(float(np.median(rates)) for rates in self.reads.values())
+
+    @property
+    def read_pattern(self) -> str:
+        """The pattern with the best single read."""
+        return max(self.reads, key=lambda name: float(self.reads[name].max()))
+
+
+def measure(
+    problem: Problem,
+    contenders: Sequence[Contender],
+    probe: Probe,
+    effort: Effort,
+    rng: np.random.Generator,
+    tick: Callable[[], None] = lambda: None,
+) -> Measurements:
+    """Run all rounds; `tick` is called after each."""
+    times = {c.name: np.empty((effort.rounds, effort.burst)) for c in contenders}
+    errors = dict.fromkeys(times, 0.0)
+    references = {c.name: [c.reference(x) for x in problem.xs] for c in contenders}
+    reads = {name: np.empty(effort.rounds) for name in probe.patterns}
+    latencies = []
+    for index in range(effort.rounds):
+        latency = probe.core_latency_ns()
+        if latency is not None:
+            latencies.append(latency)
+        for turn in rng.permutation(len(contenders) + len(probe.patterns)):
+            _settle()
+            if turn < len(contenders):
+                contender = contenders[turn]
+                us, outputs = _burst(contender, effort.burst, index)
+                times[contender.name][index] = us
+                for which, y in outputs:
+                    wanted = references[contender.name][which % len(problem.xs)]
+                    error = relative_error(y, wanted)
+                    # not max(): a NaN must stay
+                    if not error <= errors[contender.name]:
+                        errors[contender.name] = error
+            else:
+                pattern = int(turn) - len(contenders)
+                copy = problem.weights.copies[problem.weights.take()]
+                reads[probe.patterns[pattern]][index] = probe.read(copy, pattern)
+        tick()
+    samples = {c.name: Samples(times[c.name], errors[c.name], c.bound, c.note) for c in contenders}
+    return Measurements(samples, reads, latencies)
+
+
+def _settle() -> None:
+    """Wait until no thread of this process is busy."""
+    for _ in range(SETTLE_SLICES):
+        before = time.process_time()
+        time.sleep(SETTLE_SLICE_SECONDS)
+        if time.process_time() - before < 0.2 * SETTLE_SLICE_SECONDS:
+            return
+
+
+def _burst(
+    contender: Contender, burst: int, round_index: int
+) -> tuple[list[float], list[tuple[int, np.ndarray]]]:
+    """One uncounted call and `burst` counted ones: microseconds, and (activations, output)."""
+    us, outputs = [], []
+    for call in range(burst + 1):
+        which = round_index * (burst + 1) + call
+        contender.stage(which)
+        begin = time.perf_counter_ns()
+        contender.run()
+        end = time.perf_counter_ns()
+        us.append((end - begin) * 1e-3)
+        outputs.append((which, contender.output()))
+    return us[1:], outputs

@@ -1,0 +1,101 @@
+"""The report in a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+from rich.text import Text
+
+from headrace.bench.report import Report
+
+
+def render(report: Report) -> Group:
+    """A table of rows, then the state of the machine, what is missing, and any problem."""
+    peers = list(dict.fromkeys(name for row in report.rows for name in row["peers"]))
+    table = Table(
+        title=f"{report.suite} on {report.target}, {report.machine['threads']} threads: "
+        "best us (median); peers: best us, times ours",
+        title_justify="left",
+    )
+    for name in ("shape", "format", "x"):
+        table.add_column(name)
+    for name in ("ours", "floor", "GB/s", "of floor", *peers):
+        table.add_column(name, justify="right")
+    for row in report.rows:
+        cells = [row["shape"], row["format"], row["activations"]]
+        cells.append(f"{row['ours_min_us']:.0f} ({row['ours_us']:.0f})")
+        cells += [f"{row['floor_us']:.0f}", f"{row['gbps']:.1f}", f"{row['of_floor']:.0%}"]
+        for name in peers:
+            if name in row["peers"]:
+                cells.append(f"{row['peers_min_us'][name]:.0f} {row['ratio'][name]:.2f}x")
+            else:
+                cells.append("-")
+        bad = row["void"] or not row["ok"]
+        table.add_row(*cells, style="red" if bad else None)
+    lines = [Text(line) for line in _machine_lines(report)]
+    lines += [Text(line, style="dim") for line in _missing_lines(report)]
+    lines += [Text(line, style="bold red") for line in report.problems]
+    return Group(table, *lines)
+
+
+def _machine_lines(report: Report) -> list[str]:
+    machine = report.machine
+    reads = [row["read_gbps"] for row in report.rows]
+    latencies = [row["core_latency_ns"] for row in report.rows if row["core_latency_ns"]]
+    lines = [
+        f"{machine['cpu']}; weights rotate over {machine['rotation_bytes'] >> 20} MiB, "
+        f"last-level cache {machine['last_level_cache_bytes'] >> 20} MiB; "
+        f"load at start {machine['load_average']}"
+    ]
+    if reads:
+        state = f"read probe {min(reads):.1f} to {max(reads):.1f} GB/s"
+        if latencies:
+            state += f", core to core {min(latencies):.0f} to {max(latencies):.0f} ns"
+        lines.append(state)
+    return lines
+
+
+def _missing_lines(report: Report) -> list[str]:
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for row in report.rows:
+        for name, reason in row["peers_missing"].items():
+            formats = reasons.setdefault((name, reason), [])
+            if row["format"] not in formats:
+                formats.append(row["format"])
+    return [f"{name}: {reason} ({', '.join(f)})" for (name, reason), f in reasons.items()]
+
+
+class Bar:
+    """Progress on a console, one bar per group of rows."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            refresh_per_second=2,
+            auto_refresh=False,  # no thread of its own beside what is measured
+        )
+        self._task = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def start(self, title: str, total: int) -> None:
+        """Begin a group."""
+        self._progress.reset(self._task, description=title, total=total)
+        self._progress.refresh()
+
+    def tick(self) -> None:
+        """One round is done."""
+        self._progress.advance(self._task)
+        self._progress.refresh()

@@ -1,0 +1,121 @@
+"""Peers compute the product they are timed on. Nothing here looks at a clock."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from headrace.bench import weights
+from headrace.bench.peers import PEERS, Problem, Unavailable, ggml, select
+from headrace.bench.peers.iree import requantize
+from headrace.bench.weights import relative_error
+from headrace.errors import UsageError
+
+M, K = 128, 512
+
+
+def problem(format_name: str) -> Problem:
+    rng = np.random.default_rng(5)
+    return Problem(
+        m=M,
+        k=K,
+        format=format_name,
+        weights=weights.make(format_name, M, K, 1 << 18, rng),
+        xs=[rng.standard_normal(K, dtype=np.float32) for _ in range(3)],
+        threads=2,
+        rotation=1 << 18,
+    )
+
+
+def check(peer: str, format_name: str) -> None:
+    """Every staged activation gives its own product, within the peer's bound."""
+    given = problem(format_name)
+    contender = PEERS[peer](given)
+    try:
+        assert contender.bound <= 2e-2
+        for index in range(5):
+            contender.stage(index)
+            contender.run()
+            x = given.xs[index % len(given.xs)]
+            assert relative_error(contender.output(), contender.reference(x)) <= contender.bound
+            # and what it multiplies with is near the weights of the row
+            near = 0.15 if contender.bound > 1.2e-2 or peer == "iree" else contender.bound
+            assert relative_error(contender.reference(x), given.weights.reference(x)) <= near
+    finally:
+        contender.close()
+
+
+@pytest.mark.parametrize(
+    ("peer", "format_name"),
+    [
+        ("iree", "q4_0"),
+        ("iree", "q4_k"),
+        ("iree", "q8_0"),
+        ("torch.f32", "q6_k"),
+        ("torch.bf16", "q5_0"),
+        ("torch.int4", "q4_k"),
+        ("torch.int8", "q8_0"),
+    ],
+)
+def test_peers_multiply(peer: str, format_name: str) -> None:
+    check(peer, format_name)
+
+
+@pytest.mark.skipif(
+    ggml.library_folder() is None, reason="llama.cpp is an optional peer: make bench-peers"
+)
+@pytest.mark.parametrize(
+    ("peer", "format_name"),
+    [("llama.cpp", name) for name in ggml.TYPES] + [("llama.cpp.repack", "q4_0")],
+)
+def test_llama_cpp_multiplies(peer: str, format_name: str) -> None:
+    check(peer, format_name)
+
+
+@pytest.mark.parametrize(
+    ("peer", "format_name", "reason"),
+    [
+        ("iree", "q6_k", "no equivalent of q6_k"),
+        ("llama.cpp", "q4nx", "llama.cpp has no q4nx"),
+        ("torch.int4", "q8_0", "no equivalent of q8_0"),
+        ("torch.int8", "q4_0", "no equivalent of q4_0"),
+    ],
+)
+def test_a_peer_without_the_format_says_so(peer: str, format_name: str, reason: str) -> None:
+    with pytest.raises(Unavailable, match=reason):
+        PEERS[peer](problem(format_name))
+
+
+def test_a_peer_that_is_not_installed_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ggml, "library_folder", lambda: None)
+    ggml.library.cache_clear()
+    try:
+        with pytest.raises(Unavailable, match="not installed; `make bench-peers` builds it"):
+            PEERS["llama.cpp"](problem("q4_k"))
+    finally:
+        ggml.library.cache_clear()
+
+
+def test_names_of_peers() -> None:
+    assert select(None) == list(PEERS)
+    assert select([]) == []
+    assert select(["torch", "iree"]) == [
+        "torch.f32",
+        "torch.bf16",
+        "torch.int4",
+        "torch.int8",
+        "iree",
+    ]
+    with pytest.raises(UsageError, match=r"unknown peer 'iere', did you mean 'iree'"):
+        select(["iere"])
+
+
+@pytest.mark.parametrize(("bits", "minimum"), [(4, True), (4, False), (8, False)])
+def test_requantized_codes_stand_for_their_values(bits: int, minimum: bool) -> None:
+    band = np.random.default_rng(1).standard_normal((4, 64)).astype(np.float32)
+    codes, scales, values = requantize(band, bits, minimum)
+    assert codes.max() < 1 << bits
+    offset = -scales[1] if minimum else -float(1 << (bits - 1)) * scales[0]
+    rebuilt = codes.reshape(4, 2, 32) * scales[0][..., None] + offset[..., None]
+    np.testing.assert_allclose(rebuilt.reshape(4, 64), values, rtol=1e-5, atol=1e-6)
+    step = np.repeat(scales[0], 32, axis=1)
+    assert (np.abs(values - band) <= 0.5001 * step).all()
