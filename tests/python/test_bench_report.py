@@ -29,7 +29,7 @@ def samples(us: Sequence[Sequence[float]], error: float = 1e-3, bound: float = 1
 
 def measurements(ours: Samples, **peers: Samples) -> Measurements:
     reads = {"plain": np.array([20.0, 25.0]), "prefetch": np.array([30.0, 28.0])}
-    return Measurements({"ours.i8": ours, **peers}, reads, [70.0, 50.0, 200.0])
+    return Measurements({"ours.i8": ours, **peers}, reads, [70.0, 50.0, 200.0], 0.25)
 
 
 def row(ours: Samples, **peers: Samples) -> dict[str, Any]:
@@ -73,6 +73,7 @@ def test_a_row_has_the_stable_fields() -> None:
     assert got["of_floor"] == pytest.approx(got["floor_us"] / 1300, abs=1e-3)
     assert got["core_latency_ns"] == 70.0
     assert got["core_latency_range_ns"] == [50.0, 200.0]
+    assert got["others_cpu"] == 0.25
     assert (got["samples"], got["ok"], got["void"]) == (4, True, False)
     json.dumps(got, allow_nan=False)
 

@@ -95,6 +95,7 @@ def test_the_loop_takes_fresh_data_and_checks_every_result(problem: Problem) -> 
     assert measured.samples["dense"].error <= 1e-6
     assert np.isnan(measured.samples["wrong"].error)
     assert set(measured.reads) == set(probe.patterns)
+    assert measured.others_cpu is None or 0 <= measured.others_cpu <= 1
     assert measured.read_gbps >= measured.read_gbps_median > 0
 
 
@@ -150,10 +151,19 @@ def test_the_table_names_every_row_and_every_problem(
     row = report.rows[0]
     row.update(peers={"some peer": 5.0}, peers_min_us={"some peer": 4.0}, peers_ok={})
     row.update(ratio={"some peer": 2.5}, peers_missing={"other": "not installed"}, void=True)
+    row.update(others_cpu=0.5)
     monkeypatch.setattr(runner, "run_suite", lambda *_, **__: report)
     assert bench.run() == 1
     shown = capsys.readouterr()
-    for text in ("256x512", "q4_k", "some peer", "2.50x", "other: not installed (q4_k)", "void: "):
+    for text in (
+        "256x512",
+        "q4_k",
+        "some peer",
+        "2.50x",
+        "other: not installed (q4_k)",
+        "void: ",
+        "used up to 50%",
+    ):
         assert text in shown.out
     assert "bench: void: matvec:m=256" in shown.err
 

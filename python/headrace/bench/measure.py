@@ -9,9 +9,11 @@ with other activations and the next weight copy. Results are compared with float
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -65,6 +67,7 @@ class Measurements:
     samples: dict[str, Samples]
     reads: dict[str, np.ndarray]  # pattern -> GB/s [rounds]
     core_latency_ns: list[float] = field(default_factory=list)
+    others_cpu: float | None = None  # share of all CPUs that others used meanwhile, 0 to 1
 
     @property
     def read_gbps(self) -> float:
@@ -82,6 +85,33 @@ class Measurements:
         return max(self.reads, key=lambda name: float(self.reads[name].max()))
 
 
+class OtherLoad:
+    """How much of the machine others use from now on: processes, and (stolen) other guests."""
+
+    def __init__(self) -> None:
+        self._begin = self._read()
+
+    def share(self) -> float | None:
+        """Share of all CPUs, 0 to 1; None where /proc/stat is missing."""
+        now = self._read()
+        if now is None or self._begin is None:
+            return None
+        total, used, own = (after - before for after, before in zip(now, self._begin, strict=True))
+        return min(max((used - own) / total, 0.0), 1.0) if total > 0 else None
+
+    @staticmethod
+    def _read() -> tuple[float, float, float] | None:
+        """Seconds of all CPUs: passed, in use or stolen, used by this process."""
+        file = Path("/proc/stat")
+        if not file.exists():
+            return None
+        ticks = [int(value) for value in file.read_text().splitlines()[0].split()[1:9]]
+        per_second = os.sysconf("SC_CLK_TCK")
+        idle = ticks[3] + ticks[4]
+        passed = sum(ticks)
+        return passed / per_second, (passed - idle) / per_second, time.process_time()
+
+
 def measure(
     problem: Problem,
     contenders: Sequence[Contender],
@@ -96,6 +126,7 @@ def measure(
     references = {c.name: [c.reference(x) for x in problem.xs] for c in contenders}
     reads = {name: np.empty(effort.rounds) for name in probe.patterns}
     latencies = []
+    load = OtherLoad()
     for index in range(effort.rounds):
         latency = probe.core_latency_ns()
         if latency is not None:
@@ -118,7 +149,7 @@ def measure(
                 reads[probe.patterns[pattern]][index] = probe.read(copy, pattern)
         tick()
     samples = {c.name: Samples(times[c.name], errors[c.name], c.bound, c.note) for c in contenders}
-    return Measurements(samples, reads, latencies)
+    return Measurements(samples, reads, latencies, load.share())
 
 
 def _settle() -> None:

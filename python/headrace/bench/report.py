@@ -95,6 +95,7 @@ def make_row(
         "core_latency_range_ns": [round(min(latency), 1), round(max(latency), 1)]
         if latency
         else None,
+        "others_cpu": None if measured.others_cpu is None else round(measured.others_cpu, 3),
         "samples": int(ours.us.size),
     }
 
@@ -134,6 +135,11 @@ class Report:
                 if not ok
             ]
         return found
+
+    @property
+    def busy(self) -> float:
+        """The largest share of the CPUs that others used while a row was measured."""
+        return max((row["others_cpu"] or 0.0 for row in self.rows), default=0.0)
 
     @property
     def exit_code(self) -> int:

@@ -10,6 +10,8 @@ from rich.text import Text
 
 from headrace.bench.report import Report
 
+BUSY_ABOVE = 0.05
+
 
 def render(report: Report) -> Group:
     """A table of rows, then the state of the machine, what is missing, and any problem."""
@@ -35,6 +37,14 @@ def render(report: Report) -> Group:
         bad = row["void"] or not row["ok"]
         table.add_row(*cells, style="red" if bad else None)
     lines = [Text(line) for line in _machine_lines(report)]
+    if report.busy > BUSY_ABOVE:
+        lines.append(
+            Text(
+                f"others used up to {report.busy:.0%} of the CPUs meanwhile: times are too long, "
+                "most of all those of peers whose threads wait for each other",
+                style="yellow",
+            )
+        )
     lines += [Text(line, style="dim") for line in _missing_lines(report)]
     lines += [Text(line, style="bold red") for line in report.problems]
     return Group(table, *lines)
