@@ -33,7 +33,7 @@ class Quantize:
             )
         values = [self.weights] if isinstance(self.weights, str) else self.weights.values()
         for name in values:
-            if name is not None and name not in formats.names():
+            if name is not None and name not in weight_formats():
                 raise UsageError(
                     f"quantize: expected a weight format, but got {name!r}. "
                     f"Allowed: {', '.join(weight_formats())}"

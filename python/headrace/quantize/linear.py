@@ -96,7 +96,8 @@ def quantize_linears(
     shape its format cannot hold (the message names the layer and what is allowed).
     """
     options = Quantize(weights, activations)
-    linears = {name: m for name, m in model.named_modules() if type(m) is nn.Linear}
+    every = model.named_modules(remove_duplicate=False)  # a layer may have several names
+    linears = {name: m for name, m in every if type(m) is nn.Linear}
     unused = options.unused_patterns(list(linears))
     if unused:
         raise UsageError(

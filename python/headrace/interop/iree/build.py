@@ -81,11 +81,14 @@ def _compile_kernels(linears: list[LinearCall], target: str, folder: Path) -> di
     executables = {}
     for index, call in enumerate(linears):
         shape = call.shape
-        spec = ops.matmul(
-            shape.rows, shape.cols, shape.tokens, format=shape.format, activations=shape.activations
-        )
-        data, manifest = compile_object(spec, target)
+        options = {"format": shape.format, "activations": shape.activations}
+        # One token is a vector; tensors of the same bytes may meet at a dispatch.
+        if shape.tokens == 1:
+            spec = ops.matvec(shape.rows, shape.cols, **options)
+        else:
+            spec = ops.matmul(shape.rows, shape.cols, shape.tokens, **options)
         name = f"headrace_{index}"
+        data, manifest = compile_object(spec, target, prefix=f"{name}_")
         (folder / f"{name}.o").write_bytes(data)
         executables[call.symbol] = make_executable(name, f"{name}.o", manifest)
     return executables

@@ -38,6 +38,7 @@ class Step:
     """One dispatch: a kernel, its grid, what it reads and the one buffer it writes."""
 
     kernel: str
+    symbol: str  # of the function in the object
     grid: tuple[int, ...]
     bindings: tuple[tuple[str, Slot, int], ...]  # slot key, slot, byte offset
     result: int  # index in bindings
@@ -69,6 +70,7 @@ def make_executable(name: str, object_name: str, manifest: dict[str, Any]) -> Ex
     """
     slots = _slots(manifest)
     roles = {f"a{i}": a["role"] for i, a in enumerate(manifest["arguments"])}
+    symbols = {kernel["name"]: kernel["symbol"] for kernel in manifest["kernels"]}
     written: set[str] = set()
     steps = []
     for entry in manifest["plan"]:
@@ -89,7 +91,15 @@ def make_executable(name: str, object_name: str, manifest: dict[str, Any]) -> Ex
                 f"iree: kernel {entry['kernel']}: expected one whole result, but got {len(results)}"
             )
         written.add(bindings[results[0]][0])
-        steps.append(Step(entry["kernel"], tuple(entry["grid"]), bindings, results[0]))
+        steps.append(
+            Step(
+                entry["kernel"],
+                symbols[entry["kernel"]],
+                tuple(entry["grid"]),
+                bindings,
+                results[0],
+            )
+        )
     return Executable(name, object_name, manifest, tuple(steps))
 
 
@@ -181,7 +191,6 @@ def _export_text(export: str, ordinal: int, step: Step) -> str:
 def _body_text(export: str, step: Step) -> str:
     """The function IREE calls per workgroup: takes the bindings apart and calls our kernel."""
     order = [i for i in range(len(step.bindings)) if i != step.result] + [step.result]
-    kernel = f"{step.kernel}_iree"
     lines, arguments, types = [], [], []
     for binding_index, position in enumerate(order):
         _, slot, _ = step.bindings[position]
@@ -209,7 +218,7 @@ def _body_text(export: str, step: Step) -> str:
     signature = ", ".join(types)
     return "\n".join(
         [
-            f"      func.func private @{kernel}({signature}) "
+            f"      func.func private @{step.symbol}({signature}) "
             "attributes {hal.import.static, llvm.bareptr = true}",
             f"      func.func @{export}() {{",
             "        %zero = arith.constant 0 : index",
@@ -218,7 +227,7 @@ def _body_text(export: str, step: Step) -> str:
                 for i, axis in enumerate("xyz")
             ),
             *lines,
-            f"        func.call @{kernel}({', '.join(arguments)}) : ({signature}) -> ()",
+            f"        func.call @{step.symbol}({', '.join(arguments)}) : ({signature}) -> ()",
             "        return",
             "      }",
         ]

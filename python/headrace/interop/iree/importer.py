@@ -108,7 +108,8 @@ def import_model(model: torch.nn.Module, example_inputs: tuple[torch.Tensor, ...
                 exported,
                 output_type="raw",
                 func_name="main",
-                # The import that knows non-persistent buffers. Mutation itself was refused above.
+                decomposition_table={},  # done by _export
+                # The import that knows non-persistent buffers. Mutation itself is refused by _export.
                 experimental_support_mutation=True,
                 hooks=parameter_hooks(collected),
             )
@@ -135,10 +136,14 @@ def import_model(model: torch.nn.Module, example_inputs: tuple[torch.Tensor, ...
 def _export(
     model: torch.nn.Module, example_inputs: tuple[torch.Tensor, ...]
 ) -> torch.export.ExportedProgram:
+    from torch_mlir.extras.fx_decomp_util import get_decomposition_table
+
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         try:
             exported = torch.export.export(model.eval(), example_inputs, strict=False)
+            # Also what makes in-place operations visible as mutations in the signature.
+            exported = exported.run_decompositions(get_decomposition_table())
         except Exception as error:  # torch raises many unrelated types here
             raise CompileError(f"iree: torch.export cannot trace the model: {error}") from error
     signature = exported.graph_signature

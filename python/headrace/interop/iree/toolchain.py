@@ -65,6 +65,7 @@ def run_compiler(arguments: list[str], source: Path, *, keep: Path | None = None
     if result.returncode == 0:
         return result.stdout
     folder = keep or Path(tempfile.mkdtemp(prefix="headrace-iree-"))
+    folder.mkdir(parents=True, exist_ok=True)
     for part in source.parent.iterdir():
         if part.suffix in (".o", ".mlir"):
             (folder / part.name).write_bytes(part.read_bytes())
