@@ -139,10 +139,10 @@ def measure(
                 times[contender.name][index] = us
                 for which, y in outputs:
                     wanted = references[contender.name][which % len(problem.xs)]
-                    error = relative_error(y, wanted)
-                    # not max(): a NaN must stay
-                    if not error <= errors[contender.name]:
-                        errors[contender.name] = error
+                    # maximum, unlike max, keeps a NaN
+                    errors[contender.name] = float(
+                        np.maximum(errors[contender.name], relative_error(y, wanted))
+                    )
             else:
                 pattern = int(turn) - len(contenders)
                 copy = problem.weights.copies[problem.weights.take()]
