@@ -31,9 +31,10 @@ $(STAMPS)/packages: scripts/debian_packages.sh | $(STAMPS)
 	PYTHON=$(PYTHON) scripts/debian_packages.sh
 	@touch $@
 
-$(STAMPS)/venv: requirements.txt constraints.txt | $(STAMPS)/packages
+$(STAMPS)/venv: requirements.txt requirements-data.txt constraints.txt | $(STAMPS)/packages
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --requirement requirements.txt --constraint constraints.txt
+	$(PY) -m pip install --quiet --no-deps --requirement requirements-data.txt
 	@touch $@
 
 third_party/mlir/.complete: third_party/pins.env | $(STAMPS)/packages

@@ -37,14 +37,22 @@ foreach(target ${LLVM_TARGETS_TO_BUILD})
   endif()
 endforeach()
 file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/llvm_target_stubs.c CONTENT "${stubs}")
-# arc4random is what raises the required glibc to 2.36; the local copy does not.
 add_library(headrace_static_support STATIC
-  ${CMAKE_BINARY_DIR}/llvm_target_stubs.c ${CMAKE_CURRENT_LIST_DIR}/arc4random.c)
+  ${CMAKE_BINARY_DIR}/llvm_target_stubs.c ${CMAKE_CURRENT_LIST_DIR}/static_support.cpp)
+headrace_compile_flags(headrace_static_support)
+target_include_directories(headrace_static_support SYSTEM PRIVATE ${LLVM_INCLUDE_DIRS})
+
+# Statically linked extensions (Polly) are left out: static_support.cpp.
+foreach(target LLVMExtensions LLVMLTO)
+  get_target_property(links ${target} INTERFACE_LINK_LIBRARIES)
+  list(REMOVE_ITEM links ${LLVM_STATIC_EXTENSIONS} LLVMExtensions)
+  set_target_properties(${target} PROPERTIES INTERFACE_LINK_LIBRARIES "${links}")
+endforeach()
 
 llvm_map_components_to_libnames(components
   core support irreader bitreader bitwriter ipo passes target targetparser
   orcjit perfjitevents orcdebugging orctargetprocess executionengine jitlink
-  frontendopenmp frontendopenacc frontendoffloading linker object option lto
+  frontendopenmp frontendopenacc frontendoffloading linker object option lto dtlto
   codegen mc asmparser transformutils debuginfodwarf ${HEADRACE_LLVM_TARGETS})
 add_library(headrace_llvm_static INTERFACE)
 target_link_libraries(headrace_llvm_static INTERFACE ${components} headrace_static_support)

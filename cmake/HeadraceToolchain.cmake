@@ -11,13 +11,23 @@ if(MLIR_DIR)
   list(PREPEND tool_hints ${MLIR_DIR}/../../../bin)
 endif()
 
-# CC, CXX and -DCMAKE_<LANG>_COMPILER win.
+# CC, CXX and -DCMAKE_<LANG>_COMPILER win. scikit-build-core always sets CC and
+# CXX, to Python's own compiler, and hands on what the user set as HEADRACE_CC.
 foreach(entry "C:CC:clang" "CXX:CXX:clang++")
   string(REGEX MATCH "([^:]+):([^:]+):(.+)" _ ${entry})
   set(language ${CMAKE_MATCH_1})
-  if(NOT CMAKE_${language}_COMPILER AND "$ENV{${CMAKE_MATCH_2}}" STREQUAL "")
-    find_program(HEADRACE_${language}_COMPILER NAMES ${CMAKE_MATCH_3} ${CMAKE_MATCH_3}-22
-                 HINTS ${tool_hints})
+  set(variable ${CMAKE_MATCH_2})
+  set(name ${CMAKE_MATCH_3})
+  set(wanted "$ENV{${variable}}")
+  if(SKBUILD)
+    set(wanted "${HEADRACE_${variable}}")
+  endif()
+  if(CMAKE_${language}_COMPILER)
+    continue()
+  elseif(wanted)
+    set(CMAKE_${language}_COMPILER ${wanted})
+  else()
+    find_program(HEADRACE_${language}_COMPILER NAMES ${name} ${name}-22 HINTS ${tool_hints})
     if(HEADRACE_${language}_COMPILER)
       set(CMAKE_${language}_COMPILER ${HEADRACE_${language}_COMPILER})
     endif()

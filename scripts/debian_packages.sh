@@ -4,7 +4,7 @@
 #   PYTHON  the interpreter that will be used; a system Python also needs its headers and venv
 set -euo pipefail
 
-packages=(cmake ninja-build ccache git clang-22 clang-format-22 clang-tidy-22 lld-22
+packages=(binutils cmake ninja-build ccache git clang-22 clang-format-22 clang-tidy-22 lld-22
   liblld-22-dev llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools libzstd-dev zlib1g-dev)
 
 python=${PYTHON:-python3}

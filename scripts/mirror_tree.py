@@ -28,15 +28,14 @@ def mirror(source: Path, destination: Path) -> None:
                 continue
             link, file = target_folder / name, Path(folder) / name
             wanted.add(link)
-            if link.is_symlink() and os.readlink(link) == str(file):
+            if link.is_symlink() and link.readlink() == file:
                 continue
             link.unlink(missing_ok=True)
             link.symlink_to(file)
-    prefix = f"{source}{os.sep}"
     for folder, _, files in os.walk(destination):
         for name in files:
             link = Path(folder) / name
-            if link.is_symlink() and os.readlink(link).startswith(prefix) and link not in wanted:
+            if link.is_symlink() and link.readlink().is_relative_to(source) and link not in wanted:
                 link.unlink()
 
 
