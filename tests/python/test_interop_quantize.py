@@ -133,7 +133,9 @@ def test_pattern_without_a_layer() -> None:
 
 
 def test_shape_that_the_format_cannot_hold() -> None:
-    with pytest.raises(UsageError, match=r"layer 'up' \(96x64\) cannot be stored as q4_k") as caught:
+    with pytest.raises(
+        UsageError, match=r"layer 'up' \(96x64\) cannot be stored as q4_k"
+    ) as caught:
         quantize_linears(Block(), "q4_k")
     allowed = str(caught.value).partition("Allowed")[2]
     assert "q4_0" in allowed

@@ -51,7 +51,7 @@ def test_every_mismatch_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_missing_package_is_its_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_versions(monkeypatch, iree_base_compiler=None)
-    with pytest.raises(ToolMissingError, match="iree-base-compiler is not installed.*pip install"):
+    with pytest.raises(ToolMissingError, match=r"iree-base-compiler is not installed.*pip install"):
         versions.check_compiler()
 
 

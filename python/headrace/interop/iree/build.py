@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from headrace_runtime.files import MANIFEST, atomic_folder, sha256_of
 
 from headrace import ops
 from headrace.interop.iree import toolchain, versions
@@ -21,6 +20,7 @@ from headrace.interop.iree.runtime import PROGRAM, WEIGHTS, IreeProgram, load
 from headrace.interop.iree.splice import splice
 from headrace.quantize.linear import quantize_linears
 from headrace.targets.cpu.objects import compile_object
+from headrace_runtime.files import MANIFEST, atomic_folder, sha256_of
 
 Progress = Callable[[str], None]
 

@@ -109,7 +109,7 @@ def import_model(model: torch.nn.Module, example_inputs: tuple[torch.Tensor, ...
                 output_type="raw",
                 func_name="main",
                 decomposition_table={},  # done by _export
-                # The import that knows non-persistent buffers. Mutation itself is refused by _export.
+                # The import that knows non-persistent buffers; _export refuses mutation itself.
                 experimental_support_mutation=True,
                 hooks=parameter_hooks(collected),
             )

