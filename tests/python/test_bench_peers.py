@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from headrace.bench import weights
@@ -13,7 +15,7 @@ from headrace.errors import UsageError
 M, K = 128, 512
 
 
-def problem(format_name: str) -> Problem:
+def problem(format_name: str, threads: int = 1) -> Problem:
     rng = np.random.default_rng(5)
     return Problem(
         m=M,
@@ -21,14 +23,14 @@ def problem(format_name: str) -> Problem:
         format=format_name,
         weights=weights.make(format_name, M, K, 1 << 18, rng),
         xs=[rng.standard_normal(K, dtype=np.float32) for _ in range(3)],
-        threads=2,
+        threads=threads,
         rotation=1 << 18,
     )
 
 
-def check(peer: str, format_name: str) -> None:
+def check(peer: str, format_name: str, threads: int = 1) -> None:
     """Every staged activation gives its own product, within the peer's bound."""
-    given = problem(format_name)
+    given = problem(format_name, threads)
     contender = PEERS[peer](given)
     try:
         assert contender.bound <= 2e-2
@@ -58,6 +60,13 @@ def check(peer: str, format_name: str) -> None:
 )
 def test_peers_multiply(peer: str, format_name: str) -> None:
     check(peer, format_name)
+
+
+def test_iree_runs_on_one_thread_or_on_all() -> None:
+    cpus = len(os.sched_getaffinity(0))
+    check("iree", "q4_0", threads=cpus)
+    with pytest.raises(Unavailable, match=f"all {cpus} CPUs, not on {cpus + 1} threads"):
+        PEERS["iree"](problem("q4_0", threads=cpus + 1))
 
 
 @pytest.mark.skipif(

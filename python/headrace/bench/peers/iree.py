@@ -2,12 +2,14 @@
 
 The weights are integers in groups of 32 with a float scale (and minimum) per group; one generic
 dequantizes them, one multiplies with float32 activations and sums. At `--iree-opt-level=O3` IREE
-fuses the two and vectorizes; below that level it is not a fair baseline. It runs on `local-task`.
+fuses the two and vectorizes; below that level it is not a fair baseline. It runs on `local-task`,
+which takes every CPU, or on `local-sync` when one thread is asked for.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 from typing import Any
 
 import numpy as np
@@ -116,6 +118,15 @@ def _compiled(text: str) -> bytes:
     return result
 
 
+def _driver(threads: int) -> str:
+    cpus = len(os.sched_getaffinity(0))
+    if threads == cpus:
+        return "local-task"
+    if threads == 1:
+        return "local-sync"
+    raise Unavailable(f"IREE runs on one thread or on all {cpus} CPUs, not on {threads} threads")
+
+
 class Iree(Contender):
     """Dequantize and dot as two linalg generics, compiled by IREE."""
 
@@ -126,9 +137,10 @@ class Iree(Contender):
         if problem.format not in EQUIVALENTS or problem.k % GROUP:
             raise Unavailable(f"no equivalent of {problem.format} in linalg is measured")
         self._problem = problem
+        driver = _driver(problem.threads)
         bits, minimum = EQUIVALENTS[problem.format]
         self.note = (
-            f"{' '.join(FLAGS[:1])}, local-task, linalg i{bits} in groups of {GROUP} with float32 "
+            f"{FLAGS[0]}, {driver}, linalg i{bits} in groups of {GROUP} with float32 "
             f"scale{' and minimum' if minimum else ''}, float32 activations"
         )
         image = _compiled(source(problem.m, problem.k, bits, minimum))
@@ -137,7 +149,7 @@ class Iree(Contender):
         except ImportError:
             raise Unavailable("iree-base-runtime is not installed") from None
         self._runtime = runtime
-        self._config = runtime.Config("local-task")
+        self._config = runtime.Config(driver)
         context = runtime.SystemContext(config=self._config)
         module = runtime.VmModule.copy_buffer(context.instance, image)
         context.add_vm_module(module)
