@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from headrace import formats
 from headrace.bench import memory, weights
 from headrace.errors import MachineError

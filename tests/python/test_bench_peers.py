@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+
 from headrace.bench import weights
 from headrace.bench.peers import PEERS, Problem, Unavailable, ggml, select
 from headrace.bench.peers.iree import requantize

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from headrace.bench.measure import Measurements, Samples
 from headrace.bench.report import (
     Report,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from headrace import bench
 from headrace.bench import runner, suite, weights
 from headrace.bench.measure import Effort, measure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from headrace.bench import suite
 from headrace.errors import UsageError
 from headrace.ops import matvec
