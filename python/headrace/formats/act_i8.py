@@ -1,0 +1,48 @@
+"""act_i8: activations as int8 with one float32 scale for each group of 32.
+
+One row (a token) of K values, K + 8 (K / 32) bytes, little endian:
+
+    | K int8 q | K / 32 float32 scales | K / 32 float32 scale * sum(q) |
+
+A value is scale q. In float32: amax = max |x| of the group, scale = amax / 127,
+q = roundeven(x * (127 / amax)), and q = 0 for a group of zeros. The third part saves kernels of
+formats with a minimum a second pass over q. Values below about 4e-37, whose 127 / amax is not
+finite, are stored as 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import F32, U8, Format
+
+__all__ = ["FORMATS"]
+
+
+def _encode(values: F32, _cols: int) -> U8:
+    rows, cols = values.shape
+    groups = values.reshape(rows, cols // 32, 32)
+    amax = np.max(np.abs(groups), axis=2, keepdims=True)
+    scale = amax / np.float32(127)
+    with np.errstate(divide="ignore", over="ignore"):
+        factor = np.float32(127) / amax
+    factor = np.where(np.isfinite(factor), factor, np.float32(0))
+    q = np.rint(groups * factor).astype(np.int8)
+    sums = scale[:, :, 0] * np.sum(q, axis=2, dtype=np.int32).astype(np.float32)
+    parts = [q.reshape(rows, cols), scale[:, :, 0].astype("<f4"), sums.astype("<f4")]
+    return np.hstack([part.view(np.uint8) for part in parts]).reshape(-1)
+
+
+def _decode(raw: U8, rows: int, cols: int) -> F32:
+    lines = raw.reshape(rows, -1)
+    groups = cols // 32
+    scale = np.ascontiguousarray(lines[:, cols : cols + 4 * groups]).view("<f4")
+    values = lines[:, :cols].view(np.int8).astype(np.float32).reshape(rows, groups, 32)
+    values *= scale[:, :, None]
+    return values.reshape(rows, cols)
+
+
+FORMATS = [
+    # 2^122: the sum of 32 such values stays finite.
+    Format("act_i8", "#qlinear.act_i8", (1, 32), 40, False, 2.0**122, _encode, _decode),
+]

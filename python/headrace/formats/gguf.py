@@ -1,0 +1,125 @@
+"""GGUF's plain blocks: 32 consecutive values of a row share one half-precision scale.
+
+Layout facts: the GGUF specification's tensor types. `f16` is little endian.
+
+    q4_0, 18 bytes   | d f16 | 16 bytes of nibbles |            value = d (q - 8)
+    q5_0, 22 bytes   | d f16 | fifth bits u32 | 16 bytes of nibbles |  value = d (q - 16)
+    q8_0, 34 bytes   | d f16 | 32 int8 |                        value = d q
+
+    nibble byte j:   low 4 bits = value j, high 4 bits = value j + 16
+    fifth bits:      bit j belongs to value j (its bit 4)
+
+The scale of q4_0 and q5_0 is signed: the value of largest magnitude is stored as the lowest
+code, so it is exact up to the rounding of d. The codes are computed with the unrounded scale, as
+the format's other writers do; the bytes are the same as theirs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import F32, U8, Format, half_bits, half_values
+
+__all__ = ["FORMATS"]
+
+_HALF_MAX = 65504.0
+_LOW, _FOUR = np.uint8(15), np.uint8(4)
+
+
+def _reciprocal(scale: F32) -> F32:
+    """1 / scale; 0 where that is not finite (no scale, or one that half precision rounds to 0)."""
+    with np.errstate(divide="ignore", over="ignore"):
+        inverse = np.float32(1) / scale
+    return np.where(np.isfinite(inverse), inverse, np.float32(0))
+
+
+def _signed_codes(blocks: F32, half_range: int) -> tuple[F32, U8]:
+    """Scale [n, 1] and codes 0 .. 2 half_range - 1 [n, 32] of blocks [n, 32]."""
+    at = np.argmax(np.abs(blocks), axis=1, keepdims=True)
+    scale = np.take_along_axis(blocks, at, axis=1) / np.float32(-half_range)
+    codes = blocks * _reciprocal(scale)
+    codes += np.float32(half_range + 0.5)  # then truncation rounds, as nothing is negative
+    np.minimum(codes, np.float32(2 * half_range - 1), out=codes)
+    return scale, codes.astype(np.uint8)
+
+
+def _pack_nibbles(codes: U8) -> U8:
+    return (codes[:, :16] & _LOW) | (codes[:, 16:] << _FOUR)
+
+
+def _unpack_nibbles(raw: U8) -> U8:
+    return np.concatenate([raw & _LOW, raw >> _FOUR], axis=1)
+
+
+def _encode_q4_0(values: F32, _cols: int) -> U8:
+    scale, codes = _signed_codes(values.reshape(-1, 32), 8)
+    return np.hstack([half_bits(scale[:, 0]), _pack_nibbles(codes)]).reshape(-1)
+
+
+def _decode_q4_0(raw: U8, rows: int, cols: int) -> F32:
+    blocks = raw.reshape(-1, 18)
+    codes = _unpack_nibbles(blocks[:, 2:]).astype(np.float32)
+    codes -= 8
+    codes *= half_values(blocks[:, :2])[:, None]
+    return codes.reshape(rows, cols)
+
+
+def _encode_q5_0(values: F32, _cols: int) -> U8:
+    scale, codes = _signed_codes(values.reshape(-1, 32), 16)
+    fifth = np.packbits(codes >> _FOUR, axis=1, bitorder="little")
+    return np.hstack([half_bits(scale[:, 0]), fifth, _pack_nibbles(codes)]).reshape(-1)
+
+
+def _decode_q5_0(raw: U8, rows: int, cols: int) -> F32:
+    blocks = raw.reshape(-1, 22)
+    fifth = np.unpackbits(blocks[:, 2:6], axis=1, bitorder="little")
+    codes = (_unpack_nibbles(blocks[:, 6:]) | (fifth << _FOUR)).astype(np.float32)
+    codes -= 16
+    codes *= half_values(blocks[:, :2])[:, None]
+    return codes.reshape(rows, cols)
+
+
+def _encode_q8_0(values: F32, _cols: int) -> U8:
+    blocks = values.reshape(-1, 32)
+    scale = np.max(np.abs(blocks), axis=1, keepdims=True) / np.float32(127)
+    codes = blocks * _reciprocal(scale)
+    # Halves round away from zero; adding 0.5 first would also lift 0.49999997.
+    size = np.abs(codes)
+    whole = np.floor(size)
+    whole += size - whole >= np.float32(0.5)
+    codes = np.copysign(whole, codes)
+    return np.hstack([half_bits(scale[:, 0]), codes.astype(np.int8).view(np.uint8)]).reshape(-1)
+
+
+def _decode_q8_0(raw: U8, rows: int, cols: int) -> F32:
+    blocks = raw.reshape(-1, 34)
+    values = blocks[:, 2:].view(np.int8).astype(np.float32)
+    values *= half_values(blocks[:, :2])[:, None]
+    return values.reshape(rows, cols)
+
+
+FORMATS = [
+    Format(
+        "q4_0", "#qlinear.gguf<q4_0>", (1, 32), 18, False, 8 * _HALF_MAX, _encode_q4_0, _decode_q4_0
+    ),
+    Format(
+        "q5_0",
+        "#qlinear.gguf<q5_0>",
+        (1, 32),
+        22,
+        False,
+        16 * _HALF_MAX,
+        _encode_q5_0,
+        _decode_q5_0,
+    ),
+    Format(
+        "q8_0",
+        "#qlinear.gguf<q8_0>",
+        (1, 32),
+        34,
+        False,
+        127 * _HALF_MAX,
+        _encode_q8_0,
+        _decode_q8_0,
+    ),
+]
