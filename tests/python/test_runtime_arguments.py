@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import headrace_runtime as hr
 import ml_dtypes
 import numpy as np
 import pytest
@@ -22,6 +21,8 @@ from runtime_artifacts import (
     two_steps,
     write_artifact,
 )
+
+import headrace_runtime as hr
 
 X = np.arange(N, dtype=np.float32)
 WANT = 2 * X[::-1] + 5

@@ -9,10 +9,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import headrace_runtime as hr
 import numpy as np
 import pytest
-from headrace_runtime import loaders, machine
 from numpy.testing import assert_array_equal
 from runtime_artifacts import (
     KERNELS,
@@ -23,6 +21,9 @@ from runtime_artifacts import (
     step,
     two_steps,
 )
+
+import headrace_runtime as hr
+from headrace_runtime import loaders, machine
 
 X = np.arange(N, dtype=np.float32)
 WANT = 2 * X[::-1] + 5
@@ -328,7 +329,7 @@ def test_a_failure_midway_leaves_nothing(folder: Path, tmp_path: Path, replacing
     artifact = hr.load(folder)
     (folder / "ir" / "lost").symlink_to("nowhere")  # cannot be copied; the other files can
     before = everything_under(tmp_path)
-    with pytest.raises(hr.ArtifactError, match="cannot write artifact .*lost"):
+    with pytest.raises(hr.ArtifactError, match=r"cannot write artifact .*lost"):
         artifact.save(target)
     assert everything_under(tmp_path) == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["target.hr", "two.hr"][not replacing :]

@@ -9,12 +9,13 @@ import threading
 import time
 from pathlib import Path
 
-import headrace_runtime as hr
 import numpy as np
 import pytest
-from headrace_runtime import shared_library
 from numpy.testing import assert_array_equal
 from runtime_artifacts import N, argument, compile_library, step, two_steps, write_artifact
+
+import headrace_runtime as hr
+from headrace_runtime import shared_library
 
 X = np.arange(N, dtype=np.float32)
 
