@@ -78,7 +78,8 @@ def QLinear_ActI8Attr : QLinear_Format<"ActI8Format", "act_i8"> {
     One row (a token) of K values is K int8, then K / 32 f32 scales, then K / 32
     f32 values `scale * sum(q)`, which kernels need for formats with a minimum.
     `scale = max|x| / 127` over the group and `q = roundeven(x * (127 / max|x|))`,
-    both in f32; a group of zeros has scale 0. A value is `scale * q`.
+    both in f32; a group whose max|x| is below 2^-120 counts as zeros, with scale
+    0. A value is `scale * q`. A NaN or infinity makes its group NaN.
   }];
 }
 

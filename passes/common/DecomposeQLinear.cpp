@@ -189,23 +189,27 @@ struct DecomposeQuantize : OpConversionPattern<QuantizeOp> {
           return arith::MaximumFOp::create(n, at, abs, args[1]);
         });
     Value perGroupInit = empty(b, loc, {rows, groups}, b.getF32Type());
-    Value scale = elementwise(
-        b, loc, amax, perGroupInit,
-        [](OpBuilder &n, Location at, ValueRange args) -> Value {
-          return arith::DivFOp::create(n, at, args[0], constant(n, at, 127.0));
-        });
+    Value scale =
+        elementwise(b, loc, amax, perGroupInit,
+                    [](OpBuilder &n, Location at, ValueRange args) -> Value {
+                      Value scale = arith::DivFOp::create(
+                          n, at, args[0], constant(n, at, 127.0));
+                      return zeroIfTiny(n, at, args[0], scale);
+                    });
     Value quant = generic(
         b, loc, {x, amax}, empty(b, loc, {rows, groups, 32}, b.getI8Type()),
         {all, perGroup, all}, parallel,
         [](OpBuilder &n, Location at, ValueRange args) -> Value {
-          Value zero = constant(n, at, 0.0);
           Value inverse =
               arith::DivFOp::create(n, at, constant(n, at, 127.0), args[1]);
-          Value isZero = arith::CmpFOp::create(n, at, arith::CmpFPredicate::OEQ,
-                                               args[1], zero);
-          inverse = arith::SelectOp::create(n, at, isZero, zero, inverse);
+          inverse = zeroIfTiny(n, at, args[1], inverse);
           Value scaled = arith::MulFOp::create(n, at, args[0], inverse);
           Value rounded = math::RoundEvenOp::create(n, at, scaled);
+          // Only NaN, whose scale is NaN as well, is not in this range.
+          rounded =
+              arith::MaxNumFOp::create(n, at, rounded, constant(n, at, -127.0));
+          rounded =
+              arith::MinNumFOp::create(n, at, rounded, constant(n, at, 127.0));
           return arith::FPToSIOp::create(n, at, n.getI8Type(), rounded);
         });
     Value sums = generic(
@@ -224,6 +228,13 @@ struct DecomposeQuantize : OpConversionPattern<QuantizeOp> {
   }
 
 private:
+  /// 0 where the largest magnitude of a group is below 2^-120, else `value`.
+  static Value zeroIfTiny(OpBuilder &b, Location loc, Value amax, Value value) {
+    Value tiny = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, amax,
+                                       constant(b, loc, 0x1p-120));
+    return arith::SelectOp::create(b, loc, tiny, constant(b, loc, 0.0), value);
+  }
+
   static Value layOut(OpBuilder &b, Location loc, PackedType packed,
                       Value quant, Value scale, Value scaledSums) {
     int64_t cols = packed.getCols(), groups = cols / 32;

@@ -1,0 +1,129 @@
+//===- LowerDequantize.cpp - decoding of whole matrices as vectors --------===//
+
+#include "passes/cpu/BlockDecoder.h"
+#include "passes/cpu/Passes.h"
+#include "passes/cpu/Workgroup.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+
+namespace headrace::cpu {
+#define GEN_PASS_DEF_CPULOWERDEQUANTIZE
+#include "passes/cpu/Passes.h.inc"
+} // namespace headrace::cpu
+
+using namespace mlir;
+using namespace headrace::cpu;
+using namespace headrace::qlinear;
+
+namespace {
+
+constexpr int64_t kPieceCols = 256;
+
+/// Rows of GGUF blocks: a piece of 256 columns at a time.
+void decodeRow(VectorBuilder &v, const BlockDecoder &decoder, PackedType type,
+               Value bytes, Value row, Value out) {
+  Value base = v.mul(row, type.getBlockRowBytes());
+  auto decode = [&](Value index, int64_t groups) {
+    Value at = v.add(base, v.mul(index, decoder.pieceBytes()));
+    Piece piece = decoder.open(v, bytes, at, groups);
+    Value col = v.mul(index, kPieceCols);
+    for (int64_t atom = 0; atom < 2 * groups; ++atom)
+      v.store(decoder.weights(v, piece, atom), out,
+              {row, v.add(col, 16 * atom)});
+  };
+  int64_t whole = type.getCols() / kPieceCols;
+  int64_t rest = type.getCols() % kPieceCols / 32;
+  v.loop(v.index(0), v.index(whole), 1, {},
+         [&](Value index, ValueRange) -> SmallVector<Value> {
+           decode(index, 8);
+           return {};
+         });
+  if (rest)
+    decode(v.index(whole), rest);
+}
+
+/// One row of q4nx, a column at a time: neighbours of a row are 8 bytes apart,
+/// so there is nothing to gain from vectors.
+void decodeQ4NXRow(VectorBuilder &v, PackedType type, Value bytes, Value row,
+                   Value out) {
+  auto div = [&](Value lhs, int64_t rhs) -> Value {
+    return arith::DivUIOp::create(v.b, v.loc, lhs, v.index(rhs));
+  };
+  auto rem = [&](Value lhs, int64_t rhs) -> Value {
+    return arith::RemUIOp::create(v.b, v.loc, lhs, v.index(rhs));
+  };
+  Value base = v.mul(div(row, 32), type.getBlockRowBytes());
+  Value r = rem(row, 32);
+  Value nibbleRow = v.add(v.mul(div(r, 16), 2048), div(rem(r, 16), 2));
+  Value shift =
+      arith::IndexCastOp::create(v.b, v.loc, v.i32(), v.mul(rem(r, 2), 4));
+  auto number = [&](Value at) -> Value {
+    Value half = v.loadScalarAs(bytes, at, 2, v.b.getBF16Type());
+    return arith::ExtFOp::create(v.b, v.loc, v.f32(), half);
+  };
+  v.loop(v.index(0), v.index(type.getCols() / 32), 1, {},
+         [&](Value group, ValueRange) -> SmallVector<Value> {
+           Value block = v.add(base, v.mul(div(group, 8), 5120));
+           Value inBlock = rem(group, 8);
+           Value at = v.add(block, v.add(v.mul(inBlock, 64), v.mul(r, 2)));
+           Value scale = number(at), min = number(v.add(at, 512));
+           Value quants =
+               v.add(v.add(block, v.mul(inBlock, 256)), v.add(nibbleRow, 1024));
+           v.loop(v.index(0), v.index(32), 1, {},
+                  [&](Value lane, ValueRange) -> SmallVector<Value> {
+                    Value byte = memref::LoadOp::create(
+                        v.b, v.loc, bytes,
+                        ValueRange{v.add(quants, v.mul(lane, 8))});
+                    Value q = arith::ExtUIOp::create(v.b, v.loc, v.i32(), byte);
+                    q = v.andI(v.shr(q, shift), 15);
+                    q = arith::SIToFPOp::create(v.b, v.loc, v.f32(), q);
+                    Value weight = v.addf(v.mulf(scale, q), min);
+                    memref::StoreOp::create(
+                        v.b, v.loc, weight, out,
+                        ValueRange{row, v.add(v.mul(group, 32), lane)});
+                    return {};
+                  });
+           return {};
+         });
+}
+
+struct CpuLowerDequantize
+    : headrace::cpu::impl::CpuLowerDequantizeBase<CpuLowerDequantize> {
+  void runOnOperation() override {
+    WalkResult result = getOperation()->walk([](DequantizeOp op) {
+      return failed(lower(op)) ? WalkResult::interrupt()
+                               : WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
+  }
+
+private:
+  static LogicalResult lower(DequantizeOp op) {
+    auto view = op.getPacked().getDefiningOp<FromBytesOp>();
+    if (!view)
+      return op.emitOpError("expected a matrix from qlinear.from_bytes; run "
+                            "cpu-form-kernels first");
+    PackedType type = op.getPacked().getType();
+    auto decoder = BlockDecoder::create(type.getFormat());
+    if (!decoder && !isa<Q4NXFormatAttr>(type.getFormat()))
+      return op.emitOpError() << "has no CPU kernel for " << type.getFormat();
+    OpBuilder builder(op);
+    VectorBuilder v{builder, op.getLoc()};
+    FailureOr<RowRange> range = workgroupRows(v, op, type.getRows());
+    if (failed(range))
+      return failure();
+    v.loop(range->first, range->last, 1, {},
+           [&](Value row, ValueRange) -> SmallVector<Value> {
+             if (decoder)
+               decodeRow(v, *decoder, type, view.getBytes(), row, op.getInit());
+             else
+               decodeQ4NXRow(v, type, view.getBytes(), row, op.getInit());
+             return {};
+           });
+    op.erase();
+    return success();
+  }
+};
+
+} // namespace

@@ -1,0 +1,195 @@
+//===- LowerProducts.cpp - matvec, matmul and gated_matvec as vectors -----===//
+
+#include "passes/cpu/Passes.h"
+#include "passes/cpu/ProductKernel.h"
+#include "passes/cpu/Workgroup.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+namespace headrace::cpu {
+#define GEN_PASS_DEF_CPULOWERPRODUCTS
+#include "passes/cpu/Passes.h.inc"
+} // namespace headrace::cpu
+
+using namespace mlir;
+using namespace headrace::cpu;
+using namespace headrace::qlinear;
+
+namespace {
+
+/// What the three operations have in common.
+struct Product {
+  Operation *op;
+  SmallVector<TypedValue<PackedType>, 2> weights; // one, or gate and up
+  Value x;
+  Value init;
+  int64_t tokens;
+};
+
+using Rows = SmallVector<SmallVector<Value>>; // [token][part of the unit]
+using Epilogue = function_ref<Value(VectorBuilder &, ArrayRef<Value>)>;
+
+Value splatLike(VectorBuilder &v, Value like, double value) {
+  if (auto type = dyn_cast<VectorType>(like.getType()))
+    return v.splat(type, value);
+  return v.constF(value);
+}
+
+/// x / (1 + exp(-s x)): silu with s = 1; gelu_tanh is the same curve along
+/// another argument, as (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)).
+Value activate(VectorBuilder &v, Activation kind, Value x) {
+  Value argument = x;
+  if (kind == Activation::GeluTanh) {
+    Value cube = v.mulf(v.mulf(x, x), x);
+    Value inner = v.addf(x, v.mulf(splatLike(v, x, 0.044715), cube));
+    argument = v.mulf(splatLike(v, x, 2 * 0.7978845608028654), inner);
+  }
+  Value e = math::ExpOp::create(v.b, v.loc, v.negf(argument));
+  return v.divf(x, v.addf(splatLike(v, x, 1.0), e));
+}
+
+/// Stores one part (an f32, or f32 x 16 of which rows behind `rows` are void).
+void storePart(VectorBuilder &v, Value part, Value init, Value token, Value row,
+               int64_t rows) {
+  auto type = cast<MemRefType>(init.getType());
+  SmallVector<Value> at;
+  if (type.getRank() == 2)
+    at.push_back(token);
+  at.push_back(row);
+  auto vector = dyn_cast<VectorType>(part.getType());
+  if (!vector) {
+    memref::StoreOp::create(v.b, v.loc, part, init, at);
+  } else if (rows % 32 == 0) {
+    v.store(part, init, at);
+  } else {
+    // Past the end the count is negative, which create_mask takes for none.
+    Value left = v.sub(v.index(rows), row);
+    Value mask = vector::CreateMaskOp::create(
+        v.b, v.loc, v.vec(vector.getNumElements(), v.b.getI1Type()), left);
+    vector::MaskedStoreOp::create(v.b, v.loc, init, at, mask, part);
+  }
+}
+
+/// All rows of the workgroup for `tokens` tokens from `token`.
+void computeUnit(VectorBuilder &v, const Product &product,
+                 ArrayRef<std::unique_ptr<ProductKernel>> kernels, Value row,
+                 Value token, int64_t tokens, Epilogue epilogue) {
+  PackedType weight = product.weights[0].getType();
+  Activations x(product.x, weight.getCols());
+  SmallVector<Rows> results;
+  for (auto [kernel, packed] : llvm::zip(kernels, product.weights)) {
+    Value bytes = packed.getDefiningOp<FromBytesOp>().getBytes();
+    results.push_back(kernel->compute(v, bytes, x, row, token, tokens));
+  }
+  int64_t unit = kernels[0]->unitRows();
+  for (int64_t t = 0; t < tokens; ++t) {
+    int64_t parts = static_cast<int64_t>(results[0][t].size());
+    for (int64_t part = 0; part < parts; ++part) {
+      SmallVector<Value> values;
+      for (const Rows &rows : results)
+        values.push_back(rows[t][part]);
+      storePart(v, epilogue(v, values), product.init, v.add(token, t),
+                v.add(row, part * (unit / parts)), weight.getRows());
+    }
+  }
+}
+
+LogicalResult lower(const Product &product, DotKind dot, Epilogue epilogue) {
+  Operation *op = product.op;
+  OpBuilder builder(op);
+  VectorBuilder v{builder, op->getLoc()};
+  SmallVector<std::unique_ptr<ProductKernel>> kernels;
+  for (auto weight : product.weights) {
+    if (!weight.getDefiningOp<FromBytesOp>())
+      return op->emitOpError("expected weights from qlinear.from_bytes; run "
+                             "cpu-form-kernels first");
+    kernels.push_back(ProductKernel::create(weight.getType(), dot));
+    if (!kernels.back())
+      return op->emitOpError()
+             << "has no CPU kernel for " << weight.getType().getFormat();
+    // Rows advance by the unit of the first kernel.
+    if (kernels.back()->unitRows() != kernels[0]->unitRows())
+      return op->emitOpError()
+             << "expected gate and up in formats of one block height, but got "
+             << product.weights[0].getType().getFormat() << " and "
+             << weight.getType().getFormat();
+  }
+  FailureOr<RowRange> range =
+      workgroupRows(v, op, product.weights[0].getType().getRows());
+  if (failed(range))
+    return failure();
+  int64_t tile = std::min(kernels[0]->unitTokens(), product.tokens);
+  int64_t whole = product.tokens / tile * tile;
+  v.loop(range->first, range->last, kernels[0]->unitRows(), {},
+         [&](Value row, ValueRange) -> SmallVector<Value> {
+           auto compute = [&](Value token, int64_t tokens) {
+             computeUnit(v, product, kernels, row, token, tokens, epilogue);
+           };
+           if (whole == tile)
+             compute(v.index(0), tile);
+           else
+             v.loop(v.index(0), v.index(whole), tile, {},
+                    [&](Value token, ValueRange) -> SmallVector<Value> {
+                      compute(token, tile);
+                      return {};
+                    });
+           if (whole < product.tokens)
+             compute(v.index(whole), product.tokens - whole);
+           return {};
+         });
+  op->erase();
+  return success();
+}
+
+struct CpuLowerProducts
+    : headrace::cpu::impl::CpuLowerProductsBase<CpuLowerProducts> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    DotKind kind = DotKind::Portable;
+    if (dot == "vnni")
+      kind = DotKind::Vnni;
+    else if (dot != "portable") {
+      getOperation()->emitError()
+          << "cpu-lower-products: expected dot of vnni or portable, but got '"
+          << dot << "'";
+      return signalPassFailure();
+    }
+    auto plain = [](VectorBuilder &, ArrayRef<Value> values) {
+      return values[0];
+    };
+    WalkResult result = getOperation()->walk([&](Operation *op) {
+      LogicalResult lowered = success();
+      if (auto matvec = dyn_cast<MatvecOp>(op)) {
+        lowered = lower(
+            {op, {matvec.getWeight()}, matvec.getX(), matvec.getInit(), 1},
+            kind, plain);
+      } else if (auto matmul = dyn_cast<MatmulOp>(op)) {
+        int64_t tokens =
+            cast<ShapedType>(matmul.getInit().getType()).getDimSize(0);
+        lowered = lower(
+            {op, {matmul.getWeight()}, matmul.getX(), matmul.getInit(), tokens},
+            kind, plain);
+      } else if (auto gated = dyn_cast<GatedMatvecOp>(op)) {
+        Activation activation = gated.getActivation();
+        lowered = lower({op,
+                         {gated.getGate(), gated.getUp()},
+                         gated.getX(),
+                         gated.getInit(),
+                         1},
+                        kind, [&](VectorBuilder &v, ArrayRef<Value> values) {
+                          return v.mulf(activate(v, activation, values[0]),
+                                        values[1]);
+                        });
+      }
+      return failed(lowered) ? WalkResult::interrupt() : WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
+  }
+};
+
+} // namespace

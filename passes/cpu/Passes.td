@@ -1,0 +1,191 @@
+//===- Passes.td - passes of the CPU target --------------------------------===//
+
+#ifndef HEADRACE_PASSES_CPU
+#define HEADRACE_PASSES_CPU
+
+include "mlir/Pass/PassBase.td"
+
+def CpuFormKernels : Pass<"cpu-form-kernels", "::mlir::ModuleOp"> {
+  let summary = "Turn each operation into a kernel and the function into a plan";
+  let description = [{
+    Every qlinear operation of a public function moves into a kernel, a private
+    function on memrefs; equal operations share one. What remains of the function
+    is the plan: its arguments, then its results, as memrefs, transient buffers
+    (`memref.alloc`), and one call for each kernel launch with its grid of
+    workgroups. Weights are plain bytes from here on; a kernel sees them through
+    `qlinear.from_bytes`.
+
+    Before:
+    ```mlir
+    func.func @main(%x: tensor<256xf32>, %w: !qlinear.packed<64x256, #qlinear.gguf<q4_k>>) -> tensor<64xf32> {
+      %0 = tensor.empty() : tensor<64xf32>
+      %y = qlinear.matvec ins(%w, %x : ...) outs(%0 : tensor<64xf32>) -> tensor<64xf32>
+      return %y : tensor<64xf32>
+    }
+    ```
+    After:
+    ```mlir
+    func.func @main(%x: memref<256xf32>, %w: memref<9216xi8>, %y: memref<64xf32>) attributes {headrace.plan} {
+      call @matvec_q4_k_64x256_f32(%w, %x, %y) {headrace.grid = array<i64: 2, 1, 1>} : ...
+      return
+    }
+    func.func private @matvec_q4_k_64x256_f32(%w: memref<9216xi8>, ...) attributes {headrace.kernel = {...}} {
+      %0 = qlinear.from_bytes %w : memref<9216xi8> to !qlinear.packed<64x256, #qlinear.gguf<q4_k>>
+      qlinear.matvec ins(%0, %x : ...) outs(%y : memref<64xf32>)
+      return
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+                           "::mlir::memref::MemRefDialect"];
+}
+
+def CpuLowerQuantize : Pass<"cpu-lower-quantize", "::mlir::ModuleOp"> {
+  let summary = "Vector code for qlinear.quantize";
+  let description = [{
+    One workgroup quantizes one row (token) of activations to `act_i8`, a group
+    of 32 at a time. Rounding to the nearest even integer adds and subtracts
+    1.5 * 2^23, which needs no instruction beyond addition.
+
+    Before:
+    ```mlir
+    qlinear.quantize %x into %q : memref<256xf32>, !qlinear.packed<1x256, #qlinear.act_i8>
+    ```
+    After (shortened):
+    ```mlir
+    scf.for %group = %c0 to %c8 step %c1 {
+      %v = vector.load %x[%col] : memref<256xf32>, vector<32xf32>
+      %max = vector.reduction <maximumf>, %abs : vector<32xf32> into f32
+      ...
+      vector.store %q, %bytes[%col] : memref<320xi8>, vector<32xi8>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
+def CpuLowerDequantize : Pass<"cpu-lower-dequantize", "::mlir::ModuleOp"> {
+  let summary = "Vector code for qlinear.dequantize";
+  let description = [{
+    Each workgroup decodes a range of rows with the same block decoders as the
+    products, 16 columns at a time.
+
+    Before:
+    ```mlir
+    qlinear.dequantize ins(%w : !qlinear.packed<64x256, #qlinear.gguf<q4_k>>) outs(%y : memref<64x256xf32>)
+    ```
+    After (shortened):
+    ```mlir
+    %wg = gpu.block_id x
+    scf.for %row = %first to %last step %c1 {
+      vector.store %weights, %y[%row, %col] : memref<64x256xf32>, vector<16xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"];
+}
+
+def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
+  let summary = "Vector code for matvec, matmul and gated_matvec";
+  let description = [{
+    Tiles a product by rows (workgroups) and tokens (registers) and decodes the
+    weights in registers, once for all tokens of a tile. With packed activations
+    the products are integers; `dot` says with which instructions:
+
+    * `vnni`: AVX-512 VNNI, 64 products of 8 bits an instruction;
+    * `portable`: vector arithmetic for any CPU.
+
+    Before:
+    ```mlir
+    qlinear.matvec ins(%w, %x : !qlinear.packed<64x256, #qlinear.gguf<q4_k>>, memref<256xf32>)
+                   outs(%y : memref<64xf32>)
+    ```
+    After (shortened):
+    ```mlir
+    %wg = gpu.block_id x
+    scf.for %row = %first to %last step %c1 {
+      %sums:2 = scf.for %piece = %c0 to %c1 step %c1 iter_args(...) -> (vector<16xf32>, vector<16xf32>) {
+        %q = vector.load %bytes[%at] : memref<9216xi8>, vector<16xi8>
+        ...
+        %s = vector.fma %weights, %x0, %sum : vector<16xf32>
+      }
+      %y0 = vector.reduction <add>, %total fastmath<reassoc> : vector<16xf32> into f32
+      memref.store %y0, %y[%row] : memref<64xf32>
+    }
+    ```
+  }];
+  let options = [
+    Option<"dot", "dot", "std::string", /*default=*/"\"portable\"",
+           "Instructions for 8-bit products: vnni or portable">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"];
+}
+
+def CpuApproximateMath : Pass<"cpu-approximate-math", "::mlir::ModuleOp"> {
+  let summary = "Polynomials for exp";
+  let description = [{
+    Kernels call no library: inside an IREE module there is none. `math.exp` on
+    f32 becomes a polynomial with an error of a few units in the last place.
+
+    Before:
+    ```mlir
+    %e = math.exp %v : f32
+    ```
+    After: arithmetic only.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
+def CpuBindWorkgroupIds : Pass<"cpu-bind-workgroup-ids", "::mlir::ModuleOp"> {
+  let summary = "Make the workgroup id an argument of each kernel";
+  let description = [{
+    Kernels get three index arguments behind their memrefs, which replace
+    `gpu.block_id`. The plan has been read by now and goes.
+
+    Before:
+    ```mlir
+    func.func private @k(%y: memref<64xf32>) attributes {headrace.kernel = {}} {
+      %wg = gpu.block_id x
+    ```
+    After:
+    ```mlir
+    func.func private @k(%y: memref<64xf32>, %wg: index, %wg_y: index, %wg_z: index) attributes {headrace.kernel = {}} {
+    ```
+  }];
+}
+
+def CpuAddEntryPoints : Pass<"cpu-add-entry-points", "::mlir::ModuleOp"> {
+  let summary = "Give kernels in the llvm dialect their exported signature";
+  let description = [{
+    * `abi=plan`: `void k(void *const *bindings, const int32_t *constants, const
+      uint32_t workgroup[3])`, what the plan executor calls;
+    * `abi=iree`: `void k_iree(void *b0, int64_t offset0, ..., int64_t x, int64_t
+      y, int64_t z)` with offsets in elements, what a dispatch of an IREE module
+      calls.
+
+    The kernel itself becomes internal and is inlined into it.
+
+    Before:
+    ```mlir
+    llvm.func @k(%w: !llvm.ptr, %x: i64, %y: i64, %z: i64) attributes {headrace.kernel = {}}
+    ```
+    After, with `abi=plan`:
+    ```mlir
+    llvm.func internal @k_body(...)
+    llvm.func @k(%bindings: !llvm.ptr, %constants: !llvm.ptr, %workgroup: !llvm.ptr)
+    ```
+  }];
+  let options = [
+    Option<"abi", "abi", "std::string", /*default=*/"\"plan\"",
+           "Who calls the kernels: plan or iree">];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+#endif // HEADRACE_PASSES_CPU

@@ -1,0 +1,77 @@
+//===- Pipelines.cpp - the CPU target, from qlinear to the llvm dialect ---===//
+
+#include "passes/common/Passes.h"
+#include "passes/cpu/Passes.h"
+
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+namespace {
+
+struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
+  Option<std::string> capabilities{
+      *this, "capabilities",
+      llvm::cl::desc("Path of the capability table; none: not checked"),
+      llvm::cl::init("")};
+  Option<std::string> dot{
+      *this, "dot",
+      llvm::cl::desc("Instructions for 8-bit products: vnni or portable"),
+      llvm::cl::init("portable")};
+  Option<std::string> abi{*this, "abi",
+                          llvm::cl::desc("Who calls the kernels: plan or iree"),
+                          llvm::cl::init("plan")};
+};
+
+void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
+  // Refuse early: everything below may assume a claimed cell.
+  if (!options.capabilities.empty())
+    pm.addPass(headrace::common::createVerifyTargetLegality(
+        {options.capabilities.getValue()}));
+  pm.addPass(headrace::cpu::createCpuFormKernels());
+
+  // Kernels become vector code while weights still have their packed type.
+  pm.addPass(headrace::cpu::createCpuLowerQuantize());
+  pm.addPass(headrace::cpu::createCpuLowerDequantize());
+  pm.addPass(headrace::cpu::createCpuLowerProducts({options.dot.getValue()}));
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(headrace::cpu::createCpuApproximateMath());
+  pm.addPass(headrace::cpu::createCpuBindWorkgroupIds());
+
+  // Upstream conversions. Static shapes and bare pointers: a memref costs
+  // nothing but its address.
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(createConvertVectorToLLVMPass());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass());
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  ConvertFuncToLLVMPassOptions func;
+  func.useBarePtrCallConv = true;
+  pm.addPass(createConvertFuncToLLVMPass(func));
+  pm.addPass(createReconcileUnrealizedCastsPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(headrace::cpu::createCpuAddEntryPoints({options.abi.getValue()}));
+}
+
+} // namespace
+
+void headrace::cpu::registerCpuPipelines() {
+  // Hosts may register everything more than once.
+  static bool done = [] {
+    PassPipelineRegistration<CpuPipelineOptions>(
+        "headrace-cpu-pipeline",
+        "From qlinear operations to CPU kernels in the llvm dialect",
+        buildCpuPipeline);
+    return true;
+  }();
+  (void)done;
+}

@@ -1,0 +1,80 @@
+//===- ProductKernel.cpp - parts that all product kernels share -----------===//
+
+#include "passes/cpu/ProductKernel.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+using namespace mlir;
+using namespace headrace::cpu;
+using headrace::qlinear::FromBytesOp;
+using headrace::qlinear::PackedType;
+
+Value headrace::cpu::dot4(VectorBuilder &v, DotKind kind, Value q, Value x,
+                          Value sum) {
+  if (kind == DotKind::Vnni) {
+    if (!sum)
+      sum = v.splat(v.vec(16, v.i32()), 0);
+    auto op = LLVM::CallIntrinsicOp::create(
+        v.b, v.loc, sum.getType(),
+        v.b.getStringAttr("llvm.x86.avx512.vpdpbusd.512"),
+        ValueRange{sum, q, x});
+    return op.getResult(0);
+  }
+  // 255 * 127 fits i16; the sums do not, so neighbours are added as i32.
+  Value products = v.mulI(v.extU(q, v.i16()), v.extS(x, v.i16()));
+  auto pairs = [&](Value lanes) -> Value {
+    auto split = vector::DeinterleaveOp::create(v.b, v.loc, lanes);
+    return v.add(split.getRes1(), split.getRes2());
+  };
+  auto split = vector::DeinterleaveOp::create(v.b, v.loc, products);
+  Value total = pairs(v.add(v.extS(split.getRes1(), v.i32()),
+                            v.extS(split.getRes2(), v.i32())));
+  return sum ? v.add(sum, total) : total;
+}
+
+//===----------------------------------------------------------------------===//
+// Activations
+//===----------------------------------------------------------------------===//
+
+Activations::Activations(Value value, int64_t cols) : data(value), cols(cols) {
+  if (auto packed = dyn_cast<PackedType>(value.getType())) {
+    data = value.getDefiningOp<FromBytesOp>().getBytes();
+    rowBytes = packed.getBlockRowBytes();
+  }
+}
+
+Value Activations::lanes(VectorBuilder &v, Value token, Value col,
+                         int64_t lanes) const {
+  auto type = cast<MemRefType>(data.getType());
+  Value loaded = type.getRank() == 1 ? v.load(data, {col}, lanes)
+                                     : v.load(data, {token, col}, lanes);
+  return type.getElementType().isF32() ? loaded : v.extF(loaded);
+}
+
+Value Activations::quants(VectorBuilder &v, Value token, Value col,
+                          int64_t lanes) const {
+  return v.load(data, {v.add(v.mul(token, rowBytes), col)}, lanes);
+}
+
+Value Activations::numbers(VectorBuilder &v, Value token, Value group,
+                           int64_t first, int64_t lanes) const {
+  Value at = v.add(v.add(v.mul(token, rowBytes), v.mul(group, 4)), first);
+  return v.loadAs(data, at, 4 * lanes, lanes, v.f32());
+}
+
+Value Activations::scales(VectorBuilder &v, Value token, Value group,
+                          int64_t lanes) const {
+  return numbers(v, token, group, cols, lanes);
+}
+
+Value Activations::sums(VectorBuilder &v, Value token, Value group,
+                        int64_t lanes) const {
+  return numbers(v, token, group, cols + cols / 32 * 4, lanes);
+}
+
+std::unique_ptr<ProductKernel> ProductKernel::create(PackedType weight,
+                                                     DotKind dot) {
+  if (isa<qlinear::Q4NXFormatAttr>(weight.getFormat()))
+    return createQ4NXKernel(weight, dot);
+  return createBlockRowKernel(weight, dot);
+}

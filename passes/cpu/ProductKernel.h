@@ -1,0 +1,86 @@
+//===- ProductKernel.h - dot products with packed weights -------*- C++ -*-===//
+
+#ifndef HEADRACE_PASSES_CPU_PRODUCTKERNEL_H
+#define HEADRACE_PASSES_CPU_PRODUCTKERNEL_H
+
+#include "dialects/QLinear/QLinear.h"
+#include "passes/cpu/VectorBuilder.h"
+
+#include <memory>
+
+namespace headrace::cpu {
+
+/// How four products of 8-bit numbers are summed into 32 bits.
+enum class DotKind {
+  Portable, // vector arithmetic that every LLVM target has
+  Vnni,     // AVX-512 VNNI: one instruction for 64 products
+};
+
+/// 16 sums of 4 products each, added to `sum` (i32 x 16) if there is one: `q`
+/// is unsigned i8 x 64, `x` signed i8 x 64 with values of at least -127, so
+/// that a product fits 16 bits.
+mlir::Value dot4(VectorBuilder &v, DotKind kind, mlir::Value q, mlir::Value x,
+                 mlir::Value sum = {});
+
+/// The activations of a product as a kernel reads them: tokens x columns of
+/// f32 or bf16, or rows of `act_i8`.
+class Activations {
+public:
+  /// `value` is the operand of the product: a memref, or a packed view of one.
+  Activations(mlir::Value value, int64_t cols);
+
+  bool isI8() const { return rowBytes != 0; }
+  /// Columns [col, col + lanes) of a token as f32.
+  mlir::Value lanes(VectorBuilder &v, mlir::Value token, mlir::Value col,
+                    int64_t lanes) const;
+  /// Integers of columns [col, col + lanes).
+  mlir::Value quants(VectorBuilder &v, mlir::Value token, mlir::Value col,
+                     int64_t lanes) const;
+  /// Scales of `lanes` groups of 32 from `group`.
+  mlir::Value scales(VectorBuilder &v, mlir::Value token, mlir::Value group,
+                     int64_t lanes) const;
+  /// The numbers scale * sum(integers) of the same groups.
+  mlir::Value sums(VectorBuilder &v, mlir::Value token, mlir::Value group,
+                   int64_t lanes) const;
+
+private:
+  mlir::Value numbers(VectorBuilder &v, mlir::Value token, mlir::Value group,
+                      int64_t first, int64_t lanes) const;
+
+  mlir::Value data;     // memref of f32, bf16 or bytes
+  int64_t cols;         // K
+  int64_t rowBytes = 0; // bytes of a token in act_i8, else 0
+};
+
+/// Computes some rows of `weight * x` for some tokens.
+class ProductKernel {
+public:
+  virtual ~ProductKernel() = default;
+  static std::unique_ptr<ProductKernel> create(qlinear::PackedType weight,
+                                               DotKind dot);
+
+  /// Rows that are computed together; a row index is a multiple of it.
+  virtual int64_t unitRows() const = 0;
+  /// Tokens worth computing together.
+  virtual int64_t unitTokens() const = 0;
+
+  /// The results of one unit of rows from `row` for `tokens` tokens from
+  /// `token`: for each token its rows in order, as one f32 or as vectors of
+  /// f32 x 16. Rows behind the end of the weight hold anything.
+  virtual llvm::SmallVector<llvm::SmallVector<mlir::Value>>
+  compute(VectorBuilder &v, mlir::Value bytes, const Activations &x,
+          mlir::Value row, mlir::Value token, int64_t tokens) const = 0;
+};
+
+std::unique_ptr<ProductKernel> createBlockRowKernel(qlinear::PackedType weight,
+                                                    DotKind dot);
+std::unique_ptr<ProductKernel> createQ4NXKernel(qlinear::PackedType weight,
+                                                DotKind dot);
+
+/// How far ahead of their use the bytes of a weight are prefetched.
+constexpr int64_t kPrefetchBytes = 4608;
+constexpr int64_t kCacheLine = 64;
+
+} // namespace headrace::cpu
+
+#endif // HEADRACE_PASSES_CPU_PRODUCTKERNEL_H
