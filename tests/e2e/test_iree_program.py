@@ -14,8 +14,9 @@ import pytest
 import torch
 from torch import nn
 
+import headrace
 from headrace import formats
-from headrace.errors import ArtifactError, UsageError
+from headrace.errors import ArtifactError, MachineError, UsageError
 from headrace.interop import iree
 from headrace.interop.iree import IreeProgram
 from headrace.quantize import quantize_linears, quantized_layers
@@ -24,8 +25,10 @@ from headrace_runtime.errors import ArgumentError
 TOKENS = 6
 GGUF_TYPES = {
     "q4_0": gguf.GGMLQuantizationType.Q4_0,
+    "q5_0": gguf.GGMLQuantizationType.Q5_0,
     "q8_0": gguf.GGMLQuantizationType.Q8_0,
     "q4_k": gguf.GGMLQuantizationType.Q4_K,
+    "q6_k": gguf.GGMLQuantizationType.Q6_K,
 }
 
 
@@ -68,7 +71,7 @@ def dequantized(packed: torch.Tensor, fmt: str, rows: int, cols: int) -> np.ndar
     return formats.get(fmt).decode(data, rows, cols).astype(np.float64)
 
 
-def reference(model: nn.Module, weights: str) -> nn.Module:
+def reference(model: nn.Module, weights: str | dict[str, str]) -> nn.Module:
     """`model` in float64 with plain linear layers that hold the dequantized weights."""
     quantized = quantize_linears(model, weights)
     exact = type(model)().double()
@@ -96,11 +99,26 @@ def program(model: Encoder, tmp_path_factory: pytest.TempPathFactory) -> IreePro
     return iree.compile(model, example(), weights="q4_0", activations="i8", output=folder)
 
 
-@pytest.mark.parametrize("fmt", ["q4_0", "q8_0", "q4nx", "q4_k"])
-def test_exact_activations_match_float64(model: Encoder, fmt: str) -> None:
-    program = iree.compile(model, example(), weights=fmt, activations="f32")
+class Mlp(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(256, 512), nn.GELU(), nn.Linear(512, 48, bias=False))
+
+
+@pytest.mark.parametrize("fmt", ["q4_0", "q5_0", "q8_0", "q4_k", "q6_k", "q4nx"])
+def test_exact_activations_match_float64(fmt: str) -> None:
+    torch.manual_seed(2)
+    mlp, x = Mlp(), torch.randn(2, 3, 256)
+    program = iree.compile(mlp, (x,), weights=fmt, activations="f32")
     with torch.no_grad():
-        expected = reference(model, fmt)(*example())
+        expected = reference(mlp, fmt)(x.double())
+    assert relative(program(x), expected) < 1e-5
+
+
+def test_an_encoder_of_several_formats_matches_float64(model: Encoder) -> None:
+    weights = {"query": "q4_0", "key": "q4nx", "value": "q4_k", "*": "q8_0"}
+    program = iree.compile(model, example(), weights=weights, activations="f32")
+    with torch.no_grad():
+        expected = reference(model, weights)(*example())
     assert relative(program(*example()), expected) < 2e-5
 
 
@@ -111,29 +129,23 @@ def test_rounded_activations_stay_close(model: Encoder, program: IreeProgram) ->
     assert 1e-4 < error < 1.2e-2  # the layer norms at the end keep it at one layer's bound
 
 
-def test_bf16_activations(model: Encoder) -> None:
-    program = iree.compile(model, example(), weights="q8_0", activations="bf16")
+def test_bf16_activations() -> None:
+    torch.manual_seed(2)
+    mlp, x = Mlp(), torch.randn(4, 256)
+    program = iree.compile(mlp, (x,), weights="q4_0", activations="bf16")
     with torch.no_grad():
-        expected = reference(model, "q8_0")(*example())
-    assert relative(program(*example()), expected) < 5e-3
+        expected = reference(mlp, "q4_0")(x.double())
+    assert 1e-4 < relative(program(x), expected) < 5e-3
 
 
-def test_mixed_formats_and_one_token() -> None:
+def test_one_token_and_a_layer_left_in_float() -> None:
     torch.manual_seed(5)
-    layers = nn.Sequential(nn.Linear(64, 256), nn.Tanh(), nn.Linear(256, 32), nn.Linear(32, 8))
-    x = torch.randn(1, 64)
-    weights = {"0": "q4_0", "2": "q4_k", "3": None}
-    program = iree.compile(layers, (x,), weights=weights, activations="f32")
-    assert {k.format for k in program.kernels} == {"q4_0", "q4_k"}
-    exact = nn.Sequential(*layers).double()
-    for name, layer in quantized_layers(quantize_linears(layers.float(), weights)):
-        weight = dequantized(layer.packed, layer.format, layer.out_features, layer.in_features)
-        exact[int(name)] = nn.Linear(*weight.shape[::-1]).double()
-        exact[int(name)].weight.data = torch.from_numpy(weight)
-        exact[int(name)].bias.data = layer.bias.data.double()
-    exact[3].double()
+    mlp, x = Mlp(), torch.randn(1, 256)
+    program = iree.compile(mlp, (x,), weights={"0": None, "2": "q4_k"}, activations="f32")
+    assert [kernel.format for kernel in program.kernels] == ["q4_k"]
     with torch.no_grad():
-        assert relative(program(x), exact(x.double())) < 1e-5
+        expected = reference(mlp, {"2": "q4_k"})(x.double())
+    assert relative(program(x), expected) < 1e-5
 
 
 def test_layers_that_read_the_same_values_share_a_quantization(program: IreeProgram) -> None:
@@ -234,6 +246,17 @@ def test_wrong_inputs(program: IreeProgram) -> None:
         program(ids.repeat(2, 1), mask)
 
 
+def test_other_targets(model: Encoder) -> None:
+    with pytest.raises(UsageError, match="unknown cpu 'znver99'"):
+        iree.compile(model, example(), target="cpu:znver99")
+
+
+def test_options_as_one_object_through_the_main_entry(model: Encoder) -> None:
+    quantize = headrace.Quantize(weights={"down": "q8_0"}, activations="i8")
+    program = headrace.compile(model, example(), quantize=quantize)
+    assert [k.format for k in program.kernels if k.weight_bytes] == ["q8_0"]
+
+
 def test_unknown_stage(program: IreeProgram) -> None:
     with pytest.raises(UsageError, match=r"'linalg'\. Allowed: imported, program"):
         program.ir("linalg")
@@ -251,6 +274,13 @@ def test_damaged_programs(program: IreeProgram, tmp_path: Path) -> None:
     manifest = json.loads((saved / "manifest.json").read_text())
     (saved / "manifest.json").write_text(json.dumps(manifest | {"schema": 99}))
     with pytest.raises(ArtifactError, match="schema 1, but got 'iree' and 99"):
+        iree.load(saved)
+    needy = manifest | {"requires": manifest["requires"] | {"features": ["avx9000"]}}
+    (saved / "manifest.json").write_text(json.dumps(needy))
+    with pytest.raises(MachineError, match="lacks: avx9000"):
+        iree.load(saved)
+    (saved / "manifest.json").write_text("[]")
+    with pytest.raises(ArtifactError, match="expected a JSON object"):
         iree.load(saved)
     (saved / "manifest.json").write_text("{")
     with pytest.raises(ArtifactError, match="not valid JSON"):

@@ -100,10 +100,11 @@ def test_push_constants_are_refused() -> None:
 
 
 def test_iree_names_its_target() -> None:
-    target = toolchain.executable_target("x86-64-v3")
+    target = toolchain.executable_target(toolchain.target_flags("x86-64-v3", "+avxvnni"))
     assert target.startswith('#hal.executable.target<"llvm-cpu", "embedded-elf-x86_64", {')
     assert target.endswith("}>")
     assert 'cpu = "x86-64-v3"' in target
+    assert "+avxvnni" in target
     assert target.count("<") == target.count(">")
 
 

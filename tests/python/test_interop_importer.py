@@ -121,7 +121,7 @@ def test_nested_results_are_refused() -> None:
 def test_inputs_must_be_tensors() -> None:
     with pytest.raises(UsageError, match=r"input 0 to be a torch\.Tensor, but got int"):
         import_model(Returns("tensor"), (3,))  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="as a tuple of tensors, but got Tensor"):
+    with pytest.raises(UsageError, match="as a tuple or list of tensors, but got Tensor"):
         import_model(Returns("tensor"), torch.ones(2, 32))  # type: ignore[arg-type]
 
 

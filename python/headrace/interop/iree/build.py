@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from headrace import ops
+from headrace import ops, targets
+from headrace.errors import UsageError
 from headrace.interop.iree import toolchain, versions
 from headrace.interop.iree.describe import make_manifest
 from headrace.interop.iree.executables import Executable, make_executable
 from headrace.interop.iree.importer import ImportedModel, LinearCall, import_model
 from headrace.interop.iree.runtime import PROGRAM, WEIGHTS, IreeProgram, load
 from headrace.interop.iree.splice import splice
+from headrace.quantize import Quantize
 from headrace.quantize.linear import quantize_linears
+from headrace.targets.cpu.description import CpuDescription
 from headrace.targets.cpu.objects import compile_object
 from headrace_runtime.files import MANIFEST, atomic_folder, sha256_of
 
@@ -27,10 +30,11 @@ Progress = Callable[[str], None]
 
 def compile(
     model: torch.nn.Module,
-    example_inputs: tuple[torch.Tensor, ...],
+    example_inputs: Sequence[torch.Tensor],
     *,
     weights: str | Mapping[str, str | None] = "q8_0",
     activations: str = "i8",
+    quantize: Quantize | None = None,
     target: str = "cpu",
     output: str | Path | None = None,
     threads: int | None = None,
@@ -40,7 +44,7 @@ def compile(
 
     model: a module whose outputs are a tensor, a tuple or a dict of tensors. It is not changed.
     example_inputs: tensors, by position; their shapes and types become those of the program.
-    weights, activations: see `headrace.Quantize`.
+    weights, activations: see `headrace.Quantize`; `quantize` gives both as one object.
     target: `"cpu"` (this machine) or `"cpu:NAME"` with a CPU name of LLVM.
     output: folder to write; without it the program lives in a temporary folder until saved.
     threads: see `load`.
@@ -50,6 +54,11 @@ def compile(
     VersionError and ToolMissingError.
     """
     versions.check_compiler()
+    _, description = targets.parse(target)
+    if not isinstance(description, CpuDescription):
+        raise UsageError(f"iree: expected a cpu target, but got '{target}'")
+    if quantize is not None:
+        weights, activations = quantize.weights, quantize.activations
     say = progress or (lambda text: None)
     say("quantize the linear layers")
     quantized = quantize_linears(model, weights, activations)
@@ -60,16 +69,21 @@ def compile(
         say(f"compile kernels for {len(imported.linears)} layer shapes")
         executables = _compile_kernels(imported.linears, target, folder)
         say("compile the program with iree-compile")
-        cpu = target.partition(":")[2] or "host"
+        flags = toolchain.target_flags(description.name, description.feature_string)
         source = folder / "program.mlir"
-        source.write_text(splice(imported, executables, toolchain.executable_target(cpu)))
+        source.write_text(splice(imported, executables, toolchain.executable_target(flags)))
         flow = folder / "flow.mlir"
-        flags = [*toolchain.target_flags(cpu), toolchain.OPTIMIZE]
+        flags.append(toolchain.OPTIMIZE)
         toolchain.run_compiler([source.name, "--compile-to=flow", "-o", flow.name, *flags], source)
         program = folder / PROGRAM
         toolchain.run_compiler([flow.name, "--compile-from=flow", "-o", program.name, *flags], flow)
         say("write the weights")
         manifest = make_manifest(imported, executables, flow.read_text(), target)
+        manifest["requires"] = {
+            "machine": description.machine,
+            "os": "linux",
+            "features": description.required_features,
+        }
         final = Path(output) if output is not None else Path(tempfile.mkdtemp(prefix="headrace-"))
         with atomic_folder(final) as fresh:
             _fill(fresh, folder, imported, manifest)

@@ -7,6 +7,7 @@ defines them.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +89,7 @@ class ImportedModel:
     outputs: dict[str, Any]
 
 
-def import_model(model: torch.nn.Module, example_inputs: tuple[torch.Tensor, ...]) -> ImportedModel:
+def import_model(model: torch.nn.Module, example_inputs: Sequence[torch.Tensor]) -> ImportedModel:
     """Export `model` (put in eval mode) and lower it to linalg text with outlined calls.
 
     Raises UsageError for inputs that are not tensors, CompileError (with the reason from torch or
@@ -134,14 +135,14 @@ def import_model(model: torch.nn.Module, example_inputs: tuple[torch.Tensor, ...
 
 
 def _export(
-    model: torch.nn.Module, example_inputs: tuple[torch.Tensor, ...]
+    model: torch.nn.Module, example_inputs: Sequence[torch.Tensor]
 ) -> torch.export.ExportedProgram:
     from torch_mlir.extras.fx_decomp_util import get_decomposition_table
 
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         try:
-            exported = torch.export.export(model.eval(), example_inputs, strict=False)
+            exported = torch.export.export(model.eval(), tuple(example_inputs), strict=False)
             # Also what makes in-place operations visible as mutations in the signature.
             exported = exported.run_decompositions(get_decomposition_table())
         except Exception as error:  # torch raises many unrelated types here
@@ -168,10 +169,10 @@ def _check_lowered(text: str) -> None:
             )
 
 
-def _check_inputs(example_inputs: tuple[torch.Tensor, ...]) -> None:
-    if not isinstance(example_inputs, tuple):
+def _check_inputs(example_inputs: Sequence[torch.Tensor]) -> None:
+    if not isinstance(example_inputs, tuple | list):
         raise UsageError(
-            "iree: expected example inputs as a tuple of tensors, but got "
+            "iree: expected example inputs as a tuple or list of tensors, but got "
             f"{type(example_inputs).__name__}"
         )
     for index, value in enumerate(example_inputs):

@@ -13,6 +13,7 @@ import numpy as np
 
 from headrace.errors import ArtifactError, UsageError
 from headrace.interop.iree import versions
+from headrace_runtime import machine
 from headrace_runtime.errors import ArgumentError
 from headrace_runtime.files import MANIFEST, atomic_folder, check_sha256
 
@@ -126,7 +127,11 @@ def load(folder: str | Path, *, threads: int | None = None, temporary: bool = Fa
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
-    """The checked contents of manifest.json; ArtifactError if the folder cannot be used."""
+    """The checked contents of manifest.json.
+
+    Raises ArtifactError for a folder that is no program or is damaged, MachineError for one made
+    for another machine.
+    """
     path = folder / MANIFEST
     try:
         manifest: dict[str, Any] = json.loads(path.read_text())
@@ -134,12 +139,16 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise ArtifactError(f"iree: {folder} is not a saved program: {error}") from error
     except ValueError as error:
         raise ArtifactError(f"iree: {path} is not valid JSON: {error}") from error
+    if not isinstance(manifest, dict):
+        raise ArtifactError(f"iree: {path}: expected a JSON object")
     found = (manifest.get("loader"), manifest.get("schema"))
     if found != (LOADER, SCHEMA):
         raise ArtifactError(
             f"iree: {path}: expected loader '{LOADER}' and schema {SCHEMA}, but got {found[0]!r} "
             f"and {found[1]!r}. Allowed: programs that this version of Headrace compiled"
         )
+    requires = manifest["requires"]
+    machine.host().check(requires["machine"], requires["os"], requires["features"])
     check_sha256(folder, manifest["sha256"])
     return manifest
 

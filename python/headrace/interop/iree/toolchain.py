@@ -17,18 +17,19 @@ OPTIMIZE = "--iree-opt-level=O3"
 _PROBE = "func.func @main(%x: tensor<1xf32>) -> tensor<1xf32> { return %x : tensor<1xf32> }"
 
 
-def target_flags(cpu: str) -> list[str]:
-    """Flags that choose IREE's CPU backend. `cpu`: `"host"` or a CPU name that LLVM knows."""
+def target_flags(cpu: str, features: str) -> list[str]:
+    """Flags that choose IREE's CPU backend: LLVM's name of the CPU, and features on and off."""
     return [
         "--iree-hal-target-device=local",
         "--iree-hal-local-target-device-backends=llvm-cpu",
         f"--iree-llvmcpu-target-cpu={cpu}",
+        f"--iree-llvmcpu-target-cpu-features={features}",
         "--iree-llvmcpu-link-embedded=true",
     ]
 
 
-def executable_target(cpu: str) -> str:
-    """The `#hal.executable.target<...>` that IREE gives to kernels for `cpu`.
+def executable_target(flags: list[str]) -> str:
+    """The `#hal.executable.target<...>` that IREE gives to kernels under these target flags.
 
     Our executables must carry the same attribute as those IREE generates, features included, or
     IREE takes them for another machine's. So IREE itself is asked.
@@ -36,10 +37,10 @@ def executable_target(cpu: str) -> str:
     with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
         probe = Path(folder, "probe.mlir")
         probe.write_text(_PROBE)
-        text = run_compiler([str(probe), "--compile-to=preprocessing", *target_flags(cpu)], probe)
+        text = run_compiler([str(probe), "--compile-to=preprocessing", *flags], probe)
     found = re.search(r"#hal\.executable\.target<", text)
     if found is None:
-        raise CompileError(f"iree: iree-compile named no target for cpu {cpu!r}")
+        raise CompileError(f"iree: iree-compile named no target for {flags}")
     depth, quoted = 1, False
     for end in range(found.end(), len(text)):
         if text[end] == '"':
