@@ -13,14 +13,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace_runtime.manifest import SCHEMA
-
 import headrace
 from headrace import targets
 from headrace.artifact import Artifact
 from headrace.errors import CompileError, UsageError
 from headrace.native import native
 from headrace.ops import OpSpec
+from headrace_runtime.manifest import SCHEMA
 
 if TYPE_CHECKING:
     from headrace import ir
@@ -28,9 +27,7 @@ if TYPE_CHECKING:
     from headrace.quantize import Quantize
     from headrace.targets import Stage, Target
 
-__all__ = ["Source", "build", "compile", "load_module", "lower"]
-
-Source = "OpSpec | ir.Module | PathLike[str] | str | bytes"
+__all__ = ["build", "compile", "entry_function", "load_module", "lower", "parse_text"]
 
 
 def compile(
@@ -195,11 +192,19 @@ def load_module(source: Any) -> ir.Module:
             "ir.Module, the path of an .mlir file, bytes of MLIR, a torch.nn.Module"
         )
     context = ir.Context()
+    # Diagnostics go through Python handlers, which a second thread could only wait for.
     context.enable_multithreading(False)
+    return parse_text(text, context, origin)
+
+
+def parse_text(text: str | bytes, context: ir.Context, origin: str = "the given text") -> ir.Module:
+    """Parse MLIR text or bytecode; `UsageError` with the diagnostics if it does not verify."""
+    from headrace import ir
+
     try:
         return ir.Module.parse(text, context)
     except ir.MLIRError as error:
-        details = "\n".join(str(item) for item in _messages(error, origin)) or str(error)
+        details = "\n".join(_messages(error, origin)) or str(error)
         raise UsageError(f"cannot parse {origin}:\n{details}") from error
 
 

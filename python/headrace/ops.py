@@ -106,14 +106,15 @@ class OpSpec:
                     f"allowed: {', '.join(allowed)}"
                 )
             raise unknown("format", self.format, allowed)
-        multiple = formats.get(self.format).k_multiple
-        if self.k % multiple:
-            below = self.k - self.k % multiple
-            near = one_of(str(k) for k in (below, below + multiple) if k > 0)
-            raise UsageError(
-                f"{self.op}: expected k to be a multiple of {multiple}, the block of "
-                f"{self.format}, but got k={self.k}; nearest allowed: {near}"
-            )
+        for name in [self.format, *(["act_i8"] if self.activations == "i8" else [])]:
+            multiple = formats.get(name).k_multiple
+            if self.k % multiple:
+                below = self.k - self.k % multiple
+                near = one_of(str(k) for k in (below, below + multiple) if k > 0)
+                raise UsageError(
+                    f"{self.op}: expected k to be a multiple of {multiple}, the block of {name}, "
+                    f"but got k={self.k}; nearest allowed: {near}"
+                )
 
     @classmethod
     def parse(cls, text: str) -> OpSpec:

@@ -7,6 +7,6 @@ report.ok, report.rows
 from __future__ import annotations
 
 from headrace.check.rows import Report, Row
-from headrace.check.run import run, select
+from headrace.check.runner import run, select
 
 __all__ = ["Report", "Row", "run", "select"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def specs(cell: Cell, seed: int, *, quick: bool = False) -> list[OpSpec]:
             OpSpec(op, k=k, n=n, format=cell.format)
             for n, k in [(1, unit), (3, 7 * unit), (1, 48 * unit), (17, _k(draw, unit, 600))]
         ]
-        return drawn[1::2] if quick else drawn
+        return _distinct(drawn[1::2] if quick else drawn)
     if op not in ("matvec", "matmul", "gated_matvec", "dequantize"):
         return []
     odd = 2 * int(draw.integers(8, 40)) + 1
@@ -44,7 +45,8 @@ def specs(cell: Cell, seed: int, *, quick: bool = False) -> list[OpSpec]:
         (515, 1536),
     ]
     if op == "dequantize":
-        return [OpSpec(op, m=m, k=k, format=cell.format) for m, k in sizes[: 2 if quick else 5]]
+        sizes = sizes[:2] if quick else sizes
+        return _distinct(OpSpec(op, m=m, k=k, format=cell.format) for m, k in sizes)
     tokens = [7, 1, 3, 17, 3] if op == "matmul" else [1] * len(sizes)
     acts = ["silu", "gelu_tanh", "silu", "gelu_tanh", "silu"]
     drawn = [
@@ -59,7 +61,11 @@ def specs(cell: Cell, seed: int, *, quick: bool = False) -> list[OpSpec]:
         )
         for (m, k), n, act in zip(sizes, tokens, acts, strict=True)
     ]
-    return drawn[:2] if quick else drawn
+    return _distinct(drawn[:2] if quick else drawn)
+
+
+def _distinct(drawn: Iterable[OpSpec]) -> list[OpSpec]:
+    return list(dict.fromkeys(drawn))
 
 
 def _k(draw: np.random.Generator, unit: int, limit: int) -> int:

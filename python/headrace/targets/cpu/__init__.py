@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,22 +32,13 @@ def _package(module: ir.Module, description: CpuDescription, folder: Path, **how
     return package(module, description, folder, **how)
 
 
-def _assembly(module: ir.Module, description: CpuDescription) -> str:
-    from headrace.targets.cpu.package import emit
+def _emitter(kind: str) -> Callable[[ir.Module, CpuDescription], str | bytes]:
+    def emit_kind(module: ir.Module, description: CpuDescription) -> str | bytes:
+        from headrace.targets.cpu.package import emit
 
-    return str(emit(module, description, "assembly"))
+        return emit(module, description, kind)
 
-
-def _object(module: ir.Module, description: CpuDescription) -> bytes:
-    from headrace.targets.cpu.package import emit
-
-    return bytes(emit(module, description))
-
-
-def _llvm(module: ir.Module, description: CpuDescription) -> str:
-    from headrace.native import native
-
-    return str(native().emit_llvm_ir(module.operation))
+    return emit_kind
 
 
 TARGET = Target(
@@ -56,6 +48,10 @@ TARGET = Target(
     describe=describe,
     stages=stages,
     package=_package,
-    emitters={"asm": _assembly, "llvm": _llvm, "object": _object},
+    emitters={
+        "asm": _emitter("assembly"),
+        "llvm": _emitter("llvm_ir"),
+        "object": _emitter("object"),
+    },
     options=("x86-64-v3", "x86-64-v4", "sapphirerapids", "znver4", "znver5"),
 )

@@ -12,8 +12,7 @@ from headrace.native import native
 __all__ = ["CpuDescription", "describe"]
 
 # LLVM's name of a feature that code generation uses by itself -> its name in /proc/cpuinfo.
-# Features outside of this table (cache control, transactions, cryptography, ...) are turned off,
-# so an artifact needs nothing that its `requires` does not list.
+# An artifact requires those of its CPU.
 _PROC_NAMES: Mapping[str, Mapping[str, str]] = {
     "x86_64": {
         "sse3": "pni",
@@ -54,6 +53,15 @@ _PROC_NAMES: Mapping[str, Mapping[str, str]] = {
         "lse": "atomics",
     },
 }
+# Also used by code generation, but not worth a requirement: turned off everywhere.
+_NEVER = frozenset(
+    [
+        *("avx10.1", "avx10.2", "avxifma", "avxneconvert", "avxvnniint16", "avxvnniint8"),
+        *("ccmp", "cf", "egpr", "ndd", "nf", "ppx", "push2pop2", "zu"),  # APX
+        *("fma4", "sse4a", "tbm", "xop"),
+        *("sve", "sve2"),
+    ]
+)
 _VNNI = frozenset({"avx512f", "avx512bw", "avx512vl", "avx512vnni"})
 _EXAMPLES = ("x86-64-v3", "x86-64-v4", "sapphirerapids", "znver4", "znver5")
 
@@ -65,6 +73,7 @@ class CpuDescription:
     name: LLVM's name of the CPU.
     triple: LLVM target triple.
     features: LLVM's names of the features that kernels may use, sorted.
+    disabled: those that the CPU's name may imply and kernels must not use.
     dot: `"vnni"` for 8-bit dot instructions (AVX-512 VNNI), `"portable"` for plain vector code.
     vector_bits: width of the widest vector register that kernels use.
     """
@@ -83,7 +92,7 @@ class CpuDescription:
 
     @property
     def feature_string(self) -> str:
-        """For LLVM: every feature on or off, so nothing is left to the CPU's name."""
+        """For LLVM: features on and off beside the CPU's name."""
         on = [f"+{name}" for name in self.features]
         return ",".join([*on, *(f"-{name}" for name in self.disabled)])
 
@@ -137,7 +146,7 @@ def describe_features(name: str, triple: str, features: Mapping[str, bool]) -> C
         name=name,
         triple=triple,
         features=tuple(sorted(used)),
-        disabled=tuple(sorted(_PROC_NAMES[machine].keys() - used)),
+        disabled=tuple(sorted((_PROC_NAMES[machine].keys() - used) | (present & _NEVER))),
         dot="vnni" if used >= _VNNI else "portable",
         vector_bits=_vector_bits(used),
     )

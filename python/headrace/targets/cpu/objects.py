@@ -5,8 +5,6 @@ from __future__ import annotations
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from headrace_runtime.manifest import SCHEMA
-
 import headrace
 from headrace import targets
 from headrace.compiler import load_module, lower
@@ -15,6 +13,7 @@ from headrace.native import native
 from headrace.targets.cpu import stages
 from headrace.targets.cpu.description import CpuDescription
 from headrace.targets.cpu.package import emit, plan_manifest
+from headrace_runtime.manifest import SCHEMA
 
 if TYPE_CHECKING:
     from headrace import ir

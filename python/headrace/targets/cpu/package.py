@@ -86,9 +86,12 @@ def plan_manifest(trace: Trace, description: CpuDescription) -> dict[str, Any]:
     }
 
 
-def emit(module: ir.Module, description: CpuDescription, kind: str = "object") -> Any:
-    """Code for a module in the llvm dialect: an ELF `object` (bytes) or `assembly` (text)."""
-    generate = {"object": native().emit_object, "assembly": native().emit_assembly}[kind]
+def emit(module: ir.Module, description: CpuDescription, kind: str = "object") -> str | bytes:
+    """Code for a module in the llvm dialect.
+
+    kind: `"object"` (ELF, bytes), `"assembly"` or `"llvm_ir"` (optimized; both text).
+    """
+    generate = getattr(native(), f"emit_{kind}")
     try:
         return generate(
             module.operation,
@@ -97,7 +100,7 @@ def emit(module: ir.Module, description: CpuDescription, kind: str = "object") -
             description.feature_string,
             OPT_LEVEL,
         )
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise CompileError(f"target cpu: code generation failed: {error}") from error
 
 

@@ -141,8 +141,12 @@ def _kernel_info(function: Any) -> dict[str, Any]:
     info: dict[str, Any] = {"name": name}
     for item in facts:
         value = item.attr
-        plain = isinstance(value, ir.StringAttr | ir.IntegerAttr)
-        info[item.name] = value.value if plain else str(value)
+        if isinstance(value, ir.StringAttr | ir.IntegerAttr):
+            info[item.name] = value.value
+        elif isinstance(value, ir.DenseI64ArrayAttr):
+            info[item.name] = list(value)
+        else:
+            info[item.name] = str(value)
     if "format" in info:
         info["format"] = format_name(info["format"])
     return info

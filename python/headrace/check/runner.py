@@ -20,7 +20,7 @@ from headrace.errors import HeadraceError, MachineError, UsageError
 from headrace.ops import OpSpec
 from headrace.targets.base import Cell
 
-__all__ = ["Task", "check_task", "run", "select"]
+__all__ = ["Task", "check_task", "comparisons", "run", "select"]
 
 # A cell and an operation that checks it, None where no operation is known for the cell.
 Task = tuple[Cell, OpSpec | None]
@@ -120,7 +120,8 @@ def check_task(target: str, seed: int, task: Task) -> list[Row]:
         artifact = compile(spec, target=target, keep_ir=False)
         for index, data in enumerate(drawn.draw(spec, generator(seed, "data", str(spec)))):
             result = artifact(*data.inputs, threads=1 + index % 3, poison=True)
-            for name, error, bound in _compare(spec, data, np.asarray(result)):
+            found = comparisons(spec, data.x, data.weights, np.asarray(result))
+            for name, error, bound in found:
                 row = _row(target, cell, _shape(spec), str(spec), error, bound, name, data.name)
                 by_reference.setdefault(name, []).append(row)
     except MachineError:
@@ -162,28 +163,34 @@ def _shape(spec: OpSpec) -> str:
     return "x".join(map(str, sizes.get(spec.op, (spec.m, spec.k))))
 
 
-def _compare(
-    spec: OpSpec, data: drawn.Data, result: npt.NDArray[Any]
+def comparisons(
+    spec: OpSpec,
+    x: npt.NDArray[Any] | None,
+    weights: Sequence[npt.NDArray[Any]],
+    result: npt.NDArray[Any],
 ) -> Iterator[tuple[str, float, float]]:
-    """(reference, error, bound) for each reference of the operation."""
+    """(reference, error, bound) for each reference of the operation.
+
+    x and weights are the inputs of the run (x None for dequantize), `result` its output.
+    """
     exact = reference.BOUNDS["exact"]
+    packed = [np.asarray(data).view(np.uint8).reshape(-1) for data in weights]
     if spec.op == "quantize":
-        assert data.x is not None
-        want = formats.get(spec.format).encode(np.atleast_2d(data.x))
+        assert x is not None
+        bytes_ = formats.get(spec.format).encode(np.atleast_2d(x))
         got = result.view(np.uint8).reshape(-1)
-        yield "headrace.formats", reference.count_differences(got, want.reshape(-1)), exact
+        yield "headrace.formats", reference.count_differences(got, bytes_.reshape(-1)), exact
         return
     who = reference.decoder(spec.format)
     if spec.op == "dequantize":
-        values = reference.decode(spec.format, data.weights[0], spec.m, spec.k)
+        values = reference.decode(spec.format, packed[0], spec.m, spec.k)
         yield who, reference.count_differences(result, values), exact
         return
-    assert data.x is not None
-    want = reference.evaluate(spec, data.x, data.weights)
+    assert x is not None
+    want = reference.evaluate(spec, x, packed)
     bound = reference.BOUNDS[spec.activations]
     yield f"float64, weights by {who}", reference.relative_l2(result, want), bound
     if spec.activations == "i8":
-        x = reference.quantized_activations(data.x)
-        want = reference.evaluate(spec, x, data.weights)
+        want = reference.evaluate(spec, reference.quantized_activations(x), packed)
         name = f"float64, weights by {who}, activations by act_i8"
         yield name, reference.relative_l2(result, want), reference.BOUNDS["f32"]

@@ -1,0 +1,72 @@
+"""`headrace check`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headrace.cli.common import JsonOption, TargetOption, console, print_json, progress_bar
+
+if TYPE_CHECKING:
+    from headrace.check import Row
+
+__all__ = ["command"]
+
+
+def command(
+    target: TargetOption = "cpu",
+    seed: Annotated[int, typer.Option(help="Draws shapes and data.", min=0)] = 0,
+    filter: Annotated[
+        str | None,
+        typer.Option(metavar="CELL", help="Only cells such as matvec/q4_k/i8, or a part of it."),
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(metavar="N", help="Only N operations, drawn from the seed.", min=1)
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Two shapes per cell.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", help="Processes. [default: all CPUs]", min=1)
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Check every claimed cell of a target numerically.
+
+    Each operation runs on fresh and on hard data, with outputs and scratch memory poisoned, and is
+    compared with float64 on the dequantized weights. Exit code 1 if an error is above its bound.
+    """
+    from headrace import check
+
+    with progress_bar(f"checking {target}") as progress:
+        report = check.run(
+            target, seed, filter=filter, sample=sample, quick=quick, jobs=jobs, progress=progress
+        )
+    if json:
+        print_json(report.to_json())
+    else:
+        _print(list(report.rows))
+        console().print(
+            f"{len(report.rows)} rows, {sum(row.runs for row in report.rows)} runs, "
+            f"{len(report.failed)} above the bound (seed {seed})"
+        )
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _print(rows: list[Row]) -> None:
+    from rich.table import Table
+
+    table = Table("operation", "format", "x", "shape", "error", "bound", "", "against", "worst on")
+    for row in rows:
+        table.add_row(
+            row.op.removeprefix("qlinear."),
+            row.format,
+            row.activations,
+            row.shape,
+            f"{row.error:.2g}",
+            f"{row.bound:.2g}",
+            "ok" if row.ok else "[red]FAILED[/]",
+            row.reference,
+            row.data,
+        )
+    console().print(table)

@@ -1,0 +1,124 @@
+"""`headrace run`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headrace.cli.common import (
+    JsonOption,
+    TargetOption,
+    console,
+    print_json,
+    source_of,
+    working,
+)
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from headrace_runtime import Artifact
+
+__all__ = ["command"]
+
+
+def command(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="An operation, an .mlir file, or an artifact folder.",
+            show_default=False,
+        ),
+    ],
+    target: TargetOption = "cpu",
+    input: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--input",
+            "-i",
+            help="A .npy file for each input in order, or one .npz with their names. "
+            "[default: random]",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the results here (.npz).")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Draws random inputs.", min=0)] = 0,
+    threads: Annotated[int | None, typer.Option(help="[default: all CPUs]", min=1)] = None,
+    repeat: Annotated[int, typer.Option(help="How often to time it.", min=1)] = 10,
+    json: JsonOption = False,
+) -> None:
+    """Run an operation or an artifact, and compare the result with the reference."""
+    from headrace.runs import compare, inputs_for, load_inputs, summary, write_results
+
+    with working(f"compiling {source}"):
+        artifact = _artifact(source, target)
+    given = load_inputs(artifact, input) if input else inputs_for(artifact, seed)
+    call = artifact.bind(*given, threads=threads)
+    call.run()
+    results = [_copy(value) for value in call.outputs]
+    best = _best_time(call, repeat)
+    outputs = [a for a in artifact.arguments if a.role == "output"]
+    if output is not None:
+        write_results(output, {a.name: r for a, r in zip(outputs, results, strict=True)})
+    comparison = compare(artifact, given, results)
+    facts: dict[str, Any] = {
+        "operation": artifact.manifest.get("source"),
+        "target": artifact.target,
+        "description": artifact.manifest.get("description"),
+        "best_us": round(best * 1e6, 3),
+        "repeat": repeat,
+        "outputs": [summary(a.name, r) for a, r in zip(outputs, results, strict=True)],
+        "comparisons": comparison,
+    }
+    if json:
+        print_json(facts)
+    else:
+        _print(facts)
+    if any(not item["ok"] for item in comparison):
+        raise typer.Exit(1)
+
+
+def _artifact(source: str, target: str) -> Artifact:
+    from headrace.artifact import load
+    from headrace.compiler import compile
+
+    if Path(source).is_dir() or source.endswith(".hr"):
+        return load(source)
+    artifact: Artifact = compile(source_of(source), target=target)
+    return artifact
+
+
+def _copy(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return value.copy()
+
+
+def _best_time(call: Any, repeat: int) -> float:
+    times = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        call.run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _print(facts: dict[str, Any]) -> None:
+    screen = console()
+    for item in facts["outputs"]:
+        values = ", ".join(f"{value:.6g}" for value in item["head"])
+        shape = "x".join(map(str, item["shape"]))
+        screen.print(f"{item['name']}: {item['dtype']} [{shape}] = {values}, ...", markup=False)
+    for item in facts["comparisons"]:
+        verdict = "ok" if item["ok"] else "FAILED"
+        screen.print(
+            f"error {item['error']:.3g} (bound {item['bound']:.3g}) {verdict}, "
+            f"against {item['reference']}",
+            markup=False,
+        )
+    if not facts["comparisons"]:
+        screen.print("no reference: the artifact is no single operation")
+    screen.print(f"best of {facts['repeat']}: {facts['best_us']:.1f} us (weights may be cached)")

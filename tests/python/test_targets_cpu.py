@@ -1,0 +1,67 @@
+"""The CPU description: dot path, vectors and requirements follow from features."""
+
+import pytest
+
+from headrace.native import native
+from headrace.targets import cpu
+from headrace.targets.cpu.description import describe, describe_features
+from headrace_runtime import host
+
+TRIPLE = "x86_64-pc-linux-gnu"
+V4 = ["avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl"]
+
+
+def features(*names):
+    return dict.fromkeys(names, True) | {"avx10.1": False}
+
+
+def test_host_is_what_the_machine_has():
+    description = describe(None)
+    assert description.machine == host().machine
+    assert set(description.required_features) <= host().features
+
+
+@pytest.mark.parametrize(
+    ("name", "dot", "bits"),
+    [
+        ("x86-64", "portable", 128),
+        ("x86-64-v3", "portable", 256),
+        ("x86-64-v4", "portable", 512),
+        ("sapphirerapids", "vnni", 512),
+        ("znver4", "vnni", 512),
+        ("znver5", "vnni", 512),
+    ],
+)
+def test_named_cpus(name, dot, bits):
+    description = describe(name)
+    assert (description.name, description.dot, description.vector_bits) == (name, dot, bits)
+
+
+def test_vnni_needs_all_of_its_features():
+    assert describe_features("a", TRIPLE, features(*V4, "avx512vnni")).dot == "vnni"
+    assert describe_features("b", TRIPLE, features(*V4)).dot == "portable"
+    lacking = [name for name in V4 if name != "avx512bw"]
+    assert describe_features("c", TRIPLE, features(*lacking, "avx512vnni")).dot == "portable"
+
+
+def test_feature_that_the_machine_hides_is_turned_off():
+    present = dict(native().host_cpu()[1]) | {"avx512fp16": False, "avx2": True}
+    description = describe_features("sapphirerapids", TRIPLE, present)
+    assert "-avx512fp16" in description.feature_string.split(",")
+    assert "+avx2" in description.feature_string.split(",")
+    assert "avx512_fp16" not in description.required_features
+
+
+def test_requirements_use_the_names_of_proc_cpuinfo():
+    description = describe_features("x", TRIPLE, features("sse4.1", "lzcnt", "bmi", "sha"))
+    assert description.required_features == ["bmi1", "abm", "sse4_1"]
+
+
+def test_description_is_in_the_stages_and_in_json():
+    description = describe("znver5")
+    (stage,) = cpu.stages(description)
+    assert "dot=vnni" in stage.run and "abi=plan" in stage.run
+    assert str(cpu.CAPABILITIES) in stage.run
+    assert "abi=iree" in cpu.stages(description, abi="iree")[0].run
+    facts = description.to_json()
+    assert (facts["cpu"], facts["dot"], facts["vector_bits"]) == ("znver5", "vnni", 512)
