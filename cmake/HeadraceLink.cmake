@@ -6,7 +6,10 @@ function(headrace_compile_flags target)
   target_compile_options(${target} PRIVATE
     -fno-exceptions -fvisibility-inlines-hidden -ffunction-sections -fdata-sections
     -Wall -Wextra -Wno-unused-parameter
-    $<$<CXX_COMPILER_ID:Clang>:-fno-semantic-interposition>)
+    $<$<CXX_COMPILER_ID:Clang>:-fno-semantic-interposition>
+    # Without the time in it, a precompiled header is the same file each time,
+    # and ccache can serve what was compiled with it.
+    $<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>)
   if(NOT LLVM_ENABLE_RTTI)
     target_compile_options(${target} PRIVATE -fno-rtti)
   endif()
@@ -27,6 +30,26 @@ function(headrace_link_mlir target scope)
   endif()
 endfunction()
 
+# One precompiled header for all of our libraries: MLIR's own headers, which take
+# most of the time that a source file takes.
+option(HEADRACE_PCH "Use a precompiled header" ON)
+if(HEADRACE_PCH)
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/pch.cpp CONTENT "// For HeadracePCH.\n")
+  add_library(HeadracePCH OBJECT ${CMAKE_BINARY_DIR}/pch.cpp)
+  headrace_compile_flags(HeadracePCH)
+  target_include_directories(HeadracePCH SYSTEM PRIVATE ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
+  separate_arguments(definitions NATIVE_COMMAND "${LLVM_DEFINITIONS}")
+  target_compile_options(HeadracePCH PRIVATE ${definitions})
+  target_precompile_headers(HeadracePCH PRIVATE
+    <mlir/Dialect/Arith/IR/Arith.h> <mlir/Dialect/Func/IR/FuncOps.h>
+    <mlir/Dialect/LLVMIR/LLVMDialect.h> <mlir/Dialect/Linalg/IR/Linalg.h>
+    <mlir/Dialect/Math/IR/Math.h> <mlir/Dialect/MemRef/IR/MemRef.h>
+    <mlir/Dialect/SCF/IR/SCF.h> <mlir/Dialect/Tensor/IR/Tensor.h>
+    <mlir/Dialect/Vector/IR/VectorOps.h> <mlir/IR/BuiltinOps.h> <mlir/Pass/Pass.h>
+    <mlir/Pass/PassManager.h> <mlir/Transforms/DialectConversion.h>
+    <mlir/Transforms/GreedyPatternRewriteDriver.h>)
+endif()
+
 # headrace_add_library(NAME sources... [DEPENDS ...] [LINK ...] [MLIR_LIBS ...])
 function(headrace_add_library name)
   cmake_parse_arguments(ARG "" "" "DEPENDS;LINK;MLIR_LIBS" ${ARGN})
@@ -37,6 +60,9 @@ function(headrace_add_library name)
   endif()
   target_link_libraries(${name} PUBLIC ${ARG_LINK})
   headrace_link_mlir(${name} PUBLIC ${ARG_MLIR_LIBS})
+  if(HEADRACE_PCH)
+    target_precompile_headers(${name} REUSE_FROM HeadracePCH)
+  endif()
 endfunction()
 
 # headrace_add_dialect(QLinear NAME qlinear CLASS ::headrace::qlinear::QLinearDialect ...)

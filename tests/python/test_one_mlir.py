@@ -9,8 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import headrace
 import pytest
+
+import headrace
 
 PACKAGE = Path(headrace.__file__).parent
 LIBS = PACKAGE / "_mlir_libs"
