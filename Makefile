@@ -42,7 +42,7 @@ third_party/mlir/.complete: third_party/pins.env | $(STAMPS)/packages
 	@touch $@
 
 $(BUILD)/build.ninja: $(STAMPS)/venv third_party/mlir/.complete cmake/HeadraceToolchain.cmake
-	cmake -S . -B $(BUILD) -G Ninja \
+	cmake -S . -B $(BUILD) -G Ninja --log-level=NOTICE \
 	  -DCMAKE_PROJECT_TOP_LEVEL_INCLUDES=cmake/HeadraceToolchain.cmake \
 	  -DPython_EXECUTABLE=$(CURDIR)/$(PY) -DPython3_EXECUTABLE=$(CURDIR)/$(PY)
 	@touch $@
