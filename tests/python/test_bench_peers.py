@@ -84,10 +84,10 @@ def test_llama_cpp_multiplies(peer: str, format_name: str) -> None:
 @pytest.mark.parametrize(
     ("peer", "format_name", "reason"),
     [
-        ("iree", "q6_k", "no equivalent of q6_k"),
-        ("llama.cpp", "q4nx", "llama.cpp has no q4nx"),
-        ("torch.int4", "q8_0", "no equivalent of q8_0"),
-        ("torch.int8", "q4_0", "no equivalent of q4_0"),
+        ("iree", "q6_k", "no equivalent of this format is written in linalg"),
+        ("llama.cpp", "q4nx", "llama.cpp does not have this format"),
+        ("torch.int4", "q8_0", "the op has no equivalent of this format"),
+        ("torch.int8", "q4_0", "the op has no equivalent of this format"),
     ],
 )
 def test_a_peer_without_the_format_says_so(peer: str, format_name: str, reason: str) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from headrace import bench
-from headrace.bench import runner, suite, weights
+from headrace.bench import runner, suite, table, weights
 from headrace.bench.measure import Effort, measure
 from headrace.bench.peers import Contender, Problem
 from headrace.bench.probe import Probe
@@ -161,12 +163,18 @@ def test_the_table_names_every_row_and_every_problem(
         "q4_k",
         "some peer",
         "2.50x",
-        "other: not installed (q4_k)",
+        "not measured: other for q4_k: not installed",
         "void: ",
         "used up to 50%",
     ):
         assert text in shown.out
     assert "bench: void: matvec:m=256" in shown.err
+    console = Console(width=80, file=io.StringIO())
+    console.print(table.render(report, 80))
+    narrow = console.file.getvalue()  # type: ignore[attr-defined]
+    for text in ("256x512 q4_k i8", "floor", "some peer", "2.50x"):
+        assert text in narrow
+    assert max(map(len, narrow.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(

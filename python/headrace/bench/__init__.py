@@ -60,9 +60,9 @@ def run(
     if json:
         print(report.to_json())
     else:
-        console = Console()
-        # in a pipe rich assumes 80 columns, too few for the peers
-        console.print(table.render(report), width=None if console.is_terminal else 200)
+        terminal = sys.stdout.isatty()
+        console = Console(width=None if terminal else 160)  # a file has no width of its own
+        console.print(table.render(report, console.width))
     if output is not None:
         Path(output).write_text(report.to_json() + "\n")
     if plot is not None:

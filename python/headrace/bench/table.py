@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
@@ -11,31 +14,15 @@ from rich.text import Text
 from headrace.bench.report import Report
 
 BUSY_ABOVE = 0.05
+WIDE = 130
 
 
-def render(report: Report) -> Group:
-    """A table of rows, then the state of the machine, what is missing, and any problem."""
-    peers = list(dict.fromkeys(name for row in report.rows for name in row["peers"]))
-    table = Table(
-        title=f"{report.suite} on {report.target}, {report.machine['threads']} threads: "
-        "best us (median); peers: best us, times ours",
-        title_justify="left",
-    )
-    for name in ("shape", "format", "x"):
-        table.add_column(name)
-    for name in ("ours", "floor", "GB/s", "of floor", *peers):
-        table.add_column(name, justify="right")
-    for row in report.rows:
-        cells = [row["shape"], row["format"], row["activations"]]
-        cells.append(f"{row['ours_min_us']:.0f} ({row['ours_us']:.0f})")
-        cells += [f"{row['floor_us']:.0f}", f"{row['gbps']:.1f}", f"{row['of_floor']:.0%}"]
-        for name in peers:
-            if name in row["peers"]:
-                cells.append(f"{row['peers_min_us'][name]:.0f} {row['ratio'][name]:.2f}x")
-            else:
-                cells.append("-")
-        bad = row["void"] or not row["ok"]
-        table.add_row(*cells, style="red" if bad else None)
+def render(report: Report, width: int) -> Group:
+    """A table of rows, then the state of the machine, what is missing, and any problem.
+
+    Peers are columns where `width` characters hold them, else lines under each row.
+    """
+    table = _wide(report) if width >= WIDE else _narrow(report)
     lines = [Text(line) for line in _machine_lines(report)]
     if report.busy > BUSY_ABOVE:
         lines.append(
@@ -48,6 +35,56 @@ def render(report: Report) -> Group:
     lines += [Text(line, style="dim") for line in _missing_lines(report)]
     lines += [Text(line, style="bold red") for line in report.problems]
     return Group(table, *lines)
+
+
+def _table(report: Report, columns: str) -> Table:
+    return Table(
+        title=f"{report.suite} on {report.target}, {report.machine['threads']} threads: {columns}",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+
+
+def _wide(report: Report) -> Table:
+    peers = list(dict.fromkeys(name for row in report.rows for name in row["peers"]))
+    table = _table(report, "best us (median); peers best us, times ours")
+    for name in ("shape", "format", "x"):
+        table.add_column(name, no_wrap=True)
+    for name in ("ours", "floor", "GB/s", "of floor", *(n.replace(".", ".\n") for n in peers)):
+        table.add_column(name.replace("llama.\ncpp", "llama.cpp"), justify="right", no_wrap=True)
+    for row in report.rows:
+        cells = [row["shape"], row["format"], row["activations"]]
+        cells.append(f"{row['ours_min_us']:.0f} ({row['ours_us']:.0f})")
+        cells += [f"{row['floor_us']:.0f}", f"{row['gbps']:.1f}", f"{row['of_floor']:.0%}"]
+        cells += [_peer(row, name) if name in row["peers"] else "-" for name in peers]
+        table.add_row(*cells, style=_style(row))
+    return table
+
+
+def _narrow(report: Report) -> Table:
+    table = _table(report, "best us, median us")
+    table.add_column("row", no_wrap=True)
+    for name in ("best", "median", "GB/s or times ours"):
+        table.add_column(name, justify="right")
+    for row in report.rows:
+        name = f"{row['shape']} {row['format']} {row['activations']}"
+        share = f"{row['gbps']:.1f} GB/s, {row['of_floor']:.0%} of floor"
+        best, median = f"{row['ours_min_us']:.0f}", f"{row['ours_us']:.0f}"
+        table.add_row(name, best, median, share, style=_style(row) or "bold")
+        table.add_row("  floor", f"{row['floor_us']:.0f}", "", "")
+        for peer, median_us in row["peers"].items():
+            best, ratio = f"{row['peers_min_us'][peer]:.0f}", f"{row['ratio'][peer]:.2f}x"
+            table.add_row(f"  {peer}", best, f"{median_us:.0f}", ratio)
+    return table
+
+
+def _peer(row: dict[str, Any], name: str) -> str:
+    return f"{row['peers_min_us'][name]:.0f} {row['ratio'][name]:.2f}x"
+
+
+def _style(row: dict[str, Any]) -> str | None:
+    return "red" if row["void"] or not row["ok"] else None
 
 
 def _machine_lines(report: Report) -> list[str]:
@@ -71,10 +108,13 @@ def _missing_lines(report: Report) -> list[str]:
     reasons: dict[tuple[str, str], list[str]] = {}
     for row in report.rows:
         for name, reason in row["peers_missing"].items():
-            formats = reasons.setdefault((name, reason), [])
-            if row["format"] not in formats:
-                formats.append(row["format"])
-    return [f"{name}: {reason} ({', '.join(f)})" for (name, reason), f in reasons.items()]
+            names = reasons.setdefault((name, reason), [])
+            if row["format"] not in names:
+                names.append(row["format"])
+    return [
+        f"not measured: {name} for {', '.join(names)}: {reason}"
+        for (name, reason), names in reasons.items()
+    ]
 
 
 class Bar:

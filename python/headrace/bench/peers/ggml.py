@@ -125,7 +125,7 @@ class Ggml(Contender):
 
     def __init__(self, name: str, problem: Problem) -> None:
         if problem.format not in TYPES:
-            raise Unavailable(f"llama.cpp has no {problem.format}")
+            raise Unavailable("llama.cpp does not have this format")
         g = self._g = library()
         types = _buffer_types()
         if BUFFERS[name] not in types:
@@ -180,9 +180,7 @@ class Ggml(Contender):
     def _check_support(self, result: int) -> None:
         device = self._g["ggml_backend_reg_dev_get"](self._g["ggml_backend_cpu_reg"](), 0)
         if not self._g["ggml_backend_dev_supports_op"](device, result):
-            raise Unavailable(
-                f"its {BUFFERS[self.name]} buffer does not take {self._problem.format} here"
-            )
+            raise Unavailable(f"its {BUFFERS[self.name]} buffer does not take this format here")
 
     def _place(self, tensor: int, nbytes: int) -> np.ndarray:
         return self._place_at(tensor, memory.allocate(-(-nbytes // ALIGNMENT) * ALIGNMENT))

@@ -135,7 +135,7 @@ class Iree(Contender):
 
     def __init__(self, problem: Problem) -> None:
         if problem.format not in EQUIVALENTS or problem.k % GROUP:
-            raise Unavailable(f"no equivalent of {problem.format} in linalg is measured")
+            raise Unavailable("no equivalent of this format is written in linalg")
         self._problem = problem
         driver = _driver(problem.threads)
         bits, minimum = EQUIVALENTS[problem.format]

@@ -107,7 +107,7 @@ class TorchInt4(TorchBf16):
     def _prepare(self, band: np.ndarray) -> tuple[list[Any], np.ndarray]:
         p, torch = self._problem, self._torch
         if p.format not in INT4_FORMATS:
-            raise Unavailable(f"torch's 4-bit op has no equivalent of {p.format}")
+            raise Unavailable("the op has no equivalent of this format")
         if not hasattr(torch.ops.aten, "_weight_int4pack_mm_for_cpu"):
             raise Unavailable("this torch has no aten::_weight_int4pack_mm_for_cpu")
         codes, scales, _ = requantize(band, 4, True)
@@ -145,7 +145,7 @@ class TorchInt8(TorchBf16):
     def _prepare(self, band: np.ndarray) -> tuple[list[Any], np.ndarray]:
         p, torch = self._problem, self._torch
         if p.format not in INT8_FORMATS:
-            raise Unavailable(f"torch's 8-bit op has no equivalent of {p.format}")
+            raise Unavailable("the op has no equivalent of this format")
         if not hasattr(torch.ops.aten, "_weight_int8pack_mm"):
             raise Unavailable("this torch has no aten::_weight_int8pack_mm")
         scale = torch.from_numpy(np.abs(band).max(1) / 127).bfloat16()
