@@ -162,9 +162,10 @@ LogicalResult PlanBuilder::createPlan() {
   }
   for (Value result : ret.getOperands()) {
     types.push_back(bufferType(result.getType()));
-    if (!types.back() || !isa<RankedTensorType>(result.getType()))
+    if (!types.back())
       return ret.emitOpError()
-             << "cpu-form-kernels: expected results of static tensors, but got "
+             << "cpu-form-kernels: expected results of static "
+                "tensors or packed types, but got "
              << result.getType();
   }
   builder.setInsertionPoint(source);
@@ -187,7 +188,8 @@ LogicalResult PlanBuilder::createPlan() {
                          body->getArgument(source.getNumArguments() + i))
             .second;
     Operation *producer = result.getDefiningOp();
-    if (!fresh || !isa_and_nonnull<DestinationStyleOpInterface>(producer))
+    if (!fresh ||
+        !isa_and_nonnull<DestinationStyleOpInterface, QuantizeOp>(producer))
       return ret.emitOpError()
              << "cpu-form-kernels: expected each result to be computed by an "
                 "operation of its own, but result #"

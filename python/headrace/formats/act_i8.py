@@ -5,9 +5,9 @@ One row (a token) of K values, K + 8 (K / 32) bytes, little endian:
     | K int8 q | K / 32 float32 scales | K / 32 float32 scale * sum(q) |
 
 A value is scale q. In float32: amax = max |x| of the group, scale = amax / 127,
-q = roundeven(x * (127 / amax)), and q = 0 for a group of zeros. The third part saves kernels of
-formats with a minimum a second pass over q. Values below about 4e-37, whose 127 / amax is not
-finite, are stored as 0.
+q = roundeven(x * (127 / amax)). The third part saves kernels of formats with a minimum a second
+pass over q. A group with amax below 2^-120 counts as zeros (q = 0, scale = 0), because 127 / amax
+would overflow.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def _encode(values: F32, _cols: int) -> U8:
     rows, cols = values.shape
     groups = values.reshape(rows, cols // 32, 32)
     amax = np.max(np.abs(groups), axis=2, keepdims=True)
-    scale = amax / np.float32(127)
+    tiny = amax < np.float32(2.0**-120)
+    scale = np.where(tiny, np.float32(0), amax / np.float32(127))
     with np.errstate(divide="ignore", over="ignore"):
-        factor = np.float32(127) / amax
-    factor = np.where(np.isfinite(factor), factor, np.float32(0))
+        factor = np.where(tiny, np.float32(0), np.float32(127) / amax)
     q = np.rint(groups * factor).astype(np.int8)
     sums = scale[:, :, 0] * np.sum(q, axis=2, dtype=np.int32).astype(np.float32)
     parts = [q.reshape(rows, cols), scale[:, :, 0].astype("<f4"), sums.astype("<f4")]
