@@ -5,7 +5,7 @@
 set -euo pipefail
 
 packages=(binutils cmake ninja-build ccache git clang-22 clang-format-22 clang-tidy-22 lld-22
-  liblld-22-dev llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools libzstd-dev zlib1g-dev)
+  liblld-22-dev llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools libzstd-dev xz-utils zlib1g-dev)
 
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
