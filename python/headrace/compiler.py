@@ -51,7 +51,8 @@ def compile(
     target: `"cpu"` (this machine), `"cpu:znver5"`, ...; see `headrace.targets()`.
     quantize: how to quantize a torch model.
     dump_dir: a folder that gets the IR after each pass, also when a pass fails.
-    keep_ir: keep the IR after each pass in the artifact (`artifact.ir(stage)`).
+    keep_ir: keep the IR after each pass (`artifact.ir(stage)`) and generated texts
+        (`artifact.sources`) in the artifact.
     timing: record the seconds of each stage in the manifest (`timing`).
 
     Raises `UsageError` for a request that cannot be meant and `CompileError` when a pass fails.
@@ -139,7 +140,12 @@ def build(
         **made,
     }
     files = manifest.setdefault("files", {})
-    files["ir"] = _write_ir(trace, folder) if keep_ir else {}
+    if keep_ir:
+        files["ir"] = _write_ir(trace, folder)
+        emitters = {name: target.emitters[kind] for name, kind in target.sources.items()}
+        for name, emitter in emitters.items():
+            (folder / name).write_text(str(emitter(module, description)))
+        files["sources"] = files.get("sources", {}) | {name: name for name in emitters}
     if timing:
         manifest["timing"] = [
             {"stage": snapshot.name, "seconds": round(snapshot.seconds, 6)} for snapshot in trace

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headrace.cli.common import JsonOption, TargetOption, console, print_json, progress_bar
+from headrace.cli.common import JsonOption, TargetOption, console, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
     from headrace.check import Row
@@ -54,19 +54,21 @@ def command(
 
 
 def _print(rows: list[Row]) -> None:
-    from rich.table import Table
-
-    table = Table("operation", "format", "x", "shape", "error", "bound", "", "against", "worst on")
-    for row in rows:
-        table.add_row(
-            row.op.removeprefix("qlinear."),
-            row.format,
-            row.activations,
-            row.shape,
-            f"{row.error:.2g}",
-            f"{row.bound:.2g}",
-            "ok" if row.ok else "[red]FAILED[/]",
-            row.reference,
-            row.data,
-        )
-    console().print(table)
+    head = ("operation", "format", "x", "shape", "error", "bound", "", "worst data", "against")
+    print_table(
+        head,
+        [
+            (
+                row.op.removeprefix("qlinear."),
+                row.format,
+                row.activations,
+                row.shape,
+                f"{row.error:.2g}",
+                f"{row.bound:.2g}",
+                "ok" if row.ok else "FAILED",
+                row.data,
+                row.reference,
+            )
+            for row in rows
+        ],
+    )

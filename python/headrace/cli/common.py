@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +21,7 @@ __all__ = [
     "TargetOption",
     "console",
     "print_json",
+    "print_table",
     "progress_bar",
     "source_of",
     "working",
@@ -48,6 +49,16 @@ def console(*, stderr: bool = False) -> Console:
 def print_json(value: Any) -> None:
     """JSON on standard output, one value."""
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Aligned columns on standard output, never wrapped; the head is dim on a terminal."""
+    lines = [list(head), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    screen = console()
+    for index, line in enumerate(lines):
+        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        screen.print(text.rstrip(), markup=False, style="dim" if index == 0 else None)
 
 
 def source_of(text: str) -> str | Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.cli.common import JsonOption, console, print_json
+from headrace.cli.common import JsonOption, print_json, print_table
 
 __all__ = ["command"]
 
@@ -24,10 +24,15 @@ def command(json: JsonOption = False) -> None:
     if json:
         print_json({"formats": rows})
         return
-    from rich.table import Table
-
-    table = Table("format", "block (rows x columns)", "bits per value", "attribute")
-    for form in found:
-        block = "x".join(map(str, form.block_shape))
-        table.add_row(form.name, block, f"{form.bits_per_weight:g}", form.attribute)
-    console().print(table)
+    print_table(
+        ("format", "block", "bits per value", "attribute"),
+        [
+            (
+                form.name,
+                "x".join(map(str, form.block_shape)),
+                f"{form.bits_per_weight:g}",
+                form.attribute,
+            )
+            for form in found
+        ],
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from headrace.cli.common import JsonOption, console, print_json
+from headrace.cli.common import JsonOption, console, print_json, print_table
 
 __all__ = ["command"]
 
@@ -17,17 +17,13 @@ def command(json: JsonOption = False) -> None:
     if json:
         print_json({"targets": [target.to_json() for target in found]})
         return
-    from rich.table import Table
-
     screen = console()
     for target in found:
         screen.print(f"[bold]{target.name}[/]  {target.summary}")
         if target.options:
             screen.print(f"  options: {', '.join(f'{target.name}:{o}' for o in target.options)}")
-        table = Table("operation", "format", "activations", "constraints", "proof")
-        for row in _merged(target.to_json()["cells"]):
-            table.add_row(*row)
-        screen.print(table)
+        head = ("operation", "format", "activations", "constraints", "proof")
+        print_table(head, _merged(target.to_json()["cells"]))
 
 
 def _merged(cells: list[dict[str, Any]]) -> list[tuple[str, str, str, str, str]]:

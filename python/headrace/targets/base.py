@@ -78,6 +78,7 @@ class Target:
     passes: Python passes by name, for pipelines and `headrace opt`.
     emitters: text or bytes made from a lowered module, for `headrace translate --to NAME`; called
         as `emitter(module, description)`.
+    sources: text that artifacts keep: file name -> name of its emitter.
     options: some options that `describe` takes, for messages and `headrace targets`.
     """
 
@@ -88,6 +89,7 @@ class Target:
     package: Callable[..., dict[str, Any]]
     passes: Mapping[str, PythonPass] = field(default_factory=dict)
     emitters: Mapping[str, Callable[[ir.Module, Any], str | bytes]] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
     summary: str = ""
 

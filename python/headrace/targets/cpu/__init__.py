@@ -53,5 +53,6 @@ TARGET = Target(
         "llvm": _emitter("llvm_ir"),
         "object": _emitter("object"),
     },
+    sources={"kernels.s": "asm"},
     options=("x86-64-v3", "x86-64-v4", "sapphirerapids", "znver4", "znver5"),
 )
