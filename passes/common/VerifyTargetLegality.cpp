@@ -51,12 +51,19 @@ std::string nearest(ArrayRef<std::string> list, StringRef name) {
   return list.empty() ? "none" : *llvm::min_element(list, closer);
 }
 
-void readStrings(const llvm::json::Object &from, StringRef key,
-                 SmallVectorImpl<std::string> &out) {
-  if (const llvm::json::Array *array = from.getArray(key))
-    for (const llvm::json::Value &value : *array)
-      if (auto text = value.getAsString())
-        out.push_back(text->str());
+/// Reads the list of names `from[key]`; false if it is something else.
+bool readNames(const llvm::json::Object &from, StringRef key,
+               SmallVectorImpl<std::string> &out) {
+  const llvm::json::Array *array = from.getArray(key);
+  if (!array)
+    return false;
+  for (const llvm::json::Value &value : *array) {
+    auto text = value.getAsString();
+    if (!text)
+      return false;
+    out.push_back(text->str());
+  }
+  return true;
 }
 
 FailureOr<Table> readTable(StringRef path, Operation *op) {
@@ -90,15 +97,24 @@ FailureOr<Table> readTable(StringRef path, Operation *op) {
       return fail("a cell has no \"op\"");
     Cell cell;
     cell.op = opName->str();
-    readStrings(*object, "formats", cell.formats);
-    readStrings(*object, "activations", cell.activations);
+    if (!readNames(*object, "formats", cell.formats))
+      return fail(Twine("a cell of ") + cell.op +
+                  " has no list of names as \"formats\"");
+    if (object->get("activations") &&
+        !readNames(*object, "activations", cell.activations))
+      return fail(Twine("a cell of ") + cell.op +
+                  " has no list of names as \"activations\"");
     if (const llvm::json::Object *constraints =
             object->getObject("constraints"))
       for (const auto &[key, bound] : *constraints) {
-        if (key != "k_multiple_of" || !bound.getAsInteger())
+        if (key != "k_multiple_of")
           return fail(Twine("a cell of ") + cell.op +
-                      " has the unknown constraint \"" + StringRef(key) + "\"");
-        cell.colsMultiple = *bound.getAsInteger();
+                      " has the unknown constraint \"" + StringRef(key) +
+                      "\"; allowed: \"k_multiple_of\"");
+        cell.colsMultiple = bound.getAsInteger().value_or(0);
+        if (cell.colsMultiple < 1)
+          return fail(Twine("a cell of ") + cell.op +
+                      " has a \"k_multiple_of\" that is no positive integer");
       }
     table.cells.push_back(std::move(cell));
   }
