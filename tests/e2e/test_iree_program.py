@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import subprocess
@@ -15,11 +16,12 @@ import torch
 from torch import nn
 
 import headrace
-from headrace import formats
+from headrace import formats, ops
 from headrace.errors import ArtifactError, MachineError, UsageError
 from headrace.interop import iree
 from headrace.interop.iree import IreeProgram
 from headrace.quantize import quantize_linears, quantized_layers
+from headrace.targets.cpu.objects import compile_object
 from headrace_runtime.errors import ArgumentError
 
 TOKENS = 6
@@ -230,6 +232,55 @@ def test_several_results_keep_their_structure() -> None:
     result = iree.compile(Two(), (x,))(x)
     assert list(result) == ["y", "twice"]
     assert torch.equal(result["twice"], x * 2)
+
+
+def test_every_type_crosses() -> None:
+    class Types(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(32, 32)
+            self.register_buffer("u8", torch.arange(100, 200, dtype=torch.uint8))
+            self.register_buffer("flags", torch.arange(128) % 3 == 0)
+            self.register_buffer("short", torch.linspace(0, 1, 64).to(torch.bfloat16))
+
+        def forward(self, x: torch.Tensor, half: torch.Tensor, keep: torch.Tensor) -> object:
+            y = self.layer(x)
+            numbers = (self.u8.to(torch.int32) + 1, self.short.float(), y.argmax(-1))
+            return *numbers, y > 0, self.flags[:32] & keep, y.to(torch.float16) + half
+
+    torch.manual_seed(11)
+    inputs = (torch.randn(2, 32), torch.randn(2, 32).half(), torch.rand(32) > 0.3)
+    model = Types()
+    results = iree.compile(model, inputs, activations="f32")(*inputs)
+    expected = quantize_linears(model, "q8_0", "f32")(*inputs)
+    assert isinstance(results, tuple)
+    for got, wanted in zip(results, expected, strict=True):
+        assert got.dtype == wanted.dtype
+        # Two roundings of half precision may differ in the last place, everything else not.
+        tolerance = 2e-3 if got.dtype == torch.float16 else 0
+        torch.testing.assert_close(got, wanted, rtol=tolerance, atol=tolerance)
+
+
+def test_symbols_of_objects_can_be_told_apart() -> None:
+    # IREE links all objects into one library and would take the first of two equal names.
+    data, manifest = compile_object(
+        ops.matvec(32, 32, format="q8_0", activations="i8"), prefix="mine_"
+    )
+    symbols = [kernel["symbol"] for kernel in manifest["kernels"]]
+    assert len(symbols) == 2
+    for symbol in symbols:
+        assert symbol.startswith("mine_")
+        bare = symbol.removeprefix("mine_").encode()
+        assert data.count(bare + b"\0") == data.count(symbol.encode() + b"\0") > 0
+
+
+def test_temporary_programs_are_removed() -> None:
+    program = iree.compile(nn.Linear(32, 8), (torch.ones(1, 32),))
+    folder = program.folder
+    assert (folder / "program.vmfb").is_file()
+    del program
+    gc.collect()
+    assert not folder.exists()
 
 
 def test_wrong_inputs(program: IreeProgram) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib import metadata
 
 import pytest
@@ -66,3 +68,33 @@ def test_compile_checks_versions_first(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_versions(monkeypatch, iree_base_compiler="3.12.0")
     with pytest.raises(VersionError, match=r"iree-base-compiler: found 3\.12\.0"):
         iree.compile(object(), ())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("from headrace.quantize import quantize_linears", "needs the Python package torch"),
+        ("from headrace.interop.iree import compile", "torch is not installed"),
+    ],
+)
+def test_without_torch_the_error_says_so(statement: str, message: str) -> None:
+    # A fresh interpreter in which torch cannot be found, neither as a module nor as a package.
+    script = f"""if True:
+        import importlib.metadata as metadata, sys
+        sys.modules["torch"] = None
+        found = metadata.version
+        def version(name):
+            if name == "torch":
+                raise metadata.PackageNotFoundError(name)
+            return found(name)
+        metadata.version = version
+        from headrace.errors import ToolMissingError
+        try:
+            {statement}
+        except ToolMissingError as error:
+            print(error)
+    """
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert message in result.stdout
+    assert "pip install" in result.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from headrace.errors import ToolMissingError
 from headrace.quantize.config import ACTIVATIONS, Quantize, weight_formats
 
 if TYPE_CHECKING:
@@ -21,7 +22,14 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in ("QuantizedLinear", "quantize_linears", "quantized_layers"):
-        from headrace.quantize import linear  # imports torch
-
+        try:
+            from headrace.quantize import linear
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise ToolMissingError(
+                f"quantize: {name} needs the Python package torch, which is not installed. "
+                "To install it: pip install torch==2.13.0"
+            ) from error
         return getattr(linear, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from headrace.interop.iree import versions
 from headrace.interop.iree.runtime import IreeProgram, load
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ __all__ = ["IreeProgram", "compile", "load"]
 
 def __getattr__(name: str) -> Any:
     if name == "compile":
-        from headrace.interop.iree.build import compile as function  # imports torch
+        # What is missing should be said before `build` imports it.
+        versions.check_compiler()
+        from headrace.interop.iree.build import compile as function
 
         return function
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
