@@ -233,9 +233,8 @@ struct DecomposeQLinear
 
     RewritePatternSet patterns(context);
     patterns.add<ForwardBytes<FromBytesOp>, ForwardBytes<ToBytesOp>,
-                 DecomposeSlice, DecomposeDequantize, DecomposeQuantize,
-                 DecomposeMatvec, DecomposeMatmul, DecomposeGatedMatvec>(
-        types, context);
+                 DecomposeSlice, DecomposeDequantize, DecomposeMatvec,
+                 DecomposeMatmul, DecomposeGatedMatvec>(types, context);
     populateDecomposeQuantizePatterns(patterns, types);
     populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns,
                                                                    types);
