@@ -252,13 +252,13 @@ func::FuncOp PlanBuilder::kernelFor(Operation &op, TypeRange types,
 
 LogicalResult PlanBuilder::launch(Operation &op) {
   SmallVector<Value> operands;
-  for (Value operand : op.getOperands()) {
-    bool isInit = false;
-    if (auto dps = dyn_cast<DestinationStyleOpInterface>(op))
-      isInit = operand == dps.getDpsInits()[0];
-    // What an init held is never read, so its buffer does not matter.
+  auto dps = dyn_cast<DestinationStyleOpInterface>(op);
+  for (OpOperand &operand : op.getOpOperands()) {
+    // What an init held is never read, so its buffer does not matter. By
+    // operand, not by value: an input may be the same value.
+    bool isInit = dps && dps.isDpsInit(&operand);
     operands.push_back(isInit ? destination(op.getResult(0), op.getLoc())
-                              : buffers.lookup(operand));
+                              : buffers.lookup(operand.get()));
     if (!operands.back())
       return op.emitOpError("cpu-form-kernels: expected operands that are "
                             "arguments or results of qlinear operations");
