@@ -32,6 +32,29 @@ void QLinearDialect::initialize() {
 }
 
 //===----------------------------------------------------------------------===//
+// Attributes
+//===----------------------------------------------------------------------===//
+
+/// As the generated parser, but an unknown format is told what there is.
+Attribute QLinearDialect::parseAttribute(DialectAsmParser &parser,
+                                         Type type) const {
+  SMLoc loc = parser.getCurrentLocation();
+  StringRef keyword;
+  Attribute attribute;
+  if (generatedAttributeParser(parser, &keyword, type, attribute).has_value())
+    return attribute;
+  parser.emitError(loc) << "unknown format '" << keyword
+                        << "'; allowed: for example #qlinear.gguf<q4_k>, "
+                           "#qlinear.q4nx, #qlinear.act_i8";
+  return {};
+}
+
+void QLinearDialect::printAttribute(Attribute attribute,
+                                    DialectAsmPrinter &printer) const {
+  (void)generatedAttributePrinter(attribute, printer);
+}
+
+//===----------------------------------------------------------------------===//
 // PackedType
 //===----------------------------------------------------------------------===//
 

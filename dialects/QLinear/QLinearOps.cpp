@@ -233,6 +233,8 @@ LogicalResult MatmulOp::verify() {
   if (init.isDynamicDim(0))
     return emitOpError() << "expected a static number of tokens, but got "
                          << init << "; allowed: static shapes";
+  if (init.getDimSize(0) < 1)
+    return emitOpError("expected at least one token, but got 0");
   if (failed(expectWeight(*this, weight)) ||
       failed(expectOneWorld(*this, getInit(), getX(), getResults().size())) ||
       failed(expectActivations(*this, getX(), init.getDimSize(0),
