@@ -37,6 +37,17 @@ struct CpuAddEntryPoints
                              "workgroup id; run cpu-bind-workgroup-ids first");
         return signalPassFailure();
       }
+      auto info = function->getAttrOfType<DictionaryAttr>(kKernelAttr);
+      auto sizes = info ? info.getAs<DenseI64ArrayAttr>(kElementBytes)
+                        : DenseI64ArrayAttr();
+      unsigned bindings = function.getNumArguments() - kIds;
+      if (abi == "iree" && (!sizes || sizes.size() != bindings)) {
+        function.emitOpError()
+            << "cpu-add-entry-points: expected " << kElementBytes << " of "
+            << bindings << " bindings in " << kKernelAttr
+            << "; run cpu-form-kernels first";
+        return signalPassFailure();
+      }
       std::string name = function.getName().str();
       function.setName(name + "_body");
       function.setLinkage(LLVM::Linkage::Internal);
@@ -107,7 +118,7 @@ private:
     SmallVector<Value> arguments;
     for (unsigned i = 0; i < bindings; ++i) {
       Value size = LLVM::ConstantOp::create(
-          b, loc, i64, b.getI64IntegerAttr(sizes ? sizes[i] : 1));
+          b, loc, i64, b.getI64IntegerAttr(sizes[i]));
       Value offset =
           LLVM::MulOp::create(b, loc, entry.getArgument(2 * i + 1), size);
       arguments.push_back(LLVM::GEPOp::create(b, loc, pointer, b.getI8Type(),

@@ -32,6 +32,8 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   if (!options.capabilities.empty())
     pm.addPass(headrace::common::createVerifyTargetLegality(
         {options.capabilities.getValue()}));
+  // A private function that nothing public calls has no part in any plan.
+  pm.addPass(createSymbolDCEPass());
   pm.addPass(headrace::cpu::createCpuFormKernels());
 
   // Kernels become vector code while weights still have their packed type.
