@@ -117,8 +117,8 @@ private:
     Location loc = body.getLoc();
     SmallVector<Value> arguments;
     for (unsigned i = 0; i < bindings; ++i) {
-      Value size = LLVM::ConstantOp::create(
-          b, loc, i64, b.getI64IntegerAttr(sizes[i]));
+      Value size =
+          LLVM::ConstantOp::create(b, loc, i64, b.getI64IntegerAttr(sizes[i]));
       Value offset =
           LLVM::MulOp::create(b, loc, entry.getArgument(2 * i + 1), size);
       arguments.push_back(LLVM::GEPOp::create(b, loc, pointer, b.getI8Type(),
