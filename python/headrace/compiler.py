@@ -65,6 +65,14 @@ def compile(
     if _is_torch_module(source):
         from headrace.interop import iree
 
+        if example_inputs is None:
+            raise UsageError(
+                "compile: a torch.nn.Module needs example inputs: compile(model, (x,), target=...)"
+            )
+        if dump_dir is not None or timing:
+            raise UsageError(
+                "compile: dump_dir and timing go with single modules, not with a torch.nn.Module"
+            )
         if quantize is not None:
             options["quantize"] = quantize
         return iree.compile(source, example_inputs, target=target, **options)
@@ -177,6 +185,7 @@ def load_module(source: Any) -> ir.Module:
     native()
     from headrace import ir
 
+    text: str | bytes
     if isinstance(source, OpSpec):
         text, origin = source.text(), str(source)
     elif isinstance(source, ir.Module):
@@ -230,7 +239,7 @@ def _is_torch_module(source: Any) -> bool:
 
 def entry_function(module: ir.Operation) -> Any:
     """The function that an artifact calls: the only one, the only public one, or `main`."""
-    body = module.regions[0].blocks[0].operations
+    body: Any = module.regions[0].blocks[0].operations
     functions = [op for op in body if op.operation.name == "func.func"]
     public = [op for op in functions if "sym_visibility" not in op.operation.attributes]
     named = [op for op in public if op.name.value == "main"]

@@ -153,7 +153,8 @@ class OpSpec:
 
     def with_sizes(self, **sizes: int) -> OpSpec:
         """The same operation with other sizes (m, k, n)."""
-        return replace(self, **sizes)
+        changed: dict[str, Any] = dict(sizes)
+        return replace(self, **changed)
 
     @property
     def weights(self) -> tuple[str, ...]:

@@ -131,7 +131,8 @@ def write_results(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write an .npz whole or not at all."""
     work = path.with_name(f".{path.name}.{secrets.token_hex(4)}.npz")
     try:
-        np.savez(work, **arrays)
+        named: dict[str, Any] = dict(arrays)
+        np.savez(work, **named)
         work.replace(path)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headrace.cli.common import JsonOption, TargetOption, console, print_json, print_table, progress_bar
+from headrace.cli.common import (
+    JsonOption,
+    TargetOption,
+    console,
+    print_json,
+    print_table,
+    progress_bar,
+)
 
 if TYPE_CHECKING:
     from headrace.check import Row

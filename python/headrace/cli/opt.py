@@ -133,7 +133,7 @@ def _process(
         try:
             module = parse_text(text, context)
             run_pipeline(module, pipeline, passes=passes, dump_dir=dump_dir)
-            printed = module.operation.get_asm(print_generic_op_form=generic)
+            printed = str(module.operation.get_asm(print_generic_op_form=generic))
         except (CompileError, UsageError) as error:
             cause = error.__cause__
             if not verify or not isinstance(cause, ir.MLIRError):

@@ -34,9 +34,10 @@ def _package(module: ir.Module, description: CpuDescription, folder: Path, **how
 
 def _emitter(kind: str) -> Callable[[ir.Module, CpuDescription], str | bytes]:
     def emit_kind(module: ir.Module, description: CpuDescription) -> str | bytes:
-        from headrace.targets.cpu.package import emit
+        from headrace.targets.cpu import package
 
-        return emit(module, description, kind)
+        emit: Callable[[ir.Module, CpuDescription], str | bytes] = getattr(package, f"emit_{kind}")
+        return emit(module, description)
 
     return emit_kind
 

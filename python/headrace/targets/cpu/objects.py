@@ -12,7 +12,7 @@ from headrace.errors import UsageError
 from headrace.native import native
 from headrace.targets.cpu import stages
 from headrace.targets.cpu.description import CpuDescription
-from headrace.targets.cpu.package import emit, plan_manifest
+from headrace.targets.cpu.package import emit_object, plan_manifest
 from headrace_runtime.manifest import SCHEMA
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def compile_object(
         "target": target_object.name,
         "abi": "iree",
     }
-    return emit(module, description), header | manifest
+    return emit_object(module, description), header | manifest
 
 
 def _rename_functions(module: ir.Module, prefix: str) -> None:

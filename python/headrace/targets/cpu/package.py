@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from headrace import ir
     from headrace.pipeline import Trace
 
-__all__ = ["emit", "package", "plan_manifest"]
+__all__ = ["emit_assembly", "emit_llvm_ir", "emit_object", "package", "plan_manifest"]
 
 PLAN_PASS = "cpu-form-kernels"
 OPT_LEVEL = 3
@@ -30,7 +31,7 @@ def package(
     """
     manifest = plan_manifest(trace, description)
     kernels = folder / "kernels.o"
-    kernels.write_bytes(emit(module, description))
+    kernels.write_bytes(emit_object(module, description))
     library = folder / "kernels.so"
     source = files("headrace.targets.cpu") / "native" / "executor.o"
     if not source.is_file():
@@ -86,12 +87,22 @@ def plan_manifest(trace: Trace, description: CpuDescription) -> dict[str, Any]:
     }
 
 
-def emit(module: ir.Module, description: CpuDescription, kind: str = "object") -> str | bytes:
-    """Code for a module in the llvm dialect.
+def emit_object(module: ir.Module, description: CpuDescription) -> bytes:
+    """A relocatable ELF object of a module in the llvm dialect."""
+    return bytes(_emit(native().emit_object, module, description))
 
-    kind: `"object"` (ELF, bytes), `"assembly"` or `"llvm_ir"` (optimized; both text).
-    """
-    generate = getattr(native(), f"emit_{kind}")
+
+def emit_assembly(module: ir.Module, description: CpuDescription) -> str:
+    """Assembly text of a module in the llvm dialect."""
+    return str(_emit(native().emit_assembly, module, description))
+
+
+def emit_llvm_ir(module: ir.Module, description: CpuDescription) -> str:
+    """Optimized LLVM IR of a module in the llvm dialect."""
+    return str(_emit(native().emit_llvm_ir, module, description))
+
+
+def _emit(generate: Callable[..., Any], module: ir.Module, description: CpuDescription) -> Any:
     try:
         return generate(
             module.operation,

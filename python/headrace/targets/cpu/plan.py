@@ -40,7 +40,7 @@ class Plan:
 
 def dtype_bytes(kind: ir.Type) -> int:
     """Bytes of one element of a memref or tensor."""
-    width = kind.width
+    width = getattr(kind, "width", 1)  # only numbers have one
     if width % 8:
         raise CompileError(f"expected elements of whole bytes, but got {kind}")
     return int(width) // 8
@@ -137,7 +137,7 @@ def _kernel_info(function: Any) -> dict[str, Any]:
     attributes = function.operation.attributes
     if "headrace.kernel" not in attributes:
         raise CompileError(f"function '{name}': expected the attribute headrace.kernel")
-    facts = ir.DictAttr(attributes["headrace.kernel"])
+    facts: Any = ir.DictAttr(attributes["headrace.kernel"])
     info: dict[str, Any] = {"name": name}
     for item in facts:
         value = item.attr

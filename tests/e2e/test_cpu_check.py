@@ -1,0 +1,32 @@
+"""Every claimed cell of the CPU target, compiled and compared with float64."""
+
+from headrace import check, targets
+
+
+def assert_ok(report):
+    assert report.rows
+    failed = [f"{row.operation}: {row.error:.3g} > {row.bound:.3g}" for row in report.failed]
+    assert not failed, "\n".join(failed)
+
+
+def test_every_claimed_cell():
+    report = check.run("cpu", seed=20, quick=True)
+    assert_ok(report)
+    checked = {(row.op, row.format, row.activations) for row in report.rows}
+    cells = {(cell.op, cell.format, cell.activations) for cell in targets.find("cpu").cells()}
+    assert checked == cells
+
+
+def test_all_shapes_of_a_sample():
+    assert_ok(check.run("cpu", seed=21, sample=24))
+
+
+def test_cpu_without_8_bit_dot_products():
+    """The portable path and 256-bit vectors, on this machine."""
+    assert_ok(check.run("cpu:x86-64-v3", seed=22, sample=24))
+
+
+def test_cpu_with_plain_avx512():
+    report = check.run("cpu:x86-64-v4", seed=23, filter="/i8", sample=12)
+    assert_ok(report)
+    assert {row.target for row in report.rows} == {"cpu:x86-64-v4"}
