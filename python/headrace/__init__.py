@@ -17,8 +17,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from headrace import formats, ops, targets
-    from headrace.artifact import Artifact, load
+    from headrace.artifact import Artifact
     from headrace.compiler import compile
+    from headrace.loading import load
     from headrace.quantize import Quantize
 
 # public name -> (module, attribute), or (module, None) for the module itself
@@ -27,7 +28,7 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "Quantize": ("headrace.quantize", "Quantize"),
     "compile": ("headrace.compiler", "compile"),
     "formats": ("headrace.formats", None),
-    "load": ("headrace.artifact", "load"),
+    "load": ("headrace.loading", "load"),
     "ops": ("headrace.ops", None),
     "targets": ("headrace.targets", None),
 }

@@ -151,7 +151,7 @@ def test_one_token_and_a_layer_left_in_float() -> None:
 
 
 def test_layers_that_read_the_same_values_share_a_quantization(program: IreeProgram) -> None:
-    dispatches = {}
+    dispatches: dict[tuple[int, int], dict[str, int]] = {}
     for kernel in program.kernels:
         entry = dispatches.setdefault((kernel.rows, kernel.cols), {})
         entry[kernel.op] = kernel.dispatches
@@ -306,6 +306,8 @@ def test_options_as_one_object_through_the_main_entry(model: Encoder) -> None:
     quantize = headrace.Quantize(weights={"down": "q8_0"}, activations="i8")
     program = headrace.compile(model, example(), quantize=quantize)
     assert [k.format for k in program.kernels if k.weight_bytes] == ["q8_0"]
+    again = headrace.load(program.folder)
+    assert torch.equal(again(*example()), program(*example()))
 
 
 def test_unknown_stage(program: IreeProgram) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import weakref
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,9 @@ class IreeProgram:
         return tuple(results)
 
 
-def load(folder: str | Path, *, threads: int | None = None, temporary: bool = False) -> IreeProgram:
+def load(
+    folder: str | PathLike[str], *, threads: int | None = None, temporary: bool = False
+) -> IreeProgram:
     """Load a saved program.
 
     threads: None for one worker per core, 1 to run on the calling thread, more for that many
