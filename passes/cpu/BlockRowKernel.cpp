@@ -36,7 +36,7 @@ public:
     int64_t whole = weight.getCols() / kPieceCols;
     int64_t restGroups = weight.getCols() % kPieceCols / 32;
 
-    SmallVector<Value> sums = zeros(v, x, tokens);
+    SmallVector<Value> sums(tokens * chains(x), v.splat(v.vec(16, v.f32()), 0));
     auto accumulate = [&](Value piece, int64_t groups, ValueRange carried) {
       Value at = v.add(base, v.mul(piece, decoder->pieceBytes()));
       for (int64_t line = 0; line < decoder->pieceBytes(); line += kCacheLine)
@@ -60,21 +60,11 @@ private:
   /// Separate sums of one token shorten the chain of dependent additions.
   static constexpr int64_t kChains = 2;
 
-  /// Whether integer kernels keep a second sum, of what each group adds: the
-  /// minimum, or the zero point times the scale.
-  bool hasGroupSums() const { return decoder->groupCols() == 32; }
+  /// Whether what a group adds, its minimum or its zero point times the scale,
+  /// can use the sums that the activations bring for groups of 32.
+  bool usesGroupSums() const { return decoder->groupCols() == 32; }
 
-  SmallVector<Value> zeros(VectorBuilder &v, const Activations &x,
-                           int64_t tokens) const {
-    SmallVector<Value> init;
-    for (int64_t t = 0; t < tokens; ++t) {
-      Value zero = v.splat(v.vec(16, v.f32()), 0);
-      init.append(x.isI8() ? 1 : kChains, zero);
-      if (x.isI8() && hasGroupSums())
-        init.push_back(v.splat(v.vec(8, v.f32()), 0));
-    }
-    return init;
-  }
+  static int64_t chains(const Activations &x) { return x.isI8() ? 1 : kChains; }
 
   /// Each weight as f32, exactly as the format defines it.
   SmallVector<Value> floats(VectorBuilder &v, const Piece &piece,
@@ -99,18 +89,17 @@ private:
                               ValueRange carried) const {
     SmallVector<Value> sums(carried);
     Value group = v.mul(index, 8);
-    int64_t perToken = hasGroupSums() ? 2 : 1;
     SmallVector<Value> scales;
     for (auto [t, token] : llvm::enumerate(tokens)) {
       Value scale = v.padZero(x.scales(v, token, group, piece.groups), 8);
-      if (!hasGroupSums()) {
+      if (!usesGroupSums()) {
         scales.push_back(v.mulf(piece.scales, v.repeat(scale, 0, 8, 2)));
         continue;
       }
       scales.push_back(v.mulf(piece.scales, scale));
-      Value groupSums = v.padZero(x.sums(v, token, group, piece.groups), 8);
-      Value &sum = sums[t * perToken + 1];
-      sum = v.fma(groupOffsets(v, piece), groupSums, sum);
+      Value groupSums = v.padZero(x.sums(v, token, group, piece.groups), 16);
+      sums[t] =
+          v.fma(v.padZero(groupOffsets(v, piece), 16), groupSums, sums[t]);
     }
     for (int64_t step = 0; step * 2 < piece.groups; ++step) {
       Value quants = decoder->quants(v, piece, step);
@@ -120,7 +109,7 @@ private:
         Value xs = v.padZero(x.quants(v, token, at, lanes), 64);
         Value product = dot4(v, dot, quants, xs);
         Value scale;
-        if (hasGroupSums()) {
+        if (usesGroupSums()) {
           scale = v.repeat(scales[t], 2 * step, 2, 8);
         } else {
           // Groups of 16 are finer than the sums of the activations.
@@ -128,8 +117,7 @@ private:
           product = v.sub(product, dot4(v, dot, zero, xs));
           scale = v.repeat(scales[t], 4 * step, 4, 4);
         }
-        Value &sum = sums[t * perToken];
-        sum = v.fma(v.toFloat(product), scale, sum);
+        sums[t] = v.fma(v.toFloat(product), scale, sums[t]);
       }
     }
     return sums;
@@ -147,17 +135,11 @@ private:
                                          ArrayRef<Value> sums,
                                          int64_t tokens) const {
     SmallVector<SmallVector<Value>> results;
-    int64_t perToken = static_cast<int64_t>(sums.size()) / tokens;
     for (int64_t t = 0; t < tokens; ++t) {
-      ArrayRef<Value> own = sums.slice(t * perToken, perToken);
-      Value total;
-      if (!x.isI8())
-        total = v.sum(v.addf(own[0], own[1]));
-      else if (hasGroupSums())
-        total = v.addf(v.sum(own[0]), v.sum(own[1]));
-      else
-        total = v.sum(own[0]);
-      results.push_back({total});
+      Value total = sums[t * chains(x)];
+      for (int64_t chain = 1; chain < chains(x); ++chain)
+        total = v.addf(total, sums[t * chains(x) + chain]);
+      results.push_back({v.sum(total)});
     }
     return results;
   }
