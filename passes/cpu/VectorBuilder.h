@@ -141,7 +141,15 @@ struct VectorBuilder {
   Value toFloat(Value v) {
     return mlir::arith::SIToFPOp::create(b, loc, vec(lanes(v), f32()), v);
   }
+  /// bf16 or f16 lanes to f32.
   Value extF(Value v) {
+    if (mlir::getElementTypeOrSelf(v).isBF16()) {
+      // As integers: where a load is hoisted away from its extension, LLVM
+      // keeps bf16 values of a CPU without bf16 as f32 and converts them back
+      // with a call to a library.
+      Value bits = extU(cast(v, lanes(v), b.getIntegerType(16)), i32());
+      return cast(shl(bits, 16), lanes(v), f32());
+    }
     return mlir::arith::ExtFOp::create(b, loc, vec(lanes(v), f32()), v);
   }
   /// The same bits with other lanes.
