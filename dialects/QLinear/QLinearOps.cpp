@@ -195,6 +195,8 @@ LogicalResult QuantizeOp::verify() {
                          << "; allowed: #qlinear.act_i8 (weights are quantized "
                             "ahead of time)";
   auto type = shaped(getX());
+  if (!type.hasStaticShape())
+    return emitOpError() << "expected x of a static shape, but got " << type;
   int64_t rows = type.getRank() == 1 ? 1 : type.getDimSize(0);
   if (failed(expectSize(*this, "rows", rows, packed.getRows(), "those of x")))
     return failure();
