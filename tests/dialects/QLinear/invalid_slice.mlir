@@ -1,0 +1,73 @@
+// RUN: %headrace_opt %s --split-input-file --verify-diagnostics
+
+!w = !qlinear.packed<80x256, #qlinear.q4nx, padded = 96x256>
+
+func.func @offset_in_a_block(%w: !w) {
+  // expected-error@+1 {{'qlinear.slice' op expected offset and size in multiples of 32 rows (the block of q4nx), but got [16, 32]}}
+  %s = qlinear.slice %w rows [16, 32] : !w to !qlinear.packed<32x256, #qlinear.q4nx>
+  return
+}
+
+// -----
+
+!w = !qlinear.packed<80x256, #qlinear.q4nx, padded = 96x256>
+!s = !qlinear.packed<16x256, #qlinear.q4nx, padded = 32x256>
+
+// A partial block is allowed only where the matrix ends.
+func.func @partial_block(%w: !w) {
+  %end = qlinear.slice %w rows [64, 16] : !w to !s
+  // expected-error@+1 {{expected offset and size in multiples of 32 rows (the block of q4nx), but got [32, 16]}}
+  %s = qlinear.slice %w rows [32, 16] : !w to !s
+  return
+}
+
+// -----
+
+!w = !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
+
+func.func @past_the_end(%w: !w) {
+  // expected-error@+1 {{expected rows [offset, size] within 4 rows, but got [2, 3]}}
+  %s = qlinear.slice %w rows [2, 3] : !w to !qlinear.packed<3x32, #qlinear.gguf<q8_0>>
+  return
+}
+
+// -----
+
+!w = !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
+
+func.func @negative_offset(%w: !w) {
+  // expected-error@+1 {{expected rows [offset, size] within 4 rows, but got [-1, 2]}}
+  %s = qlinear.slice %w rows [-1, 2] : !w to !qlinear.packed<2x32, #qlinear.gguf<q8_0>>
+  return
+}
+
+// -----
+
+!w = !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
+
+func.func @no_rows(%w: !w) {
+  // expected-error@+1 {{expected rows [offset, size] within 4 rows, but got [4, 0]}}
+  %s = qlinear.slice %w rows [4, 0] : !w to !w
+  return
+}
+
+// -----
+
+!w = !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
+
+// The sum of offset and size overflows.
+func.func @huge(%w: !w) {
+  // expected-error@+1 {{expected rows [offset, size] within 4 rows}}
+  %s = qlinear.slice %w rows [9223372036854775807, 9223372036854775807] : !w to !w
+  return
+}
+
+// -----
+
+!w = !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
+
+func.func @result_type(%w: !w) {
+  // expected-error@+1 {{expected a result of type '!qlinear.packed<2x32, #qlinear.gguf<q8_0>>', but got '!qlinear.packed<2x32, #qlinear.gguf<q4_0>>'}}
+  %s = qlinear.slice %w rows [0, 2] : !w to !qlinear.packed<2x32, #qlinear.gguf<q4_0>>
+  return
+}
