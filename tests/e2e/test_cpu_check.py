@@ -5,7 +5,10 @@ from headrace import check, targets
 
 def assert_ok(report):
     assert report.rows
-    failed = [f"{row.operation}: {row.error:.3g} > {row.bound:.3g}" for row in report.failed]
+    failed = [
+        f"{row.operation}: {row.error:.3g} > {row.bound:.3g}, {row.data}, {row.reference}"
+        for row in report.failed
+    ]
     assert not failed, "\n".join(failed)
 
 

@@ -2,9 +2,13 @@
 
 import pytest
 
+from headrace.compiler import load_module
+from headrace.errors import CompileError
 from headrace.native import native
 from headrace.targets import cpu
 from headrace.targets.cpu.description import describe, describe_features
+from headrace.targets.cpu.elf import undefined_symbols
+from headrace.targets.cpu.package import emit_object
 from headrace_runtime import host
 
 TRIPLE = "x86_64-pc-linux-gnu"
@@ -65,3 +69,31 @@ def test_description_is_in_the_stages_and_in_json():
     assert "abi=iree" in cpu.stages(description, abi="iree")[0].run
     facts = description.to_json()
     assert (facts["cpu"], facts["dot"], facts["vector_bits"]) == ("znver5", "vnni", 512)
+
+
+LOWERED = """
+llvm.func @sinf(f32) -> f32
+llvm.func @own(%x: f32) -> f32 {
+  %y = llvm.call @FUNCTION(%x) : (f32) -> f32
+  llvm.return %y : f32
+}
+llvm.func @identity(%x: f32) -> f32 attributes {passthrough = ["noinline"]} { llvm.return %x : f32 }
+"""
+
+
+def test_kernels_that_call_a_library_are_refused():
+    module = load_module(LOWERED.replace("FUNCTION", "sinf").encode())
+    with pytest.raises(CompileError, match="kernels that call nothing, but they call sinf"):
+        emit_object(module, describe(None))
+
+
+def test_object_of_kernels_that_call_nothing():
+    module = load_module(LOWERED.replace("FUNCTION", "identity").encode())
+    data = emit_object(module, describe(None))
+    assert undefined_symbols(data) == []
+    assert b"identity" in data
+
+
+def test_undefined_symbols_of_something_else():
+    with pytest.raises(ValueError, match="expected a 64-bit little-endian ELF object"):
+        undefined_symbols(b"MZ" + bytes(100))

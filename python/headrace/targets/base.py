@@ -76,6 +76,7 @@ class Target:
         `package(module, description, folder, trace=...)` with the module after the last stage and
         the trace of the run, which has the module after each stage.
     passes: Python passes by name, for pipelines and `headrace opt`.
+    plugins: pass plugins in C++ (shared libraries), for the same; see `headrace.plugins`.
     emitters: text or bytes made from a lowered module, for `headrace translate --to NAME`; called
         as `emitter(module, description)`.
     sources: text that artifacts keep: file name -> name of its emitter.
@@ -88,6 +89,7 @@ class Target:
     stages: Callable[[Any], Sequence[Stage]]
     package: Callable[..., dict[str, Any]]
     passes: Mapping[str, PythonPass] = field(default_factory=dict)
+    plugins: tuple[Path, ...] = ()
     emitters: Mapping[str, Callable[[ir.Module, Any], str | bytes]] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.errors import CompileError, ToolMissingError
 from headrace.native import native
 from headrace.targets.cpu.description import CpuDescription
+from headrace.targets.cpu.elf import undefined_symbols
 
 if TYPE_CHECKING:
     from headrace import ir
@@ -88,8 +89,16 @@ def plan_manifest(trace: Trace, description: CpuDescription) -> dict[str, Any]:
 
 
 def emit_object(module: ir.Module, description: CpuDescription) -> bytes:
-    """A relocatable ELF object of a module in the llvm dialect."""
-    return bytes(_emit(native().emit_object, module, description))
+    """A relocatable ELF object of a module in the llvm dialect.
+
+    Raises `CompileError` if the kernels would call a library: there is none where they run.
+    """
+    data = bytes(_emit(native().emit_object, module, description))
+    if missing := undefined_symbols(data):
+        raise CompileError(
+            f"target cpu: expected kernels that call nothing, but they call {', '.join(missing)}"
+        )
+    return data
 
 
 def emit_assembly(module: ir.Module, description: CpuDescription) -> str:
