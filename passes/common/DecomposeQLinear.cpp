@@ -215,6 +215,16 @@ struct DecomposeGatedMatvec : OpConversionPattern<GatedMatvecOp> {
 struct DecomposeQLinear
     : headrace::common::impl::DecomposeQLinearBase<DecomposeQLinear> {
   void runOnOperation() override {
+    WalkResult onTensors = getOperation()->walk([](Operation *op) {
+      if (!isa_and_nonnull<QLinearDialect>(op->getDialect()) ||
+          llvm::none_of(op->getOperandTypes(), llvm::IsaPred<MemRefType>))
+        return WalkResult::advance();
+      op->emitOpError("decompose-qlinear: expected tensors, but got a memref; "
+                      "this pass runs before kernels are formed");
+      return WalkResult::interrupt();
+    });
+    if (onTensors.wasInterrupted())
+      return signalPassFailure();
     MLIRContext *context = &getContext();
     TypeConverter types;
     types.addConversion([](Type type) { return type; });
