@@ -102,9 +102,9 @@ wheel: $(STAMPS)/venv third_party/mlir/.complete ## Build the compiler and runti
 test-wheel: wheel ## Test each wheel alone in a clean environment.
 	scripts/test_wheels.sh dist
 
-docs: $(STAMPS)/venv ## Build the documentation into site/.
+docs: build ## Build the documentation into site/.
 	$(PY) -m pip install --quiet --requirement docs/requirements.txt
-	$(VENV)/bin/mkdocs build --strict
+	scripts/build_docs.sh
 
 clean: ## Remove what the build made.
 	rm -rf $(BUILD) build-wheel dist site .mypy_cache .ruff_cache .pytest_cache
