@@ -21,6 +21,7 @@ from headrace import ir
 from headrace.errors import CompileError, UsageError, unknown
 from headrace.passmanager import PassManager
 from headrace.pipeline_text import nest, pass_name, split, unwrap
+from headrace.plugins import load_pass_plugin
 from headrace.targets.base import PythonPass, Stage
 
 __all__ = ["Snapshot", "Trace", "expand", "run_pipeline", "run_stages"]
@@ -109,11 +110,12 @@ def run_pipeline(
     pipeline: str,
     *,
     passes: Mapping[str, PythonPass] | None = None,
+    plugins: Sequence[Path] = (),
     dump_dir: Path | str | None = None,
 ) -> Trace:
     """Run pipeline text over `module` in place; see `run_stages`."""
     stage = Stage("pipeline", pipeline)
-    return run_stages(module, [stage], passes=passes, dump_dir=dump_dir)
+    return run_stages(module, [stage], passes=passes, plugins=plugins, dump_dir=dump_dir)
 
 
 def run_stages(
@@ -121,14 +123,18 @@ def run_stages(
     stages: Sequence[Stage],
     *,
     passes: Mapping[str, PythonPass] | None = None,
+    plugins: Sequence[Path] = (),
     dump_dir: Path | str | None = None,
 ) -> Trace:
     """Run `stages` over `module` in place, one pass at a time.
 
     passes: Python passes that the text of a stage may name.
+    plugins: pass plugins in C++ whose passes it may name.
     dump_dir: a folder that gets `NN-<pass>.mlir` after each pass, made if it is not there.
     Raises `CompileError` with the diagnostics and the command that reproduces a failed pass.
     """
+    for plugin in plugins:
+        load_pass_plugin(plugin)
     steps: list[Step] = []
     for stage in stages:
         if callable(stage.run):
@@ -142,7 +148,7 @@ def run_stages(
     before = module.operation.clone()
     _dump(folder, trace, trace.append("input", 0.0, before))
     for step in steps:
-        seconds = _run_step(module, step, before, folder)
+        seconds = _run_step(module, step, before, plugins, folder)
         before = module.operation.clone()
         name = f"after:{step[0] if isinstance(step, tuple) else pass_name(step)}"
         _dump(folder, trace, trace.append(name, seconds, before))
@@ -159,6 +165,7 @@ def _run_step(
     module: ir.Module,
     step: Step,
     before: ir.Operation,
+    plugins: Sequence[Path],
     folder: Path | None,
 ) -> float:
     """Run one pass over the module; returns the seconds it took."""
@@ -170,7 +177,8 @@ def _run_step(
         def guarded(operation: object, handle: object) -> None:
             # An exception must not cross the C++ frames of the pass manager.
             try:
-                function(operation, handle)
+                with module.context:
+                    function(operation, handle)
             except Exception as error:
                 raised.append(error)
                 handle.signal_pass_failure()  # type: ignore[attr-defined]
@@ -186,7 +194,10 @@ def _run_step(
     except ir.MLIRError as error:
         cause = raised[0] if raised else error
         message = _describe(error) if not raised else f"{type(cause).__name__}: {cause}"
-        tool = "headrace opt" if isinstance(step, tuple) else "headrace-opt"
+        tool = "headrace opt"  # which knows the passes in Python
+        if not isinstance(step, tuple):
+            options = [f"--load-pass-plugin={shlex.quote(str(path))}" for path in plugins]
+            tool = " ".join(["headrace-opt", *options])
         reproducer, command = _reproducer(tool, text, before, folder)
         raise CompileError(
             f"pass '{pass_name(text)}' failed: {message}", reproducer=reproducer, command=command

@@ -11,11 +11,11 @@ import typer
 from headrace.cli import mlirfile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from headrace.targets.base import PythonPass
 
-__all__ = ["CONTEXT", "command", "python_passes"]
+__all__ = ["CONTEXT", "command"]
 
 # Other options are passes: --canonicalize, --headrace-cpu-pipeline="dot=vnni".
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -44,18 +44,25 @@ def command(
     dump_dir: Annotated[
         Path | None, typer.Option(help="Write the IR after each pass here.")
     ] = None,
+    load_pass_plugin: Annotated[
+        list[Path] | None, typer.Option(metavar="LIBRARY", help="Load passes in C++ from here.")
+    ] = None,
     show_passes: Annotated[
         bool, typer.Option("--show-python-passes", help="List the passes written in Python.")
     ] = False,
 ) -> None:
-    """Run passes over MLIR, as headrace-opt does, Python passes of targets included.
+    """Run passes over MLIR, as headrace-opt does, those of installed targets included.
 
     --NAME or --NAME="option=value ..." runs the pass or pipeline NAME.
     """
-    passes = python_passes()
+    from headrace.targets import find, installed
+
+    targets = [find(name) for name in installed()]
+    passes = {name: run for target in targets for name, run in target.passes.items()}
     if show_passes:
         typer.echo("\n".join(sorted(passes)))
         return
+    plugins = _load(load_pass_plugin or [], [path for t in targets for path in t.plugins])
     files, pipeline = _pipeline(context.args, file, pass_pipeline)
     text = mlirfile.read(files)
     chunks = mlirfile.split_chunks(text) if split_input_file else [text]
@@ -66,6 +73,7 @@ def command(
             chunk,
             pipeline,
             passes,
+            plugins,
             verify=verify_diagnostics,
             unregistered=allow_unregistered_dialect,
             generic=generic,
@@ -80,11 +88,21 @@ def command(
         mlirfile.write(output, "// -----\n".join(printed))
 
 
-def python_passes() -> Mapping[str, PythonPass]:
-    """The Python passes of all installed targets by name."""
-    from headrace.targets import find, installed
+def _load(asked: Iterable[Path], installed: Iterable[Path]) -> list[Path]:
+    """Load pass plugins; returns those that did. An installed one that does not is a warning."""
+    from headrace.errors import HeadraceError
+    from headrace.plugins import load_pass_plugin
 
-    return {name: run for target in installed() for name, run in find(target).passes.items()}
+    loaded = list(asked)
+    for path in loaded:
+        load_pass_plugin(path)
+    for path in installed:
+        try:
+            load_pass_plugin(path)
+            loaded.append(path)
+        except HeadraceError as error:
+            print(f"headrace: warning: {error}", file=sys.stderr)
+    return loaded
 
 
 def _pipeline(extra: list[str], file: str, text: str | None) -> tuple[str, str]:
@@ -109,6 +127,7 @@ def _process(
     text: str,
     pipeline: str,
     passes: Mapping[str, PythonPass],
+    plugins: Sequence[Path],
     *,
     verify: bool,
     unregistered: bool,
@@ -132,7 +151,7 @@ def _process(
     with capture(context) as messages:
         try:
             module = parse_text(text, context)
-            run_pipeline(module, pipeline, passes=passes, dump_dir=dump_dir)
+            run_pipeline(module, pipeline, passes=passes, plugins=plugins, dump_dir=dump_dir)
             printed = str(module.operation.get_asm(print_generic_op_form=generic))
         except (CompileError, UsageError) as error:
             cause = error.__cause__

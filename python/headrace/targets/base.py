@@ -28,7 +28,8 @@ class Stage:
     """A step of a target's pipeline.
 
     run: pass pipeline text (the inside of `builtin.module(...)`; it may name Python passes of the
-        target), or a Python pass. Text with several passes becomes several IR stages.
+        target), or a Python pass, which the target should also have in `passes` under this name,
+        so that `headrace opt` can run it. Text with several passes becomes several IR stages.
     """
 
     name: str
