@@ -34,7 +34,7 @@ class Effort:
     burst: int
 
 
-FULL = Effort(rounds=25, burst=3)
+FULL = Effort(rounds=16, burst=3)
 QUICK = Effort(rounds=5, burst=2)
 
 
