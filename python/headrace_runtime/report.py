@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .errors import HeadraceError
 from .manifest import Manifest
@@ -37,12 +38,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """The launches of an artifact in plan order. `str()` is a table for people."""
+    """The launches of an artifact in plan order. `str()` is a table for people.
+
+    description: what it was compiled for, as the target says it (CPU, kind of dot product, ...).
+    """
 
     target: str
     entry: str
     rows: tuple[Row, ...]
     measured: bool
+    description: dict[str, Any] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
@@ -65,6 +70,7 @@ class Report:
             {
                 "target": self.target,
                 "entry": self.entry,
+                "description": self.description,
                 "measured": self.measured,
                 "bytes": self.bytes,
                 "operations": self.operations,
@@ -89,7 +95,9 @@ class Report:
         total += [_number(self.time_us), ""] if self.measured else []
         total += [""] if with_floor else []
         lines.append(total)
-        return f"{self.entry} on {self.target}\n" + _table(lines, left=3)
+        facts = [f"{k} {v}" for k, v in self.description.items() if isinstance(v, str | int)]
+        title = f"{self.entry} on {self.target}" + (f" ({', '.join(facts)})" if facts else "")
+        return f"{title}\n" + _table(lines, left=3)
 
     def plot(self, path: str | Path) -> None:
         """Writes a bar chart of the bytes and, where measured, the time of each launch.
@@ -139,7 +147,14 @@ def make_report(
                 floor_us=None if floor is None else kernel.bytes * floor,
             )
         )
-    return Report(manifest.target, manifest.entry, tuple(rows), measured=seconds is not None)
+    description = manifest.data.get("description")
+    return Report(
+        manifest.target,
+        manifest.entry,
+        tuple(rows),
+        measured=seconds is not None,
+        description=description if isinstance(description, dict) else {},
+    )
 
 
 def _number(value: float | None) -> str:

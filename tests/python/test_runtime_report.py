@@ -28,10 +28,11 @@ def test_report(folder: Path) -> None:
     assert (report.bytes, report.operations, report.time_us) == (2000, 4000, None)
     data = json.loads(report.to_json())
     assert data["measured"] is False
+    assert data["description"] == {"cpu": "test"}
     assert data["rows"][1]["bytes"] == 1000
     assert data["rows"][1]["time_us"] is None
     lines = str(report).splitlines()
-    assert lines[0] == "main on cpu"
+    assert lines[0] == "main on cpu (cpu test)"
     assert lines[1].split() == ["kernel", "op", "format", "MB", "Mop", "grid"]
     assert lines[2].split() == ["double_f32", "test.double_f32", "-", "0.001", "0.002", "64x1x1"]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from headrace.compiler import load_module
-from headrace.errors import CompileError
+from headrace.errors import CompileError, UsageError
 from headrace.native import native
 from headrace.targets import cpu
 from headrace.targets.cpu.description import describe, describe_features
@@ -12,6 +12,7 @@ from headrace.targets.cpu.package import emit_object
 from headrace_runtime import host
 
 TRIPLE = "x86_64-pc-linux-gnu"
+OLDEST = ["avx", "f16c", "fma"]
 V4 = ["avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl"]
 
 
@@ -28,7 +29,7 @@ def test_host_is_what_the_machine_has():
 @pytest.mark.parametrize(
     ("name", "dot", "bits"),
     [
-        ("x86-64", "portable", 128),
+        ("haswell", "portable", 256),
         ("x86-64-v3", "portable", 256),
         ("x86-64-v4", "portable", 512),
         ("sapphirerapids", "vnni", 512),
@@ -57,8 +58,21 @@ def test_feature_that_the_machine_hides_is_turned_off():
 
 
 def test_requirements_use_the_names_of_proc_cpuinfo():
-    description = describe_features("x", TRIPLE, features("sse4.1", "lzcnt", "bmi", "sha"))
-    assert description.required_features == ["bmi1", "abm", "sse4_1"]
+    present = features(*OLDEST, "sse4.1", "lzcnt", "bmi", "sha")
+    description = describe_features("x", TRIPLE, present)
+    assert description.required_features == ["avx", "bmi1", "f16c", "fma", "abm", "sse4_1"]
+    assert description.vector_bits == 128
+
+
+@pytest.mark.parametrize("name", ["x86-64", "nehalem", "ivybridge"])
+def test_cpus_that_are_too_old(name):
+    with pytest.raises(UsageError, match=f"need .*fma, which '{name}' does not have; allowed: x86"):
+        describe(name)
+
+
+def test_machine_without_kernels():
+    with pytest.raises(UsageError, match="expected machine x86_64 or aarch64, but got 'riscv64'"):
+        describe_features("x", "riscv64-linux-gnu", {})
 
 
 def test_description_is_in_the_stages_and_in_json():

@@ -55,7 +55,6 @@ def command(
         for item in manifest["timing"]:
             screen.print(f"{item['seconds'] * 1e3:9.2f} ms  {item['stage']}", markup=False)
     screen.print(f"{path}  ({seconds:.2f} s)", markup=False)
-    screen.print(describe(manifest), markup=False)
     screen.print(str(artifact.report()), markup=False)
 
 
@@ -67,11 +66,3 @@ def default_name(source: str) -> str:
 
     name = str(OpSpec.parse(source)).replace("format=", "").replace("activations=", "")
     return re.sub(r"[:,]", "-", name.replace("=", "")) + ".hr"
-
-
-def describe(manifest: dict[str, object]) -> str:
-    """One line that says for what an artifact was compiled."""
-    description = manifest.get("description")
-    facts = description.items() if isinstance(description, dict) else []
-    short = [f"{name} {value}" for name, value in facts if isinstance(value, str | int)]
-    return f"target {manifest['target']}: {', '.join(short)}"

@@ -57,14 +57,11 @@ def command(
 
 
 def _print(artifact: Artifact) -> None:
-    from headrace.cli.compile import describe
-
     manifest = artifact.manifest
     screen = console()
     lines = [str(artifact.path)]
     if "source" in manifest:
         lines.append(f"operation {manifest['source']}")
-    lines.append(describe(manifest))
     lines.append(f"headrace {manifest['headrace']}, llvm {manifest.get('llvm', '-')}")
     if features := manifest.get("requires", {}).get("features"):
         lines.append(f"requires {' '.join(features)}")

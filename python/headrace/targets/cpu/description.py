@@ -53,6 +53,11 @@ _PROC_NAMES: Mapping[str, Mapping[str, str]] = {
         "lse": "atomics",
     },
 }
+# Without these, f16 scales and fused multiply-adds would be calls to a library.
+_NEEDED: Mapping[str, frozenset[str]] = {
+    "x86_64": frozenset({"avx", "f16c", "fma"}),
+    "aarch64": frozenset({"neon"}),
+}
 # Also used by code generation, but not worth a requirement: turned off everywhere.
 _NEVER = frozenset(
     [
@@ -116,7 +121,8 @@ class CpuDescription:
 def describe(option: str | None) -> CpuDescription:
     """The host (None), or a CPU by LLVM's name for it (`znver5`, `x86-64-v3`).
 
-    Raises `UsageError` for a name that LLVM does not know, with the nearest one.
+    Raises `UsageError` for a name that LLVM does not know, with the nearest one, and for a CPU
+    that is too old.
     """
     library = native()
     host, host_features, triple = library.host_cpu()
@@ -134,13 +140,21 @@ def describe(option: str | None) -> CpuDescription:
 
 
 def describe_features(name: str, triple: str, features: Mapping[str, bool]) -> CpuDescription:
-    """The description of a CPU with these features (LLVM name -> present)."""
+    """The description of a CPU with these features (LLVM name -> present).
+
+    Raises `UsageError` for a machine or a CPU that kernels cannot be made for.
+    """
     machine = triple.partition("-")[0]
     if machine not in _PROC_NAMES:
         raise UsageError(
             f"target cpu: expected machine {' or '.join(_PROC_NAMES)}, but got '{machine}'"
         )
     present = {feature for feature, on in features.items() if on}
+    if lacking := sorted(_NEEDED[machine] - present):
+        raise UsageError(
+            f"target cpu: kernels need {', '.join(lacking)}, which '{name}' does not have; "
+            "allowed: x86-64-v3 and later, any aarch64"
+        )
     used = present & _PROC_NAMES[machine].keys()
     return CpuDescription(
         name=name,
