@@ -1,0 +1,48 @@
+// RUN: %headrace_opt %s --cpu-lower-dequantize --canonicalize --cse | FileCheck %s
+
+// CHECK-NOT: qlinear
+
+// doc: q4_k
+// A block of 256 columns is 144 bytes; 40 rows are 32 and 8.
+// CHECK-LABEL: func.func @q4_k(
+// CHECK-SAME: %[[BYTES:.*]]: memref<11520xi8>, %[[OUT:.*]]: memref<40x512xf32>)
+// CHECK: %[[FIRST:.*]] = arith.muli %{{.*}}, %c32
+// CHECK: %[[LAST:.*]] = arith.minui %{{.*}}, %c40
+// CHECK: scf.for %[[ROW:.*]] = %[[FIRST]] to %[[LAST]]
+// CHECK: %[[BASE:.*]] = arith.muli %[[ROW]], %c288
+// CHECK: scf.for %[[PIECE:.*]] = %c0 to %c2
+// CHECK: arith.muli %[[PIECE]], %c144
+// CHECK: %[[COL:.*]] = arith.muli %[[PIECE]], %c256
+// CHECK-COUNT-16: vector.store %{{.*}}, %[[OUT]][%[[ROW]], %{{.*}}] : memref<40x512xf32>, vector<16xf32>
+// CHECK-NOT: vector.store
+func.func @q4_k(%bytes: memref<11520xi8>, %out: memref<40x512xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<11520xi8> to !qlinear.packed<40x512, #qlinear.gguf<q4_k>>
+  qlinear.dequantize ins(%w : !qlinear.packed<40x512, #qlinear.gguf<q4_k>>) outs(%out : memref<40x512xf32>)
+  return
+}
+// doc: end
+
+// 320 columns of 32-wide blocks: one piece of 256, then two blocks.
+// CHECK-LABEL: func.func @tail(
+// CHECK-COUNT-16: vector.store %{{.*}}, %{{.*}}[%{{.*}}, %{{.*}}] : memref<4x288xf32>, vector<16xf32>
+// CHECK: vector.store %{{.*}}, %{{.*}}[%{{.*}}, %c256] : memref<4x288xf32>, vector<16xf32>
+// CHECK: vector.store %{{.*}}, %{{.*}}[%{{.*}}, %c272] : memref<4x288xf32>, vector<16xf32>
+// CHECK-NOT: vector.store
+func.func @tail(%bytes: memref<792xi8>, %out: memref<4x288xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<792xi8> to !qlinear.packed<4x288, #qlinear.gguf<q5_0>>
+  qlinear.dequantize ins(%w : !qlinear.packed<4x288, #qlinear.gguf<q5_0>>) outs(%out : memref<4x288xf32>)
+  return
+}
+
+// Columns of q4nx end where the matrix does, not where its padding does.
+// CHECK-LABEL: func.func @q4nx(
+// CHECK: %[[BAND:.*]] = arith.divui %{{.*}}, %c32
+// CHECK: arith.muli %[[BAND]], %c10240
+// CHECK: scf.for %{{.*}} = %c0 to %c9
+// CHECK: scf.for %{{.*}} = %c0 to %c32
+// CHECK: memref.store %{{.*}}, %{{.*}}[%{{.*}}, %{{.*}}] : memref<33x288xf32>
+func.func @q4nx(%bytes: memref<20480xi8>, %out: memref<33x288xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<20480xi8> to !qlinear.packed<33x288, #qlinear.q4nx, padded = 64x512>
+  qlinear.dequantize ins(%w : !qlinear.packed<33x288, #qlinear.q4nx, padded = 64x512>) outs(%out : memref<33x288xf32>)
+  return
+}
