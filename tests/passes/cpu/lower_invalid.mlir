@@ -1,0 +1,65 @@
+// RUN: %headrace_opt %s --cpu-lower-quantize --cpu-lower-dequantize --cpu-lower-products --split-input-file --verify-diagnostics
+// RUN: not %headrace_opt %s --split-input-file --cpu-lower-products=dot=sse 2>&1 | FileCheck %s
+// CHECK: error: cpu-lower-products: expected dot of vnni or portable, but got 'sse'
+
+!w = !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
+
+// Tensors: kernels have not been formed.
+func.func @weight(%w: !w, %x: memref<32xf32>, %y: memref<4xf32>) {
+  // expected-error@+1 {{'qlinear.matvec' op expected weights from qlinear.from_bytes; run cpu-form-kernels first}}
+  qlinear.matvec ins(%w, %x : !w, memref<32xf32>) outs(%y : memref<4xf32>)
+  return
+}
+
+// -----
+
+!w = !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
+
+func.func @not_a_kernel(%b: memref<136xi8>, %x: memref<32xf32>, %y: memref<4xf32>) {
+  %w = qlinear.from_bytes %b : memref<136xi8> to !w
+  // expected-error@+1 {{'qlinear.matvec' op expected to be in a kernel (a function with headrace.kernel and its workgroup_rows); run cpu-form-kernels first}}
+  qlinear.matvec ins(%w, %x : !w, memref<32xf32>) outs(%y : memref<4xf32>)
+  return
+}
+
+// -----
+
+!g = !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
+!u = !qlinear.packed<4x32, #qlinear.q4nx, padded = 32x256>
+
+func.func @block_heights(%a: memref<136xi8>, %b: memref<5120xi8>, %x: memref<32xf32>, %y: memref<4xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %g = qlinear.from_bytes %a : memref<136xi8> to !g
+  %u = qlinear.from_bytes %b : memref<5120xi8> to !u
+  // expected-error@+1 {{'qlinear.gated_matvec' op expected gate and up in formats of one block height, but got #qlinear.gguf<q8_0> and #qlinear.q4nx}}
+  qlinear.gated_matvec silu ins(%g, %u, %x : !g, !u, memref<32xf32>) outs(%y : memref<4xf32>)
+  return
+}
+
+// -----
+
+!w = !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
+
+func.func @dequantize(%w: !w, %y: memref<4x32xf32>) {
+  // expected-error@+1 {{'qlinear.dequantize' op expected a matrix from qlinear.from_bytes; run cpu-form-kernels first}}
+  qlinear.dequantize ins(%w : !w) outs(%y : memref<4x32xf32>)
+  return
+}
+
+// -----
+
+!q = !qlinear.packed<4x32, #qlinear.act_i8>
+
+func.func @dequantize_activations(%b: memref<160xi8>, %y: memref<4x32xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %q = qlinear.from_bytes %b : memref<160xi8> to !q
+  // expected-error@+1 {{'qlinear.dequantize' op has no CPU kernel for #qlinear.act_i8}}
+  qlinear.dequantize ins(%q : !q) outs(%y : memref<4x32xf32>)
+  return
+}
+
+// -----
+
+func.func @quantize(%x: memref<32xf32>, %q: !qlinear.packed<1x32, #qlinear.act_i8>) {
+  // expected-error@+1 {{'qlinear.quantize' op expected an act_i8 destination from qlinear.from_bytes; run cpu-form-kernels first}}
+  qlinear.quantize %x into %q : memref<32xf32>, !qlinear.packed<1x32, #qlinear.act_i8>
+  return
+}
