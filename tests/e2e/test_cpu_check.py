@@ -13,7 +13,7 @@ def assert_ok(report):
 
 
 def test_every_claimed_cell():
-    report = check.run("cpu", seed=20, quick=True)
+    report = check.run("cpu", seed=20, quick=True, jobs=2)
     assert_ok(report)
     checked = {(row.op, row.format, row.activations) for row in report.rows}
     cells = {(cell.op, cell.format, cell.activations) for cell in targets.find("cpu").cells()}
@@ -21,15 +21,15 @@ def test_every_claimed_cell():
 
 
 def test_all_shapes_of_a_sample():
-    assert_ok(check.run("cpu", seed=21, sample=24))
+    assert_ok(check.run("cpu", seed=21, sample=24, jobs=2))
 
 
 def test_cpu_without_8_bit_dot_products():
     """The portable path and 256-bit vectors, on this machine."""
-    assert_ok(check.run("cpu:x86-64-v3", seed=22, sample=24))
+    assert_ok(check.run("cpu:x86-64-v3", seed=22, sample=24, jobs=2))
 
 
 def test_cpu_with_plain_avx512():
-    report = check.run("cpu:x86-64-v4", seed=23, filter="/i8", sample=12)
+    report = check.run("cpu:x86-64-v4", seed=23, filter="/i8", sample=12, jobs=2)
     assert_ok(report)
     assert {row.target for row in report.rows} == {"cpu:x86-64-v4"}

@@ -1,12 +1,15 @@
 """The check itself, against targets made of NumPy: it must notice what is wrong."""
 
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
 from headrace import check, formats, reference
 from headrace.check import runner
 from headrace.check.shapes import specs
-from headrace.errors import CompileError, MachineError, UsageError
+from headrace.errors import CompileError, HeadraceError, MachineError, UsageError
 from headrace.targets.base import Cell
 
 MATVEC = Cell("qlinear.matvec", "q4_k", "i8", {"k_multiple_of": 256})
@@ -139,6 +142,26 @@ def test_a_failed_row_fails_the_report(compiled):
     compiled(np.zeros_like)
     report = check.run("cpu", 4, filter="matvec/q8_0/f32", quick=True, jobs=1)
     assert not report.ok and report.failed
+
+
+def test_a_process_that_dies_is_named(monkeypatch):
+    class Future:
+        def result(self):
+            raise BrokenProcessPool("gone")
+
+    class Pool(nullcontext):
+        def submit(self, *_):
+            return Future()
+
+        def shutdown(self, **_):
+            pass
+
+        def __enter__(self):
+            return self
+
+    monkeypatch.setattr(runner, "ProcessPoolExecutor", lambda *_, **__: Pool())
+    with pytest.raises(HeadraceError, match="a process died, probably in matvec:m=.*headrace run"):
+        check.run("cpu", 1, filter="matvec", jobs=2)
 
 
 def test_select_filters():

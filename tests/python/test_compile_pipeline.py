@@ -1,10 +1,12 @@
 """Pipelines run pass by pass: stages, dumps, reproducers, Python passes."""
 
 import shlex
+import subprocess
 
 import pytest
 
-from headrace import ir
+import headrace
+from headrace import ir, opt_tool
 from headrace.errors import CompileError, UsageError
 from headrace.pipeline import expand, run_pipeline, run_stages
 from headrace.pipeline_text import unwrap
@@ -151,3 +153,15 @@ def test_nothing_runs_if_a_later_stage_does_not_exist(tmp_path):
         run_pipeline(module, "canonicalize,no-such-pass", dump_dir=tmp_path / "dump")
     assert str(module) == before
     assert not (tmp_path / "dump").exists()
+
+
+def test_the_printed_command_fails_in_the_same_way(tmp_path):
+    """headrace-opt itself, as a user would run it."""
+    tool = opt_tool.path()
+    with pytest.raises(CompileError) as caught:
+        headrace.compile("matvec:m=33,k=40,format=q4nx", dump_dir=tmp_path)
+    words = shlex.split(caught.value.command)
+    assert words[0] == "headrace-opt"
+    done = subprocess.run([tool, *words[1:]], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "expected columns in multiples of 32, but got 40" in done.stderr

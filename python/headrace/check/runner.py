@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -66,7 +66,7 @@ def run(
     filter: str | None = None,
     sample: int | None = None,
     quick: bool = False,
-    jobs: int | None = None,
+    jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Check every claimed cell of `target` on data drawn from `seed`.
@@ -74,21 +74,18 @@ def run(
     filter: only cells whose name (`matvec/q4_k/i8`) contains it, or matches it as a pattern.
     sample: only so many operations, drawn from the seed.
     quick: two shapes per cell instead of all.
-    jobs: how many processes, by default one for each CPU of this process.
+    jobs: how many processes; a script that asks for more than one needs the usual
+        `if __name__ == "__main__":`.
     progress: called with (done, all) after each operation.
     Raises `MachineError` where this machine cannot run the target's kernels.
     """
     tasks = select(target, seed, filter=filter, sample=sample, quick=quick)
     rows: list[Row] = []
-    for done, made in enumerate(_each(target, seed, tasks, jobs or _cpus()), start=1):
+    for done, made in enumerate(_each(target, seed, tasks, jobs), start=1):
         rows += made
         if progress is not None:
             progress(done, len(tasks))
     return Report(target, seed, tuple(rows))
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 def _each(target: str, seed: int, tasks: list[Task], jobs: int) -> Iterator[list[Row]]:
@@ -101,8 +98,14 @@ def _each(target: str, seed: int, tasks: list[Task], jobs: int) -> Iterator[list
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         futures = [pool.submit(check_task, target, seed, task) for task in tasks]
         try:
-            for future in futures:
-                yield future.result()
+            for future, (cell, spec) in zip(futures, tasks, strict=True):
+                try:
+                    yield future.result()
+                except BrokenProcessPool as error:
+                    raise HeadraceError(
+                        f"check: a process died, probably in {spec} ({cell.name}); "
+                        f"run it alone: headrace run {spec} --target {target}"
+                    ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -43,10 +43,17 @@ def command(
     compared with float64 on the dequantized weights. Exit code 1 if an error is above its bound.
     """
     from headrace import check
+    from headrace_runtime import default_threads
 
     with progress_bar(f"checking {target}") as progress:
         report = check.run(
-            target, seed, filter=filter, sample=sample, quick=quick, jobs=jobs, progress=progress
+            target,
+            seed,
+            filter=filter,
+            sample=sample,
+            quick=quick,
+            jobs=jobs or default_threads(),
+            progress=progress,
         )
     if json:
         print_json(report.to_json())
