@@ -97,15 +97,23 @@ void computeUnit(VectorBuilder &v, const Product &product,
   }
 }
 
+/// Whether a kernel can read `value`: a memref, or a packed view of one.
+bool isReadable(Value value) {
+  if (!isa<PackedType>(value.getType()))
+    return isa<MemRefType>(value.getType());
+  auto view = value.getDefiningOp<FromBytesOp>();
+  return view && isa<MemRefType>(view.getBytes().getType());
+}
+
 LogicalResult lower(const Product &product, DotKind dot, Epilogue epilogue) {
   Operation *op = product.op;
   OpBuilder builder(op);
   VectorBuilder v{builder, op->getLoc()};
   SmallVector<std::unique_ptr<ProductKernel>> kernels;
+  if (!isReadable(product.x) || !llvm::all_of(product.weights, isReadable))
+    return op->emitOpError("expected packed operands from qlinear.from_bytes "
+                           "of a memref; run cpu-form-kernels first");
   for (auto weight : product.weights) {
-    if (!weight.getDefiningOp<FromBytesOp>())
-      return op->emitOpError("expected weights from qlinear.from_bytes; run "
-                             "cpu-form-kernels first");
     kernels.push_back(ProductKernel::create(weight.getType(), dot));
     if (!kernels.back())
       return op->emitOpError()

@@ -4,10 +4,31 @@
 
 !w = !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
 
-// Tensors: kernels have not been formed.
 func.func @weight(%w: !w, %x: memref<32xf32>, %y: memref<4xf32>) {
-  // expected-error@+1 {{'qlinear.matvec' op expected weights from qlinear.from_bytes; run cpu-form-kernels first}}
+  // expected-error@+1 {{'qlinear.matvec' op expected packed operands from qlinear.from_bytes of a memref; run cpu-form-kernels first}}
   qlinear.matvec ins(%w, %x : !w, memref<32xf32>) outs(%y : memref<4xf32>)
+  return
+}
+
+// -----
+
+!w = !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
+
+func.func @activations(%b: memref<136xi8>, %x: !qlinear.packed<1x32, #qlinear.act_i8>, %y: memref<4xf32>) {
+  %w = qlinear.from_bytes %b : memref<136xi8> to !w
+  // expected-error@+1 {{'qlinear.matvec' op expected packed operands from qlinear.from_bytes of a memref}}
+  qlinear.matvec ins(%w, %x : !w, !qlinear.packed<1x32, #qlinear.act_i8>) outs(%y : memref<4xf32>)
+  return
+}
+
+// -----
+
+!w = !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
+
+func.func @tensors(%b: tensor<136xi8>, %x: tensor<32xf32>, %o: tensor<4xf32>) {
+  %w = qlinear.from_bytes %b : tensor<136xi8> to !w
+  // expected-error@+1 {{'qlinear.matvec' op expected packed operands from qlinear.from_bytes of a memref}}
+  %y = qlinear.matvec ins(%w, %x : !w, tensor<32xf32>) outs(%o : tensor<4xf32>) -> tensor<4xf32>
   return
 }
 
