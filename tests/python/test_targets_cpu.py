@@ -1,7 +1,13 @@
 """The CPU description: dot path, vectors and requirements follow from features."""
 
+import shlex
+import shutil
+import subprocess
+
 import pytest
 
+import headrace
+from headrace import opt_tool
 from headrace.compiler import load_module
 from headrace.errors import CompileError, UsageError
 from headrace.native import native
@@ -111,3 +117,16 @@ def test_object_of_kernels_that_call_nothing():
 def test_undefined_symbols_of_something_else():
     with pytest.raises(ValueError, match="expected a 64-bit little-endian ELF object"):
         undefined_symbols(b"MZ" + bytes(100))
+
+
+def test_capability_table_in_a_folder_with_spaces(tmp_path, monkeypatch):
+    folder = tmp_path / "a folder, with signs"
+    folder.mkdir()
+    path = shutil.copy(cpu.CAPABILITIES, folder)
+    monkeypatch.setattr(cpu, "CAPABILITIES", path)
+    assert headrace.compile("matvec:m=8,k=32,format=q8_0", keep_ir=False).kernels
+    with pytest.raises(CompileError, match="multiples of 32") as caught:
+        headrace.compile("matvec:m=8,k=40,format=q4nx", dump_dir=tmp_path)
+    words = shlex.split(caught.value.command)
+    done = subprocess.run([opt_tool.path(), *words[1:]], capture_output=True, text=True)
+    assert "multiples of 32" in done.stderr
