@@ -1,0 +1,45 @@
+// RUN: %headrace_opt %s --headrace-cpu-pipeline="capabilities=%tests/../python/headrace/targets/cpu/capabilities.json dot=vnni abi=plan" -o %t.plan
+// RUN: FileCheck %s --check-prefixes=ALL,PLAN,VNNI --input-file=%t.plan
+// RUN: %headrace_opt %s --headrace-cpu-pipeline="dot=portable abi=iree" -o %t.iree
+// RUN: FileCheck %s --check-prefixes=ALL,IREE,PORTABLE --input-file=%t.iree
+// RUN: mlir-translate --mlir-to-llvmir %t.plan | FileCheck %s --check-prefix=LLVM
+// RUN: mlir-translate --mlir-to-llvmir %t.iree | FileCheck %s --check-prefix=LLVM
+
+// All operations, from tensors to functions in the llvm dialect that call
+// nothing but themselves and intrinsics. The plan and the unused function are gone.
+
+// ALL-NOT: unrealized_conversion_cast
+// ALL-NOT: func.func
+// ALL-NOT: @unused
+// PLAN-DAG: llvm.func @quantize_act_i8_1x256(%{{.*}}: !llvm.ptr, %{{.*}}: !llvm.ptr, %{{.*}}: !llvm.ptr)
+// PLAN-DAG: llvm.func @gated_matvec_q4nx_40x256_silu_f32(
+// IREE-DAG: llvm.func @matvec_q4_k_32x256_i8_iree(%{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64)
+// VNNI: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// PORTABLE-NOT: llvm.x86
+
+// In LLVM IR no function is declared except intrinsics.
+// LLVM-NOT: declare {{.*}} @{{[^l]|l[^l]|ll[^v]}}
+// LLVM: define void @
+
+!k = !qlinear.packed<32x256, #qlinear.gguf<q4_k>>
+!n = !qlinear.packed<40x256, #qlinear.q4nx, padded = 64x256>
+!q = !qlinear.packed<1x256, #qlinear.act_i8>
+
+func.func private @unused(%x: tensor<4xf32>) -> tensor<4xf32> {
+  return %x : tensor<4xf32>
+}
+
+func.func @main(%x: tensor<256xf32>, %xs: tensor<7x256xbf16>, %k: !k, %g: !n, %u: !n)
+    -> (tensor<32xf32>, tensor<7x32xf32>, tensor<40xf32>, tensor<40xf32>, tensor<32x256xf32>) {
+  %m = tensor.empty() : tensor<32xf32>
+  %t = tensor.empty() : tensor<7x32xf32>
+  %r = tensor.empty() : tensor<40xf32>
+  %e = tensor.empty() : tensor<32x256xf32>
+  %q = qlinear.quantize %x : tensor<256xf32> to !q
+  %0 = qlinear.matvec ins(%k, %q : !k, !q) outs(%m : tensor<32xf32>) -> tensor<32xf32>
+  %1 = qlinear.matmul ins(%k, %xs : !k, tensor<7x256xbf16>) outs(%t : tensor<7x32xf32>) -> tensor<7x32xf32>
+  %2 = qlinear.gated_matvec silu ins(%g, %u, %x : !n, !n, tensor<256xf32>) outs(%r : tensor<40xf32>) -> tensor<40xf32>
+  %3 = qlinear.gated_matvec gelu_tanh ins(%g, %u, %q : !n, !n, !q) outs(%r : tensor<40xf32>) -> tensor<40xf32>
+  %4 = qlinear.dequantize ins(%k : !k) outs(%e : tensor<32x256xf32>) -> tensor<32x256xf32>
+  return %0, %1, %2, %3, %4 : tensor<32xf32>, tensor<7x32xf32>, tensor<40xf32>, tensor<40xf32>, tensor<32x256xf32>
+}
