@@ -7,8 +7,12 @@
 // DOT: expected dot of vnni or portable, but got 'avx'
 
 // Without a table there is no check; the options reach the passes.
-// PASSES-NOT: verify-target-legality
-// PASSES: cpu-form-kernels{{.*}},cpu-lower-quantize,cpu-lower-dequantize,cpu-lower-products{dot=vnni}
+// PASSES: builtin.module(
+// PASSES-NEXT: symbol-dce
+// PASSES-NEXT: cpu-form-kernels
+// PASSES-NEXT: cpu-lower-quantize
+// PASSES-NEXT: cpu-lower-dequantize
+// PASSES-NEXT: cpu-lower-products{dot=vnni}
 // PASSES: reconcile-unrealized-casts
 // PASSES: cpu-add-entry-points{abi=iree}
 
