@@ -157,6 +157,8 @@ def _process(
             cause = error.__cause__
             if not verify or not isinstance(cause, ir.MLIRError):
                 raise
+            if isinstance(error, CompileError) and error.reproducer is not None:
+                error.reproducer.unlink(missing_ok=True)  # the failure is expected
             messages += from_error(cause)
     if not verify:
         for message in messages:
