@@ -17,7 +17,8 @@ from .base import Format
 
 __all__ = ["Format", "get", "names"]
 
-_FORMATS = {form.name: form for module in (gguf, kquants, q4nx, act_i8) for form in module.FORMATS}
+_MODULES = (gguf, kquants, q4nx, act_i8)
+_FORMATS = {form.name: form for module in _MODULES for form in module.FORMATS}
 
 
 def names() -> list[str]:
