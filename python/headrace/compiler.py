@@ -118,9 +118,7 @@ def lower(
 
     folder = None if dump_dir is None else Path(dump_dir)
     chosen = target.stages(description) if stages is None else stages
-    return run_stages(
-        module, chosen, passes=target.passes, plugins=target.plugins, dump_dir=folder
-    )
+    return run_stages(module, chosen, passes=target.passes, plugins=target.plugins, dump_dir=folder)
 
 
 def build(
