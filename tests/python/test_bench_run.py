@@ -185,6 +185,7 @@ def test_the_table_names_every_row_and_every_problem(
         ({"filter": "nothing like it"}, r"expected --filter to match"),
         ({"peers": ["none"]}, r"unknown peer 'none'"),
         ({"plot": "x.bmp"}, r"--plot to end in a picture type.*allowed: .png"),
+        ({"output": "no/such/folder/x.json"}, r"the folder of --output to exist"),
         ({"plot": "no/such/folder/x.png"}, r"the folder of --plot to exist"),
     ],
 )

@@ -43,9 +43,13 @@ def run(
     from headrace.bench.plot import check_path
     from headrace.bench.plot import plot as draw
     from headrace.bench.runner import run_suite
+    from headrace.errors import UsageError
 
+    # before minutes of measuring
     if plot is not None:
         check_path(Path(plot))
+    if output is not None and not Path(output).absolute().parent.is_dir():
+        raise UsageError(f"bench: expected the folder of --output to exist, but got '{output}'")
     with table.Bar(Console(stderr=True)) as bar:
         report = run_suite(
             target,
