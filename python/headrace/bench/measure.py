@@ -35,7 +35,7 @@ class Effort:
 
 
 FULL = Effort(rounds=16, burst=3)
-QUICK = Effort(rounds=5, burst=2)
+QUICK = Effort(rounds=8, burst=3)
 
 
 @dataclass

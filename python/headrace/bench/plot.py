@@ -53,7 +53,6 @@ def plot(report: Report, path: Path) -> None:
     labels = [f"{row['shape']} {row['format']} {row['activations']}" for row in rows]
     left.set_yticks(middle + 0.4 - thickness / 2, labels)
     left.invert_yaxis()
-    left.set_xscale("log")
     left.set_xlabel("microseconds, best (black: floor)")
     left.legend(fontsize="small")
 
