@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -114,7 +115,8 @@ class Scaffold:
                 _write(path, text)
         except OSError as error:
             for path in self._new:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink()
             for path, text in before.items():
                 path.write_text(text)
             raise UsageError(f"cannot write {error.filename}: {error.strerror}") from error

@@ -16,6 +16,7 @@ _CPP_ROW = """\
 | `cpp/`, `CMakeLists.txt` | its pass in C++, a plugin that `pip install` builds |
 """
 _CPP_NOTE = """
+
 The plugin shares `libMLIR.so` with Headrace, so it needs a Headrace that is built that way (`make
 build`, or `HEADRACE_LINK=dylib pip install .` in its source tree) and the same LLVM: `MLIR_DIR`
 names the folder of its `MLIRConfig.cmake`, `CXX` the compiler. headrace-opt takes the plugin, too:
@@ -23,8 +24,7 @@ names the folder of its `MLIRConfig.cmake`, `CXX` the compiler. headrace-opt tak
 ```sh
 headrace-opt --load-pass-plugin=PATH/@name@_passes.so \\
     --pass-pipeline='builtin.module(@dashed@-fuse-multiply-add)' IN.mlir
-```
-"""
+```"""
 _NEXT = """\
 next: cd @folder@ && pip install .
       headrace run matvec:m=256,k=1024,format=q8_0 -t @name@
