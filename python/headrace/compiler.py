@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import headrace
 from headrace import targets
 from headrace.artifact import Artifact
-from headrace.errors import CompileError, UsageError
+from headrace.errors import UsageError
+from headrace.modules import load_module
 from headrace.native import native
 from headrace.ops import OpSpec
 from headrace_runtime.manifest import SCHEMA
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
     from headrace import ir
     from headrace.pipeline import Trace
     from headrace.quantize import Quantize
-    from headrace.targets import Stage, Target
+    from headrace.targets import Target
 
-__all__ = ["build", "compile", "entry_function", "load_module", "lower", "parse_text"]
+__all__ = ["build", "compile"]
 
 
 def compile(
@@ -105,22 +104,6 @@ def compile(
         raise
 
 
-def lower(
-    module: ir.Module,
-    target: Target,
-    description: Any,
-    *,
-    stages: Sequence[Stage] | None = None,
-    dump_dir: str | PathLike[str] | None = None,
-) -> Trace:
-    """Run the target's pipeline (or `stages`) over `module` in place."""
-    from headrace.pipeline import run_stages
-
-    folder = None if dump_dir is None else Path(dump_dir)
-    chosen = target.stages(description) if stages is None else stages
-    return run_stages(module, chosen, passes=target.passes, plugins=target.plugins, dump_dir=folder)
-
-
 def build(
     module: ir.Module,
     target: Target,
@@ -137,6 +120,8 @@ def build(
     source: the operation in its written form, if the module is one; kept in the manifest.
     Returns the manifest, which is also in `folder/manifest.json`.
     """
+    from headrace.pipeline import lower
+
     trace = lower(module, target, description, dump_dir=dump_dir)
     made = target.package(module, description, folder, trace=trace)
     manifest: dict[str, Any] = {
@@ -177,75 +162,6 @@ def _write_ir(trace: Trace, folder: Path) -> dict[str, str]:
     return paths
 
 
-def load_module(source: Any) -> ir.Module:
-    """A new module made from `source`, which is never changed; see `compile` for what it may be.
-
-    Raises `UsageError` with the diagnostics if it does not parse or verify.
-    """
-    native()
-    from headrace import ir
-
-    text: str | bytes
-    if isinstance(source, OpSpec):
-        text, origin = source.text(), str(source)
-    elif isinstance(source, ir.Module):
-        buffer = io.BytesIO()
-        source.operation.write_bytecode(buffer)
-        return ir.Module.parse(buffer.getvalue(), source.context)
-    elif isinstance(source, bytes):
-        text, origin = source, "the given text"
-    elif isinstance(source, PathLike) or (isinstance(source, str) and source.endswith(".mlir")):
-        path = Path(source)
-        if not path.is_file():
-            raise UsageError(f"compile: no such file: {path}")
-        text, origin = path.read_bytes(), str(path)
-    elif isinstance(source, str):
-        return load_module(OpSpec.parse(source))
-    else:
-        raise UsageError(
-            f"compile: cannot compile {type(source).__name__}; allowed: an OpSpec or its text, an "
-            "ir.Module, the path of an .mlir file, bytes of MLIR, a torch.nn.Module"
-        )
-    context = ir.Context()
-    # Diagnostics go through Python handlers, which a second thread could only wait for.
-    context.enable_multithreading(False)
-    return parse_text(text, context, origin)
-
-
-def parse_text(text: str | bytes, context: ir.Context, origin: str = "the given text") -> ir.Module:
-    """Parse MLIR text or bytecode; `UsageError` with the diagnostics if it does not verify."""
-    from headrace import ir
-
-    try:
-        return ir.Module.parse(text, context)
-    except ir.MLIRError as error:
-        details = "\n".join(_messages(error, origin)) or str(error)
-        raise UsageError(f"cannot parse {origin}:\n{details}") from error
-
-
-def _messages(error: ir.MLIRError, origin: str) -> list[str]:
-    messages = []
-    for item in error.error_diagnostics:
-        where = re.sub(r'^loc\("-":(\d+:\d+)\)$', rf"{origin}:\1", str(item.location))
-        messages.append(f"{where}: {item.message}")
-        messages += [f"  note: {note.message}" for note in item.notes]
-    return messages
-
-
 def _is_torch_module(source: Any) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(source, torch.nn.Module)
-
-
-def entry_function(module: ir.Operation) -> Any:
-    """The function that an artifact calls: the only one, the only public one, or `main`."""
-    body: Any = module.regions[0].blocks[0].operations
-    functions = [op for op in body if op.operation.name == "func.func"]
-    public = [op for op in functions if "sym_visibility" not in op.operation.attributes]
-    named = [op for op in public if op.name.value == "main"]
-    for choice in (named, public, functions):
-        if len(choice) == 1:
-            return choice[0]
-    raise CompileError(
-        f"expected one public function or one called 'main', but got {len(public)} public functions"
-    )

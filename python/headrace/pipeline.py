@@ -15,16 +15,18 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from headrace import ir
 from headrace.errors import CompileError, UsageError, unknown
 from headrace.passmanager import PassManager
 from headrace.pipeline_text import nest, pass_name, split, unwrap
 from headrace.plugins import load_pass_plugin
-from headrace.targets.base import PythonPass, Stage
+from headrace.targets.base import PythonPass, Stage, Target
 
-__all__ = ["Snapshot", "Trace", "expand", "run_pipeline", "run_stages"]
+__all__ = ["Snapshot", "Trace", "expand", "lower", "run_pipeline", "run_stages"]
 
 # One pass: pipeline text with a single pass in it, or a Python pass with its name.
 Step = str | tuple[str, PythonPass]
@@ -116,6 +118,20 @@ def run_pipeline(
     """Run pipeline text over `module` in place; see `run_stages`."""
     stage = Stage("pipeline", pipeline)
     return run_stages(module, [stage], passes=passes, plugins=plugins, dump_dir=dump_dir)
+
+
+def lower(
+    module: ir.Module,
+    target: Target,
+    description: Any,
+    *,
+    stages: Sequence[Stage] | None = None,
+    dump_dir: str | PathLike[str] | None = None,
+) -> Trace:
+    """Run the target's pipeline (or `stages`) over `module` in place."""
+    folder = None if dump_dir is None else Path(dump_dir)
+    chosen = target.stages(description) if stages is None else stages
+    return run_stages(module, chosen, passes=target.passes, plugins=target.plugins, dump_dir=folder)
 
 
 def run_stages(

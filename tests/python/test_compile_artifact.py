@@ -9,8 +9,8 @@ import pytest
 
 import headrace
 from headrace import Artifact, formats, ir, ops, reference
-from headrace.compiler import load_module
 from headrace.errors import CompileError, UsageError
+from headrace.modules import load_module
 
 SPEC = ops.matvec(33, 96, format="q4_0", activations="i8")
 

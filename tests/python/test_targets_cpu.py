@@ -8,8 +8,8 @@ import pytest
 
 import headrace
 from headrace import opt_tool
-from headrace.compiler import load_module
 from headrace.errors import CompileError, UsageError
+from headrace.modules import load_module
 from headrace.native import native
 from headrace.targets import cpu
 from headrace.targets.cpu.description import describe, describe_features

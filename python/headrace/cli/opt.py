@@ -136,8 +136,8 @@ def _process(
 ) -> tuple[str, list[str]]:
     """One module: its text after the pipeline, and mismatches if diagnostics are verified."""
     from headrace.cli.diagnostics import capture, expected, from_error, mismatches
-    from headrace.compiler import parse_text
     from headrace.errors import CompileError, UsageError
+    from headrace.modules import parse_text
     from headrace.native import native
     from headrace.pipeline import run_pipeline
 

@@ -33,15 +33,17 @@ def command(
     ] = True,
 ) -> None:
     """Emit what a target makes of an operation: LLVM IR, assembly, an object, sources."""
-    from headrace import compiler
+    from headrace.modules import load_module
 
     chosen, description = _choose(to, target)
     given: Any = source
     if source == "-" or source.endswith(".mlir"):
         given = mlirfile.read(source).encode()
-    module = compiler.load_module(given)
+    module = load_module(given)
     if lower:
-        compiler.lower(module, chosen, description)
+        from headrace import pipeline
+
+        pipeline.lower(module, chosen, description)
     mlirfile.write(output, chosen.emitters[to](module, description))
 
 

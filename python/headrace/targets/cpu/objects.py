@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import headrace
 from headrace import targets
-from headrace.compiler import load_module, lower
 from headrace.errors import UsageError
+from headrace.modules import load_module
 from headrace.native import native
 from headrace.targets.cpu import stages
 from headrace.targets.cpu.description import CpuDescription
@@ -40,6 +40,8 @@ def compile_object(
     target_object, description = targets.parse(target)
     if not isinstance(description, CpuDescription):
         raise UsageError(f"compile_object: expected a cpu target, but got '{target}'")
+    from headrace.pipeline import lower
+
     module = load_module(source)
     trace = lower(
         module,

@@ -53,7 +53,7 @@ def package(
 
 def plan_manifest(trace: Trace, description: CpuDescription) -> dict[str, Any]:
     """Everything of the manifest that does not depend on files."""
-    from headrace.compiler import entry_function
+    from headrace.modules import entry_function
     from headrace.targets.cpu.plan import argument_infos, read_plan
 
     before = trace["input"].operation
