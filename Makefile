@@ -3,6 +3,7 @@
 # Variables:
 #   PYTHON=python3.11      interpreter that .venv is made from
 #   MLIR_DIR=DIR           another LLVM 22: the folder of its MLIRConfig.cmake
+#   BUILD=build            build folder; take another one for another LLVM
 #   LLVM_SOURCE_TARBALL=F  take MLIR's binding sources from this file, not from Debian's archive
 #   JOBS=N                 parallel jobs (default: the number of CPUs)
 #   PYTEST_ARGS, LIT_ARGS  passed on to the test runners
@@ -14,6 +15,7 @@ VENV := .venv
 STAMPS := $(BUILD)/stamps
 PY := $(VENV)/bin/python
 export MLIR_DIR
+export HEADRACE_BUILD := $(abspath $(BUILD))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

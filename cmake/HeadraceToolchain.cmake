@@ -3,8 +3,8 @@
 # through CMAKE_PROJECT_TOP_LEVEL_INCLUDES; a plain `cmake` run does not use it.
 
 # Another LLVM 22: MLIR_DIR is the folder of its MLIRConfig.cmake.
-if(NOT MLIR_DIR AND NOT "$ENV{MLIR_DIR}" STREQUAL "")
-  set(MLIR_DIR "$ENV{MLIR_DIR}" CACHE PATH "Folder of MLIRConfig.cmake")
+if(NOT "$ENV{MLIR_DIR}" STREQUAL "")
+  set(MLIR_DIR "$ENV{MLIR_DIR}" CACHE PATH "Folder of MLIRConfig.cmake" FORCE)
 endif()
 set(tool_hints /usr/lib/llvm-22/bin)
 if(MLIR_DIR)
