@@ -5,11 +5,14 @@
 
 Substitutions: `%headrace_opt`, `%mlir_opt` (the stock tool of the LLVM in use), `%plugin`
 (our plugin for it), `%python` (with the package importable) and `%headrace` (the command line).
-Features: `plugin` where MLIR is shared, `x86_64`, `aarch64`, and `mlir-opt`.
+Features: `plugin` where MLIR is shared, `x86_64`, `aarch64`, `mlir-opt`, and
+`<target>-registered-target` for each target of that LLVM, such as `x86-registered-target`.
 """
 
 import os
 import platform
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -59,3 +62,6 @@ if plugin.exists():
     config.available_features.add("plugin")
 if (LLVM_TOOLS / "mlir-opt").exists():
     config.available_features.add("mlir-opt")
+version = subprocess.run([LLVM_TOOLS / "llc", "--version"], capture_output=True, text=True).stdout
+for target in re.findall(r"^ +(\S+) +- ", version, re.MULTILINE):
+    config.available_features.add(f"{target}-registered-target")

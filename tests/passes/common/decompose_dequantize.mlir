@@ -23,8 +23,9 @@ func.func @q4_0(%w: !q4_0, %o: tensor<2x64xf32>) -> tensor<2x64xf32> {
 // The fifth bit of column c is bit c of the u32 at byte 2.
 // CHECK-LABEL: func @q5_0(
 // CHECK: %[[BLOCK:.*]] = arith.muli %{{.*}}, %c22 : index
+// CHECK: %[[WITHIN:.*]] = arith.remui %{{.*}}, %c32
 // CHECK: arith.addi %[[BLOCK]], %c6
-// CHECK: %[[COL:.*]] = arith.index_cast
+// CHECK: %[[COL:.*]] = arith.index_cast %[[WITHIN]]
 // CHECK-NEXT: %[[BIT:.*]] = arith.shrui %{{.*}}, %[[COL]]
 // CHECK-NEXT: %[[FIFTH:.*]] = arith.andi %[[BIT]], %c1_i32
 // CHECK-NEXT: arith.shli %[[FIFTH]], %c4_i32

@@ -2,19 +2,29 @@
 // RUN: FileCheck %s --check-prefixes=PLAN --input-file=%t.plan --implicit-check-not=unrealized --implicit-check-not=func.func --implicit-check-not=@unused --implicit-check-not=@main
 // RUN: %headrace_opt %s --headrace-cpu-pipeline="dot=portable abi=iree" -o %t.iree
 // RUN: FileCheck %s --check-prefixes=IREE --input-file=%t.iree --implicit-check-not=unrealized --implicit-check-not=func.func --implicit-check-not=llvm.x86
-// RUN: mlir-translate --mlir-to-llvmir %t.plan | FileCheck %s --check-prefix=LLVM "--implicit-check-not=declare {{.*}} @{{[^l]|l[^l]|ll[^v]}}"
-// RUN: mlir-translate --mlir-to-llvmir %t.iree | FileCheck %s --check-prefix=LLVM "--implicit-check-not=declare {{.*}} @{{[^l]|l[^l]|ll[^v]}}"
+//
+// The objects need no symbol from elsewhere, on any CPU that is allowed: inside an
+// IREE module there is no library to call.
+// RUN: mlir-translate --mlir-to-llvmir %t.plan -o %t.vnni.ll
+// RUN: mlir-translate --mlir-to-llvmir %t.iree -o %t.portable.ll
+// DEFINE: %{cpu} =
+// DEFINE: %{symbols} = llc -filetype=obj %{cpu} -o - | llvm-nm - | FileCheck %s --check-prefix=SYMBOLS "--implicit-check-not={{ U }}"
+// REDEFINE: %{cpu} = -mtriple=x86_64-linux-gnu -mcpu=znver4 %t.vnni.ll
+// RUN: %if x86-registered-target %{ %{symbols} %}
+// REDEFINE: %{cpu} = -mtriple=x86_64-linux-gnu -mcpu=x86-64-v3 %t.portable.ll
+// RUN: %if x86-registered-target %{ %{symbols} %}
+// REDEFINE: %{cpu} = -mtriple=aarch64-linux-gnu %t.portable.ll
+// RUN: %if aarch64-registered-target %{ %{symbols} %}
 
-// All operations, from tensors to functions in the llvm dialect that call
-// nothing but themselves and intrinsics. The plan and the unused function are gone.
+// All operations, from tensors to functions in the llvm dialect. The plan and the
+// unused function are gone.
 
 // PLAN-DAG: llvm.func @quantize_act_i8_1x256(%{{.*}}: !llvm.ptr, %{{.*}}: !llvm.ptr, %{{.*}}: !llvm.ptr)
 // PLAN-DAG: llvm.func @gated_matvec_q4nx_40x256_silu_f32(
 // IREE-DAG: llvm.func @matvec_q4_k_32x256_i8_iree(%{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64)
 // PLAN: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
 
-// In LLVM IR no function is declared except intrinsics.
-// LLVM: define void @
+// SYMBOLS: T gated_matvec_q4nx_40x256_silu_f32
 
 !k = !qlinear.packed<32x256, #qlinear.gguf<q4_k>>
 !n = !qlinear.packed<40x256, #qlinear.q4nx, padded = 64x256>
