@@ -44,7 +44,7 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         temporary = folder.parent / "tmp"
-        temporary.mkdir(exist_ok=True)
+        temporary.mkdir(parents=True, exist_ok=True)
         path = [str(BIN), str(LLVM_BIN), os.environ["PATH"]]
         self.environment = os.environ | {
             "PYTHONPATH": str(folder),
