@@ -52,6 +52,7 @@ func.func @q8_0(%w: !q8_0, %o: tensor<2x64xf32>) -> tensor<2x64xf32> {
 // CHECK-LABEL: func @q4_k(
 // CHECK: arith.muli %{{.*}}, %c144 : index
 // CHECK: %[[FIRST:.*]] = arith.cmpi ult, %{{.*}}, %c4
+// CHECK: arith.shrui %{{.*}}, %c6_i32
 // CHECK: %[[SCALE:.*]] = arith.select %[[FIRST]]
 // CHECK: %[[MIN:.*]] = arith.select %[[FIRST]]
 // CHECK: arith.sitofp %[[SCALE]]
