@@ -105,8 +105,10 @@ test-wheel: wheel ## Test each wheel alone in a clean environment.
 	scripts/test_wheels.sh dist
 
 docs: build ## Build the documentation into site/.
-	$(PY) -m pip install --quiet --requirement docs/requirements.txt
-	scripts/build_docs.sh
+	$(PY) -m pip install --quiet --requirement docs/requirements.txt --constraint constraints.txt
+	$(PY) scripts/gen_docs.py build/docs --build $(BUILD)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict --config-file docs/mkdocs.yml
+	@echo 'the documentation is in site/'
 
 clean: ## Remove what the build made.
 	rm -rf $(BUILD) build-wheel dist site .mypy_cache .ruff_cache .pytest_cache

@@ -28,6 +28,8 @@ def DecomposeQLinear : Pass<"decompose-qlinear", "::mlir::ModuleOp"> {
     } -> tensor<4x32xf32>
     %y = linalg.matvec ins(%d, %x : tensor<4x32xf32>, tensor<32xf32>) outs(%zero : tensor<4xf32>) -> tensor<4xf32>
     ```
+
+    <!-- lit: tests/passes/common/decompose_products.mlir#matvec -->
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
@@ -46,6 +48,8 @@ def VerifyTargetLegality : Pass<"verify-target-legality", "::mlir::ModuleOp"> {
     ```
     error: 'qlinear.matvec' op with format q5_k and activations f32 is not claimed by target cpu; nearest: format q4_k; claimed formats: q4_0, ...
     ```
+
+    <!-- lit: tests/passes/common/verify_target_legality_unclaimed.mlir#unclaimed -->
   }];
   let options = [
     Option<"capabilities", "capabilities", "std::string", /*default=*/"\"\"",

@@ -35,6 +35,8 @@ def CpuFormKernels : Pass<"cpu-form-kernels", "::mlir::ModuleOp"> {
       return
     }
     ```
+
+    <!-- lit: tests/passes/cpu/form_kernels.mlir#plan -->
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
                            "::mlir::memref::MemRefDialect"];
@@ -60,6 +62,8 @@ def CpuLowerQuantize : Pass<"cpu-lower-quantize", "::mlir::ModuleOp"> {
       vector.store %q, %bytes[%col] : memref<320xi8>, vector<32xi8>
     }
     ```
+
+    <!-- lit: tests/passes/cpu/lower_quantize.mlir#vector -->
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
     "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
@@ -83,6 +87,8 @@ def CpuLowerDequantize : Pass<"cpu-lower-dequantize", "::mlir::ModuleOp"> {
       vector.store %weights, %y[%row, %col] : memref<64x256xf32>, vector<16xf32>
     }
     ```
+
+    <!-- lit: tests/passes/cpu/lower_dequantize.mlir#q4_k -->
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
@@ -117,6 +123,8 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
       memref.store %y0, %y[%row] : memref<64xf32>
     }
     ```
+
+    <!-- lit: tests/passes/cpu/lower_products_rows.mlir#f32 -->
   }];
   let options = [
     Option<"dot", "dot", "std::string", /*default=*/"\"portable\"",
@@ -138,6 +146,8 @@ def CpuApproximateMath : Pass<"cpu-approximate-math", "::mlir::ModuleOp"> {
     %e = math.exp %v : f32
     ```
     After: arithmetic only.
+
+    <!-- lit: tests/passes/cpu/approximate_math.mlir#exp -->
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::vector::VectorDialect"];
@@ -158,6 +168,8 @@ def CpuBindWorkgroupIds : Pass<"cpu-bind-workgroup-ids", "::mlir::ModuleOp"> {
     ```mlir
     func.func private @k(%y: memref<64xf32>, %wg: index, %wg_y: index, %wg_z: index) attributes {headrace.kernel = {}} {
     ```
+
+    <!-- lit: tests/passes/cpu/bind_workgroup_ids.mlir#ids -->
   }];
 }
 
@@ -181,6 +193,8 @@ def CpuAddEntryPoints : Pass<"cpu-add-entry-points", "::mlir::ModuleOp"> {
     llvm.func internal @k_body(...)
     llvm.func @k(%bindings: !llvm.ptr, %constants: !llvm.ptr, %workgroup: !llvm.ptr)
     ```
+
+    <!-- lit: tests/passes/cpu/add_entry_points.mlir#kernel -->
   }];
   let options = [
     Option<"abi", "abi", "std::string", /*default=*/"\"plan\"",
