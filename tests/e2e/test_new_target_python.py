@@ -1,6 +1,7 @@
 """A target from the scaffold: installed beside Headrace, it compiles, runs, and is found by all."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ FUSE = "src/headrace_acme/passes/fuse_multiply_add.py"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    return Site(tmp_path_factory.mktemp("python") / "site")
+    return Site(tmp_path_factory.mktemp("python") / "site packages")  # a space, on purpose
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +144,7 @@ def _reject(module, handle):
 def reproduce(site, message):
     """Run the command that an error names, as it is printed, after looking at its file."""
     command = message.partition("reproduce with: ")[2].splitlines()[0]
-    reproducer = next(Path(word) for word in command.split() if word.endswith(".mlir"))
+    reproducer = next(Path(word) for word in shlex.split(command) if word.endswith(".mlir"))
     assert reproducer.read_text().startswith(f"// {command}\n")
     return site.shell(command)
 
