@@ -81,7 +81,7 @@ def QLinear_ActI8Attr : QLinear_Format<"ActI8Format", "act_i8"> {
   let summary = "activations as int8 with a scale for each group of 32";
   let description = [{
     One row (a token) of K values is K int8, then K / 32 f32 scales, then K / 32
-    f32 values `scale * sum(q)`, which kernels need for formats with a minimum.
+    i32 sums of q, which kernels need for formats with a zero point or a minimum.
     `scale = max|x| / 127` over the group and `q = roundeven(x * (127 / max|x|))`,
     both in f32; a group whose max|x| is below 2^-120 counts as zeros, with scale
     0. A value is `scale * q`. A NaN or infinity makes its group NaN.

@@ -13,7 +13,7 @@ using namespace headrace::qlinear;
 
 namespace {
 
-/// Activations to `act_i8`. The integers and the two f32 numbers of each group
+/// Activations to `act_i8`. The integers and the two numbers of each group
 /// are computed as tensors, then laid out byte by byte.
 struct DecomposeQuantize : OpConversionPattern<QuantizeOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -71,18 +71,19 @@ struct DecomposeQuantize : OpConversionPattern<QuantizeOp> {
               arith::MinNumFOp::create(n, at, rounded, constant(n, at, 127.0));
           return arith::FPToSIOp::create(n, at, n.getI8Type(), rounded);
         });
-    Value sums = generic(
-        b, loc, quant, zeros(b, loc, {rows, groups}), {all, perGroup}, reduce,
-        [](OpBuilder &n, Location at, ValueRange args) -> Value {
-          Value q = arith::SIToFPOp::create(n, at, n.getF32Type(), args[0]);
-          return arith::AddFOp::create(n, at, q, args[1]);
-        });
-    Value scaledSums =
-        elementwise(b, loc, {scale, sums}, perGroupInit,
-                    [](OpBuilder &n, Location at, ValueRange args) -> Value {
-                      return arith::MulFOp::create(n, at, args[0], args[1]);
-                    });
-    rewriter.replaceOp(op, layOut(b, loc, packed, quant, scale, scaledSums));
+    Value noSum =
+        linalg::FillOp::create(
+            b, loc, ValueRange{arith::ConstantIntOp::create(b, loc, 0, 32)},
+            ValueRange{empty(b, loc, {rows, groups}, b.getI32Type())})
+            .getResult(0);
+    Value sums =
+        generic(b, loc, quant, noSum, {all, perGroup}, reduce,
+                [](OpBuilder &n, Location at, ValueRange args) -> Value {
+                  Value q =
+                      arith::ExtSIOp::create(n, at, n.getI32Type(), args[0]);
+                  return arith::AddIOp::create(n, at, q, args[1]);
+                });
+    rewriter.replaceOp(op, layOut(b, loc, packed, quant, scale, sums));
     return success();
   }
 
@@ -95,7 +96,7 @@ private:
   }
 
   static Value layOut(OpBuilder &b, Location loc, PackedType packed,
-                      Value quant, Value scale, Value scaledSums) {
+                      Value quant, Value scale, Value sums) {
     int64_t cols = packed.getCols(), groups = cols / 32;
     int64_t rowBytes = packed.getBlockRowBytes();
     Value init = empty(b, loc, {packed.getStorageBytes()}, b.getI8Type());
@@ -128,10 +129,10 @@ private:
               n, at, arith::CmpIPredicate::ult, tail, index(groups * 4));
           Value s =
               tensor::ExtractOp::create(n, at, scale, ValueRange{row, group});
-          Value t = tensor::ExtractOp::create(n, at, scaledSums,
-                                              ValueRange{row, group});
-          Value number = arith::SelectOp::create(n, at, isScale, s, t);
-          Value word = arith::BitcastOp::create(n, at, n.getI32Type(), number);
+          Value scaleWord = arith::BitcastOp::create(n, at, n.getI32Type(), s);
+          Value sum =
+              tensor::ExtractOp::create(n, at, sums, ValueRange{row, group});
+          Value word = arith::SelectOp::create(n, at, isScale, scaleWord, sum);
           Value shift = arith::IndexCastOp::create(n, at, n.getI32Type(),
                                                    remainder(tail, 4));
           shift = arith::MulIOp::create(

@@ -60,8 +60,8 @@ private:
   /// Separate sums of one token shorten the chain of dependent additions.
   static constexpr int64_t kChains = 2;
 
-  /// Whether what a group adds, its minimum or its zero point times the scale,
-  /// can use the sums that the activations bring for groups of 32.
+  /// Whether the sums that activations bring for groups of 32 serve the groups
+  /// of the weight.
   bool usesGroupSums() const { return decoder->groupCols() == 32; }
 
   static int64_t chains(const Activations &x) { return x.isI8() ? 1 : kChains; }
@@ -89,7 +89,7 @@ private:
                               ValueRange carried) const {
     SmallVector<Value> sums(carried);
     Value group = v.mul(index, 8);
-    SmallVector<Value> scales;
+    SmallVector<Value> scales, zeroSums(tokens.size());
     for (auto [t, token] : llvm::enumerate(tokens)) {
       Value scale = v.padZero(x.scales(v, token, group, piece.groups), 8);
       if (!usesGroupSums()) {
@@ -97,9 +97,15 @@ private:
         continue;
       }
       scales.push_back(v.mulf(piece.scales, scale));
-      Value groupSums = v.padZero(x.sums(v, token, group, piece.groups), 16);
-      sums[t] =
-          v.fma(v.padZero(groupOffsets(v, piece), 16), groupSums, sums[t]);
+      Value xSums = v.padZero(x.sums(v, token, group, piece.groups), 8);
+      if (piece.offsets) {
+        Value scaled = v.mulf(scale, v.toFloat(xSums));
+        sums[t] =
+            v.fma(v.padZero(piece.offsets, 16), v.padZero(scaled, 16), sums[t]);
+      } else {
+        Value zero = v.splat(v.vec(8, v.i32()), -decoder->zeroPoint());
+        zeroSums[t] = v.mulI(xSums, zero);
+      }
     }
     for (int64_t step = 0; step * 2 < piece.groups; ++step) {
       Value quants = decoder->quants(v, piece, step);
@@ -107,7 +113,8 @@ private:
       Value at = v.add(col, 64 * step);
       for (auto [t, token] : llvm::enumerate(tokens)) {
         Value xs = v.padZero(x.quants(v, token, at, lanes), 64);
-        Value product = dot4(v, dot, quants, xs);
+        Value product =
+            dot4(v, dot, quants, xs, startSum(v, zeroSums[t], step));
         Value scale;
         if (usesGroupSums()) {
           scale = v.repeat(scales[t], 2 * step, 2, 8);
@@ -123,12 +130,16 @@ private:
     return sums;
   }
 
-  Value groupOffsets(VectorBuilder &v, const Piece &piece) const {
-    if (piece.offsets)
-      return piece.offsets;
-    auto type = cast<VectorType>(piece.scales.getType());
-    return v.mulf(piece.scales,
-                  v.splat(type, -static_cast<double>(decoder->zeroPoint())));
+  /// What the zero point takes off the two groups of a step, as i32 x 16 with
+  /// one lane for each group; null if there is nothing to take off.
+  static Value startSum(VectorBuilder &v, Value zeroSums, int64_t step) {
+    if (!zeroSums)
+      return {};
+    Value none = v.splat(v.vec(8, v.i32()), 0);
+    SmallVector<int64_t> mask(16, 8);
+    mask[0] = 2 * step;
+    mask[8] = 2 * step + 1;
+    return v.shuffle(zeroSums, none, mask);
   }
 
   SmallVector<SmallVector<Value>> reduce(VectorBuilder &v, const Activations &x,

@@ -2,6 +2,7 @@
 
 #include "passes/cpu/Passes.h"
 #include "passes/cpu/ProductKernel.h"
+#include "passes/cpu/TileMatmul.h"
 #include "passes/cpu/Workgroup.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -129,6 +130,14 @@ LogicalResult lower(const Product &product, DotKind dot, Epilogue epilogue) {
       workgroupRows(v, op, product.weights[0].getType().getRows());
   if (failed(range))
     return failure();
+  if (isa<MatmulOp>(op) &&
+      canTileMatmul(product.weights[0].getType(), product.x, product.tokens)) {
+    Block &entry = op->getParentOfType<func::FuncOp>().getBody().front();
+    emitTileMatmul(v, product.weights[0], product.x, product.init,
+                   product.tokens, dot, *range, &entry);
+    op->erase();
+    return success();
+  }
   int64_t tile = std::min(kernels[0]->unitTokens(), product.tokens);
   int64_t whole = product.tokens / tile * tile;
   v.loop(range->first, range->last, kernels[0]->unitRows(), {},

@@ -69,7 +69,7 @@ private:
   }
 
   /// Quantizes `x` (f32 x 32): integers to `quantsAt`, scale to `scaleAt`,
-  /// scale * sum `sumOffset` bytes behind it.
+  /// their sum `sumOffset` bytes behind it.
   static void quantizeGroup(VectorBuilder &v, Value x, Value bytes,
                             Value quantsAt, Value scaleAt, int64_t sumOffset) {
     auto type = cast<VectorType>(x.getType());
@@ -89,12 +89,11 @@ private:
     Value narrow =
         arith::TruncIOp::create(v.b, v.loc, v.vec(kGroup, v.i8()), q);
     v.store(narrow, bytes, {quantsAt});
-    Value sum = arith::SIToFPOp::create(v.b, v.loc, v.f32(), v.sumI(q));
-    storeF32(v, scale, bytes, scaleAt);
-    storeF32(v, v.mulf(scale, sum), bytes, v.add(scaleAt, sumOffset));
+    storeWord(v, scale, bytes, scaleAt);
+    storeWord(v, v.sumI(q), bytes, v.add(scaleAt, sumOffset));
   }
 
-  static void storeF32(VectorBuilder &v, Value number, Value bytes, Value at) {
+  static void storeWord(VectorBuilder &v, Value number, Value bytes, Value at) {
     v.store(v.cast(v.broadcast(number, 1), 4, v.i8()), bytes, {at});
   }
 };

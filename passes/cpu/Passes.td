@@ -99,7 +99,8 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
   let summary = "Vector code for matvec, matmul and gated_matvec";
   let description = [{
     Tiles a product by rows (workgroups) and tokens (registers) and decodes the
-    weights in registers, once for all tokens of a tile. With packed activations
+    weights in registers, once for all tokens of a tile; with many tokens and
+    packed activations, in a tile of memory instead. With packed activations
     the products are integers; `dot` says with which instructions:
 
     * `vnni`: AVX-512 VNNI, 64 products of 8 bits an instruction;

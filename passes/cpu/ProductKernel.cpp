@@ -56,20 +56,20 @@ Value Activations::quants(VectorBuilder &v, Value token, Value col,
   return v.load(data, {v.add(v.mul(token, rowBytes), col)}, lanes);
 }
 
-Value Activations::numbers(VectorBuilder &v, Value token, Value group,
-                           int64_t first, int64_t lanes) const {
+Value Activations::words(VectorBuilder &v, Value token, Value group,
+                         int64_t first, int64_t lanes, Type element) const {
   Value at = v.add(v.add(v.mul(token, rowBytes), v.mul(group, 4)), first);
-  return v.loadAs(data, at, 4 * lanes, lanes, v.f32());
+  return v.loadAs(data, at, 4 * lanes, lanes, element);
 }
 
 Value Activations::scales(VectorBuilder &v, Value token, Value group,
                           int64_t lanes) const {
-  return numbers(v, token, group, cols, lanes);
+  return words(v, token, group, cols, lanes, v.f32());
 }
 
 Value Activations::sums(VectorBuilder &v, Value token, Value group,
                         int64_t lanes) const {
-  return numbers(v, token, group, cols + cols / 32 * 4, lanes);
+  return words(v, token, group, cols + cols / 32 * 4, lanes, v.i32());
 }
 
 std::unique_ptr<ProductKernel> ProductKernel::create(PackedType weight,

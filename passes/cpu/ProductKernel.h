@@ -39,13 +39,13 @@ public:
   /// Scales of `lanes` groups of 32 from `group`.
   mlir::Value scales(VectorBuilder &v, mlir::Value token, mlir::Value group,
                      int64_t lanes) const;
-  /// The numbers scale * sum(integers) of the same groups.
+  /// Sums of the integers of the same groups, i32.
   mlir::Value sums(VectorBuilder &v, mlir::Value token, mlir::Value group,
                    int64_t lanes) const;
 
 private:
-  mlir::Value numbers(VectorBuilder &v, mlir::Value token, mlir::Value group,
-                      int64_t first, int64_t lanes) const;
+  mlir::Value words(VectorBuilder &v, mlir::Value token, mlir::Value group,
+                    int64_t first, int64_t lanes, mlir::Type element) const;
 
   mlir::Value data;     // memref of f32, bf16 or bytes
   int64_t cols;         // K

@@ -162,7 +162,8 @@ private:
     auto rowOf = [](int64_t lane) { return lane / 2; };
     for (auto [t, token] : llvm::enumerate(tokens)) {
       Value xScale = v.repeat(x.scales(v, token, groupIndex, 1), 0, 1, 16);
-      Value xSum = v.repeat(x.sums(v, token, groupIndex, 1), 0, 1, 16);
+      Value xSum = v.toFloat(x.sums(v, token, groupIndex, 1));
+      xSum = v.mulf(xScale, v.repeat(xSum, 0, 1, 16));
       for (bool odd : {false, true}) {
         Value step = v.mulf(rows(v, scale, odd, rowOf), xScale);
         sums[t][odd] = v.fma(v.toFloat(totals[t][odd]), step, sums[t][odd]);

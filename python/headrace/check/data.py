@@ -170,6 +170,8 @@ def draw(spec: OpSpec, generator: Generator) -> Iterator[Data]:
 
 
 _ROWS = 48
+# What the expected error may be at most: some way below the bound.
+_LIMIT = 0.9 * reference.BOUNDS["i8"]
 
 
 def condition(spec: OpSpec, x: F64, weights: Sequence[Bytes]) -> F64:
@@ -184,7 +186,7 @@ def condition(spec: OpSpec, x: F64, weights: Sequence[Bytes]) -> F64:
 
 
 def _condition_row(spec: OpSpec, x: F64, weights: Sequence[F64]) -> F64:
-    limit = 0.9 * reference.BOUNDS["i8"]
+    limit = _LIMIT
     best, least = x, _rounding_error(spec, x, weights)
     if least <= limit:
         return x
@@ -246,4 +248,15 @@ def _rounding_error(spec: OpSpec, x: F64, weights: Sequence[F64]) -> float:
     gram = errors @ errors.T if errors.shape[0] <= errors.shape[1] else errors.T @ errors
     total = float(np.trace(gram))
     scatter = 4.0 * float(np.linalg.norm(gram)) / total / np.sqrt(2.0) if total > 0 else 0.0
-    return float(np.sqrt(total) / np.linalg.norm(y / top)) * (1.0 + scatter)
+    rounding = float(np.sqrt(total) / np.linalg.norm(y / top)) * (1.0 + scatter)
+    return max(rounding, _float_error(x, weights, y) / reference.BOUNDS["f32"] * _LIMIT)
+
+
+def _float_error(x: F64, weights: Sequence[F64], y: F64) -> float:
+    """Relative error of the result that rounding of f32 products and sums may well cause.
+
+    A weight with a minimum is the difference of two larger numbers, so even one product may cancel.
+    """
+    largest = max(float(np.max(np.abs(matrix), initial=0.0)) for matrix in weights)
+    terms = largest * float(np.linalg.norm(x)) * np.sqrt(len(y))
+    return 2e-7 * terms / float(np.linalg.norm(y)) if len(weights) == 1 else 0.0

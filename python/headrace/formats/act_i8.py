@@ -2,12 +2,12 @@
 
 One row (a token) of K values, K + 8 (K / 32) bytes, little endian:
 
-    | K int8 q | K / 32 float32 scales | K / 32 float32 scale * sum(q) |
+    | K int8 q | K / 32 float32 scales | K / 32 int32 sum(q) |
 
 A value is scale q. In float32: amax = max |x| of the group, scale = amax / 127,
-q = roundeven(x * (127 / amax)). The third part saves kernels of formats with a minimum a second
-pass over q. A group with amax below 2^-120 counts as zeros (q = 0, scale = 0), because 127 / amax
-would overflow.
+q = roundeven(x * (127 / amax)). The third part saves kernels of formats with a zero point or a
+minimum a second pass over q. A group with amax below 2^-120 counts as zeros (q = 0, scale = 0),
+because 127 / amax would overflow.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def _encode(values: F32, _cols: int) -> U8:
     with np.errstate(divide="ignore", over="ignore"):
         factor = np.where(tiny, np.float32(0), np.float32(127) / amax)
     q = np.rint(groups * factor).astype(np.int8)
-    sums = scale[:, :, 0] * np.sum(q, axis=2, dtype=np.int32).astype(np.float32)
-    parts = [q.reshape(rows, cols), scale[:, :, 0].astype("<f4"), sums.astype("<f4")]
+    sums = np.sum(q, axis=2, dtype=np.int32)
+    parts = [q.reshape(rows, cols), scale[:, :, 0].astype("<f4"), sums.astype("<i4")]
     return np.hstack([part.view(np.uint8) for part in parts]).reshape(-1)
 
 
