@@ -69,7 +69,7 @@ demo: build ## Compile a quantized sentence encoder and run it on real sentences
 test: test-lit test-python ## Run all tests.
 
 test-lit: build ## Run the lit/FileCheck tests.
-	$(VENV)/bin/lit -j $(JOBS) $(LIT_ARGS) tests
+	$(VENV)/bin/lit -sv -j $(JOBS) $(LIT_ARGS) tests
 
 test-python: build ## Run pytest over tests/python and tests/e2e.
 	$(PY) -m pytest $(PYTEST_ARGS)
