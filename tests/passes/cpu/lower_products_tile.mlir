@@ -7,7 +7,7 @@
 // 24 rows are one tile and a masked one; 10 tokens are a loop of 8 and 2 more;
 // the second piece of the columns adds to what the first has stored.
 // CHECK-LABEL: func.func @zero_point(
-// CHECK-SAME: %[[BYTES:.*]]: memref<6936xi8>, %[[Q:.*]]: memref<3400xi8>, %[[Y:.*]]: memref<10x24xf32>)
+// CHECK-SAME: %[[BYTES:.*]]: memref<7344xi8>, %[[Q:.*]]: memref<3600xi8>, %[[Y:.*]]: memref<10x24xf32>)
 // CHECK-DAG: %[[ROWQ:.*]] = memref.alloca() {alignment = 64 : i64} : memref<16x256xi8>
 // CHECK-DAG: %[[TILE:.*]] = memref.alloca() {alignment = 64 : i64} : memref<64x64xi8>
 // CHECK: scf.for %[[ROW:.*]] = %{{.*}} to %{{.*}} step %c16
@@ -25,9 +25,44 @@
 // CHECK: vector.maskedstore %[[Y]][%{{.*}}, %[[ROW]]], %[[MASK]]
 // CHECK: vector.maskedstore %[[Y]][%c8, %[[ROW]]]
 // CHECK: vector.maskedstore %[[Y]][%c9, %[[ROW]]]
-func.func @zero_point(%bytes: memref<6936xi8>, %q: memref<3400xi8>, %y: memref<10x24xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
-  %w = qlinear.from_bytes %bytes : memref<6936xi8> to !qlinear.packed<24x272, #qlinear.gguf<q8_0>>
-  %x = qlinear.from_bytes %q : memref<3400xi8> to !qlinear.packed<10x272, #qlinear.act_i8>
-  qlinear.matmul ins(%w, %x : !qlinear.packed<24x272, #qlinear.gguf<q8_0>>, !qlinear.packed<10x272, #qlinear.act_i8>) outs(%y : memref<10x24xf32>)
+func.func @zero_point(%bytes: memref<7344xi8>, %q: memref<3600xi8>, %y: memref<10x24xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<7344xi8> to !qlinear.packed<24x288, #qlinear.gguf<q8_0>>
+  %x = qlinear.from_bytes %q : memref<3600xi8> to !qlinear.packed<10x288, #qlinear.act_i8>
+  qlinear.matmul ins(%w, %x : !qlinear.packed<24x288, #qlinear.gguf<q8_0>>, !qlinear.packed<10x288, #qlinear.act_i8>) outs(%y : memref<10x24xf32>)
+  return
+}
+
+// A format with minima: sums of the activations times the offset of each row.
+// CHECK-LABEL: func.func @minimum(
+// CHECK: %[[SUMS:.*]] = arith.sitofp %{{.*}} : vector<1xi32> to vector<1xf32>
+// CHECK: vector.fma {{.*}} : vector<16xf32>
+// CHECK: vector.fma {{.*}} : vector<16xf32>
+// CHECK-NOT: vector.create_mask
+// CHECK: vector.store %{{.*}} : memref<4x32xf32>, vector<16xf32>
+func.func @minimum(%bytes: memref<4608xi8>, %q: memref<1280xi8>, %y: memref<4x32xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<4608xi8> to !qlinear.packed<32x256, #qlinear.gguf<q4_k>>
+  %x = qlinear.from_bytes %q : memref<1280xi8> to !qlinear.packed<4x256, #qlinear.act_i8>
+  qlinear.matmul ins(%w, %x : !qlinear.packed<32x256, #qlinear.gguf<q4_k>>, !qlinear.packed<4x256, #qlinear.act_i8>) outs(%y : memref<4x32xf32>)
+  return
+}
+
+// Few tokens, other activations and groups of 16 take the rows one by one.
+// CHECK-LABEL: func.func @few(
+// CHECK-NOT: memref.alloca
+// CHECK: return
+func.func @few(%bytes: memref<4608xi8>, %q: memref<960xi8>, %y: memref<3x32xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<4608xi8> to !qlinear.packed<32x256, #qlinear.gguf<q4_k>>
+  %x = qlinear.from_bytes %q : memref<960xi8> to !qlinear.packed<3x256, #qlinear.act_i8>
+  qlinear.matmul ins(%w, %x : !qlinear.packed<32x256, #qlinear.gguf<q4_k>>, !qlinear.packed<3x256, #qlinear.act_i8>) outs(%y : memref<3x32xf32>)
+  return
+}
+
+// CHECK-LABEL: func.func @q6_k(
+// CHECK-NOT: memref.alloca
+// CHECK: return
+func.func @q6_k(%bytes: memref<6720xi8>, %q: memref<1280xi8>, %y: memref<4x32xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<6720xi8> to !qlinear.packed<32x256, #qlinear.gguf<q6_k>>
+  %x = qlinear.from_bytes %q : memref<1280xi8> to !qlinear.packed<4x256, #qlinear.act_i8>
+  qlinear.matmul ins(%w, %x : !qlinear.packed<32x256, #qlinear.gguf<q6_k>>, !qlinear.packed<4x256, #qlinear.act_i8>) outs(%y : memref<4x32xf32>)
   return
 }
