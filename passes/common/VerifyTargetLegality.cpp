@@ -181,6 +181,22 @@ LogicalResult check(Operation *op, const Table &table, const Request &request) {
               << "; claimed formats: " << llvm::join(formats, ", ");
 }
 
+/// A cell claims one format, for gate and up alike.
+LogicalResult checkGated(GatedMatvecOp op, const Table &table) {
+  StringRef name = op->getName().getStringRef();
+  for (Value weight : {op.getGate(), op.getUp()})
+    if (failed(check(op, table, requestOf(name, weight, op.getX()))))
+      return failure();
+  auto gate = op.getGate().getType().getFormat();
+  auto up = op.getUp().getType().getFormat();
+  if (gate == up)
+    return success();
+  return op.emitOpError() << "with gate in " << gate.getFormatName()
+                          << " and up in " << up.getFormatName()
+                          << " is not claimed by target " << table.target
+                          << "; allowed: one format for both";
+}
+
 struct VerifyTargetLegality
     : headrace::common::impl::VerifyTargetLegalityBase<VerifyTargetLegality> {
   using Base::Base;
@@ -199,13 +215,9 @@ struct VerifyTargetLegality
       else if (auto matmul = dyn_cast<MatmulOp>(op))
         result = check(op, *table,
                        requestOf(name, matmul.getWeight(), matmul.getX()));
-      else if (auto gated = dyn_cast<GatedMatvecOp>(op)) {
-        result =
-            check(op, *table, requestOf(name, gated.getGate(), gated.getX()));
-        if (succeeded(result))
-          result =
-              check(op, *table, requestOf(name, gated.getUp(), gated.getX()));
-      } else if (auto dequantize = dyn_cast<DequantizeOp>(op))
+      else if (auto gated = dyn_cast<GatedMatvecOp>(op))
+        result = checkGated(gated, *table);
+      else if (auto dequantize = dyn_cast<DequantizeOp>(op))
         result = check(op, *table, requestOf(name, dequantize.getPacked(), {}));
       else if (auto quantize = dyn_cast<QuantizeOp>(op))
         result =

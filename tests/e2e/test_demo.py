@@ -24,11 +24,26 @@ CHOSEN = ("q8_0", "q4_k + q4_0")
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("demo")
     only = [part for name in CHOSEN for part in ("--only", name)]
-    command = [sys.executable, str(DEMO), "--json", "--rounds", "1", "--output", str(folder), *only]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    return run_demo(folder, *only)[0]
+
+
+def run_demo(folder: Path, *options: str) -> tuple[dict[str, Any], str]:
+    """The demo's report, and what it said meanwhile."""
+    command = [sys.executable, str(DEMO), "--json", "--rounds", "1", "--output", str(folder)]
+    finished = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
-    parsed: dict[str, Any] = json.loads(finished.stdout)
-    return parsed
+    return json.loads(finished.stdout), finished.stderr
+
+
+def test_a_second_run_takes_the_program_of_the_first(result: dict[str, Any]) -> None:
+    first = result["configurations"][0]
+    folder = Path(first["artifact"]).parent
+    again, said = run_demo(folder, "--only", "q8_0")
+    assert "q8_0: compiled before" in said
+    timeless = {key: value for key, value in first.items() if not key.endswith("ms")}
+    assert timeless.items() <= again["configurations"][0].items()
+    (folder / "q8_0.key").write_text("another compiler")
+    assert "q8_0: compiled in" in run_demo(folder, "--only", "q8_0")[1]
 
 
 def test_embeddings_are_close_to_the_float_models(result: dict[str, Any]) -> None:
