@@ -80,7 +80,7 @@ def obtain(
     up_to_date = output.is_dir() and key_file.is_file() and key_file.read_text() == key
     if up_to_date and not fresh:
         console.print(f"{name}: compiled before, unchanged since (--fresh compiles again)")
-        return iree.IreeProgram.load(output)
+        return iree.load(output)
     key_file.unlink(missing_ok=True)
     start = time.perf_counter()
     with console.status(name) as status:
