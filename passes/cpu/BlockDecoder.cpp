@@ -14,9 +14,14 @@ Piece BlockDecoder::open(VectorBuilder &v, Value bytes, Value base,
   return piece;
 }
 
+Value BlockDecoder::unscaled(VectorBuilder &v, const Piece &piece,
+                             int64_t atom) const {
+  return v.toFloat(integers(v, piece, atom));
+}
+
 Value BlockDecoder::weights(VectorBuilder &v, const Piece &piece,
                             int64_t atom) const {
-  Value q = v.toFloat(integers(v, piece, atom));
+  Value q = unscaled(v, piece, atom);
   int64_t group = atom * 16 / groupCols();
   Value scale = v.repeat(piece.scales, group, 1, 16);
   if (!piece.offsets)

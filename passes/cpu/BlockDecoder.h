@@ -41,12 +41,19 @@ public:
   /// Columns that share a scale: 32 or 16.
   virtual int64_t groupCols() const { return 32; }
   virtual int64_t zeroPoint() const { return 0; }
+  /// Whether groups have an offset (a minimum) instead of a zero point.
+  bool hasOffsets() const { return zeroPoint() == 0; }
 
   /// Loads scales and offsets of the piece at `base`.
   Piece open(VectorBuilder &v, mlir::Value bytes, mlir::Value base,
              int64_t groups) const;
 
-  /// Columns 16 * atom to 16 * atom + 15 as f32 x 16.
+  /// Columns 16 * atom to 16 * atom + 15 as f32 x 16, without their scale (and
+  /// without their offset, if the format has those).
+  mlir::Value unscaled(VectorBuilder &v, const Piece &piece,
+                       int64_t atom) const;
+
+  /// The same columns with scale and offset: the weights as f32 x 16.
   mlir::Value weights(VectorBuilder &v, const Piece &piece, int64_t atom) const;
 
   /// Columns 64 * step to 64 * step + 63 as unsigned i8 x 64, zeros behind the

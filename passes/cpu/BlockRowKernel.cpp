@@ -24,6 +24,7 @@ public:
 
   int64_t unitRows() const override { return 1; }
   int64_t unitTokens() const override { return 6; }
+  bool wantsFloatSums() const override { return decoder->hasOffsets(); }
 
   SmallVector<SmallVector<Value>> compute(VectorBuilder &v, Value bytes,
                                           const Activations &x, Value row,
@@ -43,8 +44,11 @@ public:
         v.prefetch(bytes, v.add(at, kPrefetchBytes + line));
       Piece open = decoder->open(v, bytes, at, groups);
       Value col = v.mul(piece, kPieceCols);
-      return x.isI8() ? integers(v, open, x, tokenIndices, piece, col, carried)
-                      : floats(v, open, x, tokenIndices, col, carried);
+      if (x.isI8())
+        return integers(v, open, x, tokenIndices, piece, col, carried);
+      if (canScaleGroups(x))
+        return scaledGroups(v, open, x, piece, col, carried);
+      return floats(v, open, x, tokenIndices, col, carried);
     };
     if (whole > 0)
       sums = v.loop(v.index(0), v.index(whole), 1, sums,
@@ -64,6 +68,11 @@ private:
   /// of the weight.
   bool usesGroupSums() const { return decoder->groupCols() == 32; }
 
+  bool canScaleGroups(const Activations &x) const {
+    return x.isVector() && usesGroupSums() &&
+           (!decoder->hasOffsets() || x.hasFloatSums());
+  }
+
   static int64_t chains(const Activations &x) { return x.isI8() ? 1 : kChains; }
 
   /// Each weight as f32, exactly as the format defines it.
@@ -78,6 +87,30 @@ private:
         Value &sum = sums[t * kChains + atom % kChains];
         sum = v.fma(weights, x.lanes(v, token, at, 16), sum);
       }
+    }
+    return sums;
+  }
+
+  /// One token: scaling the sum of a group is less work than scaling its
+  /// weights.
+  SmallVector<Value> scaledGroups(VectorBuilder &v, const Piece &piece,
+                                  const Activations &x, Value index, Value col,
+                                  ValueRange carried) const {
+    SmallVector<Value> sums(carried);
+    Value token = v.index(0);
+    for (int64_t group = 0; group < piece.groups; ++group) {
+      Value first = x.lanes(v, token, v.add(col, 32 * group), 16);
+      Value second = x.lanes(v, token, v.add(col, 32 * group + 16), 16);
+      Value products = v.mulf(decoder->unscaled(v, piece, 2 * group), first);
+      products =
+          v.fma(decoder->unscaled(v, piece, 2 * group + 1), second, products);
+      Value &sum = sums[group % kChains];
+      sum = v.fma(products, v.repeat(piece.scales, group, 1, 16), sum);
+    }
+    if (piece.offsets) {
+      Value xSums = x.floatSums(v, v.mul(index, 8), piece.groups);
+      sums[0] =
+          v.fma(v.padZero(piece.offsets, 16), v.padZero(xSums, 16), sums[0]);
     }
     return sums;
   }

@@ -76,10 +76,10 @@ void storePart(VectorBuilder &v, Value part, Value init, Value token, Value row,
 
 /// All rows of the workgroup for `tokens` tokens from `token`.
 void computeUnit(VectorBuilder &v, const Product &product,
-                 ArrayRef<std::unique_ptr<ProductKernel>> kernels, Value row,
-                 Value token, int64_t tokens, Epilogue epilogue) {
+                 ArrayRef<std::unique_ptr<ProductKernel>> kernels,
+                 const Activations &x, Value row, Value token, int64_t tokens,
+                 Epilogue epilogue) {
   PackedType weight = product.weights[0].getType();
-  Activations x(product.x, weight.getCols());
   SmallVector<Rows> results;
   for (auto [kernel, packed] : llvm::zip(kernels, product.weights)) {
     Value bytes = packed.getDefiningOp<FromBytesOp>().getBytes();
@@ -140,10 +140,13 @@ LogicalResult lower(const Product &product, DotKind dot, Epilogue epilogue) {
   }
   int64_t tile = std::min(kernels[0]->unitTokens(), product.tokens);
   int64_t whole = product.tokens / tile * tile;
+  Activations x(product.x, product.weights[0].getType().getCols());
+  if (kernels[0]->wantsFloatSums())
+    x.prepareFloatSums(v);
   v.loop(range->first, range->last, kernels[0]->unitRows(), {},
          [&](Value row, ValueRange) -> SmallVector<Value> {
            auto compute = [&](Value token, int64_t tokens) {
-             computeUnit(v, product, kernels, row, token, tokens, epilogue);
+             computeUnit(v, product, kernels, x, row, token, tokens, epilogue);
            };
            if (whole == tile)
              compute(v.index(0), tile);

@@ -51,6 +51,24 @@ Value Activations::lanes(VectorBuilder &v, Value token, Value col,
   return type.getElementType().isF32() ? loaded : v.extF(loaded);
 }
 
+void Activations::prepareFloatSums(VectorBuilder &v) {
+  constexpr int64_t kMostGroups = 1 << 13; // 32 KiB of stack
+  int64_t groups = cols / 32;
+  if (!isVector() || groups > kMostGroups)
+    return;
+  Value zero = v.index(0);
+  Value buffer =
+      memref::AllocaOp::create(v.b, v.loc, MemRefType::get({groups}, v.f32()),
+                               v.b.getI64IntegerAttr(kCacheLine));
+  v.loop(zero, v.index(groups), 1, {},
+         [&](Value group, ValueRange) -> SmallVector<Value> {
+           Value sum = v.sum(lanes(v, zero, v.mul(group, 32), 32));
+           memref::StoreOp::create(v.b, v.loc, sum, buffer, ValueRange{group});
+           return {};
+         });
+  floatSumBuffer = buffer;
+}
+
 Value Activations::quants(VectorBuilder &v, Value token, Value col,
                           int64_t lanes) const {
   return v.load(data, {v.add(v.mul(token, rowBytes), col)}, lanes);

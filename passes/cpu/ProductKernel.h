@@ -30,6 +30,21 @@ public:
   Activations(mlir::Value value, int64_t cols);
 
   bool isI8() const { return rowBytes != 0; }
+  /// One token of f32 or bf16.
+  bool isVector() const {
+    return !isI8() &&
+           mlir::cast<mlir::MemRefType>(data.getType()).getRank() == 1;
+  }
+  /// Adds up the groups of 32 columns of such a token before the rows are
+  /// computed, at the insertion point; does nothing if there are more columns
+  /// than fit a small buffer.
+  void prepareFloatSums(VectorBuilder &v);
+  bool hasFloatSums() const { return static_cast<bool>(floatSumBuffer); }
+  /// The prepared sums of `lanes` groups from `group`.
+  mlir::Value floatSums(VectorBuilder &v, mlir::Value group,
+                        int64_t lanes) const {
+    return v.load(floatSumBuffer, {group}, lanes);
+  }
   /// Columns [col, col + lanes) of a token as f32.
   mlir::Value lanes(VectorBuilder &v, mlir::Value token, mlir::Value col,
                     int64_t lanes) const;
@@ -47,9 +62,10 @@ private:
   mlir::Value words(VectorBuilder &v, mlir::Value token, mlir::Value group,
                     int64_t first, int64_t lanes, mlir::Type element) const;
 
-  mlir::Value data;     // memref of f32, bf16 or bytes
-  int64_t cols;         // K
-  int64_t rowBytes = 0; // bytes of a token in act_i8, else 0
+  mlir::Value data;           // memref of f32, bf16 or bytes
+  mlir::Value floatSumBuffer; // memref of f32, one for each group, or null
+  int64_t cols;               // K
+  int64_t rowBytes = 0;       // bytes of a token in act_i8, else 0
 };
 
 /// Computes some rows of `weight * x` for some tokens.
@@ -63,6 +79,8 @@ public:
   virtual int64_t unitRows() const = 0;
   /// Tokens worth computing together.
   virtual int64_t unitTokens() const = 0;
+  /// Whether `Activations::prepareFloatSums` serves this kernel.
+  virtual bool wantsFloatSums() const { return false; }
 
   /// The results of one unit of rows from `row` for `tokens` tokens from
   /// `token`: for each token its rows in order, as one f32 or as vectors of

@@ -175,7 +175,7 @@ private:
          llvm::zip(products, indices, xSums, carried)) {
       Value xScale = v.repeat(x.scales(v, token, globalGroup, 1), 0, 1, 16);
       sums.push_back(v.fma(v.toFloat(product), v.mulf(scale, xScale), sum));
-      if (decoder.zeroPoint() != 0)
+      if (!decoder.hasOffsets())
         continue;
       Value offset = v.load(numbers, {v.add(group, 8), v.index(0)}, kTileRows);
       Value scaled = v.mulf(xScale, v.repeat(v.toFloat(xSum), 0, 1, 16));
@@ -187,7 +187,7 @@ private:
   /// What the zero point takes off the products of a group, in every lane; null
   /// if the format has minima instead.
   Value zeroPointSum(Value xSum) {
-    if (decoder.zeroPoint() == 0)
+    if (decoder.hasOffsets())
       return {};
     Value zero = v.splat(v.vec(1, v.i32()), -decoder.zeroPoint());
     return v.repeat(v.mulI(xSum, zero), 0, 1, 16);
