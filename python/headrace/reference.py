@@ -80,7 +80,10 @@ def _silu(v: F64) -> F64:
 
 
 def _gelu_tanh(v: F64) -> F64:
-    return 0.5 * v * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (v + 0.044715 * v**3)))
+    # v / 2 (1 + tanh(u)) = v / (1 + exp(-2 u)), which keeps its digits where tanh(u) is near -1.
+    u = np.sqrt(2.0 / np.pi) * (v + 0.044715 * v**3)
+    with np.errstate(over="ignore"):
+        return v / (1.0 + np.exp(-2.0 * u))
 
 
 _GATES: dict[str, Callable[[F64], F64]] = {"silu": _silu, "gelu_tanh": _gelu_tanh}
