@@ -35,6 +35,8 @@ BOUNDS = {"f32": 1e-5, "bf16": 5e-3, "i8": 1.2e-2, "exact": 0.0}
 # Stands for an error that is not finite (JSON has no infinity).
 NOT_FINITE = 1e300
 
+_LEAST_NORMAL = float(np.finfo(np.float32).smallest_normal)
+
 
 def decode(format_name: str, data: Bytes, rows: int, cols: int) -> npt.NDArray[np.float32]:
     """The values (rows, cols) of a packed matrix, f32."""
@@ -114,15 +116,20 @@ def evaluate(spec: OpSpec, x: npt.NDArray[Any] | None, weights: Sequence[Bytes])
 
 
 def relative_l2(got: npt.NDArray[Any], want: F64) -> float:
-    """||got - want|| / ||want||; against zeros, 0 if all are zero."""
+    """||got - want|| / ||want||; against zeros, 0 if all are zero.
+
+    A norm of `want` below the least normal f32 counts as that: smaller f32 have fewer digits, or
+    are zero.
+    """
     actual = np.asarray(got).astype(np.float64).reshape(-1)
     expected = want.reshape(-1)
     # Scaled by the largest value, so squares neither overflow nor vanish.
-    scale = float(np.max(np.abs(expected), initial=0.0))
-    if scale == 0.0:
+    largest = float(np.max(np.abs(expected), initial=0.0))
+    if largest == 0.0:
         return 0.0 if not np.any(actual) else NOT_FINITE
+    scale = max(largest, _LEAST_NORMAL)
     error = float(np.linalg.norm((actual - expected) / scale))
-    result = error / float(np.linalg.norm(expected / scale))
+    result = error / max(float(np.linalg.norm(expected / scale)), _LEAST_NORMAL / scale)
     return result if np.isfinite(result) else NOT_FINITE
 
 

@@ -236,10 +236,13 @@ def _rounding_error(spec: OpSpec, x: F64, weights: Sequence[F64]) -> float:
         gate, up = weights[0] @ x, weights[1] @ x
         nudge = 1e-6 * (np.max(np.abs(gate), initial=0.0) + 1e-300)
         slope = (act(gate + nudge) - act(gate - nudge)) / (2.0 * nudge)
-        jacobian = (slope * up)[:, None] * weights[0] + act(gate)[:, None] * weights[1]
+        factors = [slope * up, act(gate)]
         y = act(gate) * up
     else:
-        jacobian, y = weights[0], weights[0] @ x
+        y = weights[0] @ x
+        factors = [np.ones_like(y)]
+    # y's derivative by x is the sum of the matrices, each row times its factor.
+    jacobian = sum(f[:, None] * matrix for f, matrix in zip(factors, weights, strict=True))
     top = float(np.max(np.abs(y), initial=0.0))
     if top == 0.0:
         # Zeros are exact, but a gate that is just closed may open.
@@ -249,14 +252,15 @@ def _rounding_error(spec: OpSpec, x: F64, weights: Sequence[F64]) -> float:
     total = float(np.trace(gram))
     scatter = 4.0 * float(np.linalg.norm(gram)) / total / np.sqrt(2.0) if total > 0 else 0.0
     rounding = float(np.sqrt(total) / np.linalg.norm(y / top)) * (1.0 + scatter)
-    return max(rounding, _float_error(x, weights, y) / reference.BOUNDS["f32"] * _LIMIT)
+    floats = _float_error(x, weights, factors) / float(np.linalg.norm(y / top)) / top
+    return max(rounding, floats / reference.BOUNDS["f32"] * _LIMIT)
 
 
-def _float_error(x: F64, weights: Sequence[F64], y: F64) -> float:
-    """Relative error of the result that rounding of f32 products and sums may well cause.
+def _float_error(x: F64, weights: Sequence[F64], factors: Sequence[F64]) -> float:
+    """Error of the result that rounding of f32 products and sums may well cause.
 
     A weight with a minimum is the difference of two larger numbers, so even one product may cancel.
     """
     largest = max(float(np.max(np.abs(matrix), initial=0.0)) for matrix in weights)
-    terms = largest * float(np.linalg.norm(x)) * np.sqrt(len(y))
-    return 2e-7 * terms / float(np.linalg.norm(y)) if len(weights) == 1 else 0.0
+    terms = largest * float(np.linalg.norm(x))
+    return 2e-7 * terms * sum(float(np.linalg.norm(factor)) for factor in factors)
