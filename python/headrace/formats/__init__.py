@@ -5,10 +5,14 @@
 >>> packed = q4.encode(w)                    # float32 [rows, columns] -> uint8 [bytes]
 >>> w_again = q4.decode(packed, *w.shape)    # float32 [rows, columns]
 
-No native code is loaded. Each family is one module, which draws its byte layout.
+Each family is one module, which draws its byte layout. A family with parameters is written
+`NAME:PARAMETER:...`, as in `int4:g128:zp`; `names()` lists its usual members, `get` makes any.
 """
 
 from __future__ import annotations
+
+import functools
+from collections.abc import Callable
 
 from headrace.errors import unknown
 
@@ -20,15 +24,25 @@ __all__ = ["Format", "get", "names"]
 _MODULES = (gguf, kquants, q4nx, act_i8)
 _FORMATS = {form.name: form for module in _MODULES for form in module.FORMATS}
 
+# Families with parameters: a name to its format, None if it is of another family; UsageError if
+# it is of this family, but wrong.
+_PARSERS: tuple[Callable[[str], Format | None], ...] = tuple(
+    module.parse for module in _MODULES if hasattr(module, "parse")
+)
+
 
 def names() -> list[str]:
-    """The short names of all formats."""
+    """The short names of all formats, of families with parameters the usual ones."""
     return list(_FORMATS)
 
 
+@functools.cache
 def get(name: str) -> Format:
     """The format of that name; UsageError, with the nearest name, if there is none."""
-    try:
+    if name in _FORMATS:
         return _FORMATS[name]
-    except KeyError:
-        raise unknown("format", name, _FORMATS) from None
+    for parse in _PARSERS:
+        form = parse(name)
+        if form is not None:
+            return form
+    raise unknown("format", name, _FORMATS) from None

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import F32, U8, Format
+from .base import F32, U8, Format, Scales
 
 __all__ = ["FORMATS"]
 
@@ -42,7 +42,21 @@ def _decode(raw: U8, rows: int, cols: int) -> F32:
     return values.reshape(rows, cols)
 
 
+def _scales(raw: U8, rows: int, cols: int) -> list[Scales]:
+    return [raw.reshape(rows, -1)[:, cols : cols + cols // 8].view("<f4")]
+
+
 FORMATS = [
-    # 2^122: the sum of 32 such values stays finite.
-    Format("act_i8", "#qlinear.act_i8", (1, 32), 40, False, 2.0**122, _encode, _decode),
+    Format(
+        name="act_i8",
+        attribute="#qlinear.act_i8",
+        summary="activations: 8 bits, a scale and the sum of codes for 32",
+        checked_by="torch",
+        block_shape=(1, 32),
+        block_bytes=40,
+        largest=2.0**122,  # the sum of 32 such values stays finite
+        scales=_scales,
+        encode_rows=_encode,
+        decode_rows=_decode,
+    ),
 ]

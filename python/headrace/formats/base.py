@@ -12,9 +12,20 @@ import numpy.typing as npt
 
 from headrace.errors import UsageError
 
-__all__ = ["F32", "U8", "U16", "Format", "bf16_bits", "bf16_values", "half_bits", "half_values"]
+__all__ = [
+    "F32",
+    "U8",
+    "U16",
+    "Format",
+    "Scales",
+    "bf16_bits",
+    "bf16_values",
+    "half_bits",
+    "half_values",
+]
 
 F32 = npt.NDArray[np.float32]
+Scales = npt.NDArray[Any]  # of any float dtype, ml_dtypes' included
 U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
 
@@ -23,32 +34,63 @@ U16 = npt.NDArray[np.uint16]
 _CHUNK = 1 << 18
 
 
-@dataclass(frozen=True)
+def _no_header(_rows: int, _cols: int) -> int:
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Format:
     """One storage format of a matrix; rows are outputs, columns inputs.
 
-    name:        short name, as in `matvec:...,format=q4_k`
+    Storage is an optional header (what the whole matrix shares: a scale, a codebook), then rows of
+    blocks. Sizes below are of padded matrices.
+
+    name:        short name, as in `matvec:...,format=q4_k`; parameters follow it, `int4:g128:zp`
     attribute:   its MLIR attribute
+    summary:     one line for lists
+    checked_by:  the implementation, by somebody else, that the codec is compared with
     block_shape: rows and columns that are stored together
     block_bytes: bytes of one such block
+    row_extra:   bytes that a row of blocks has besides its blocks (the scale of a whole row)
     pads:        whether a matrix is padded to whole blocks; if not, its columns must fill blocks
     largest:     largest magnitude that can be encoded (beyond it a scale would overflow)
-    encode_rows: (float32 [rows, columns], both padded; number of true columns) -> their bytes
-    decode_rows: (their bytes, rows, columns, both padded) -> float32 [rows, columns]
+    header_bytes: (rows, columns) -> bytes of the header
+    scales:      (storage, rows, columns) -> views of all stored floats that values are made from,
+                 in their own dtypes; writable if the storage is
+
+    Either a codec of some rows at a time, for formats without a header:
+    encode_rows: (float32 [rows, columns], number of true columns) -> their bytes
+    decode_rows: (their bytes, rows, columns) -> float32 [rows, columns]
+    or one of a whole matrix:
+    encode_matrix: (float32 [rows, columns], true rows, true columns) -> storage
+    decode_matrix: (storage, rows, columns) -> float32 [rows, columns]
     """
 
     name: str
     attribute: str
+    summary: str
+    checked_by: str
     block_shape: tuple[int, int]
     block_bytes: int
-    pads: bool
+    row_extra: int = 0
+    pads: bool = False
     largest: float
-    encode_rows: Callable[[F32, int], U8] = field(repr=False)
-    decode_rows: Callable[[U8, int, int], F32] = field(repr=False)
+    header_bytes: Callable[[int, int], int] = field(default=_no_header, repr=False)
+    scales: Callable[[U8, int, int], list[Scales]] = field(repr=False)
+    encode_rows: Callable[[F32, int], U8] | None = field(default=None, repr=False)
+    decode_rows: Callable[[U8, int, int], F32] | None = field(default=None, repr=False)
+    encode_matrix: Callable[[F32, int, int], U8] | None = field(default=None, repr=False)
+    decode_matrix: Callable[[U8, int, int], F32] | None = field(default=None, repr=False)
+
+    @property
+    def holds_activations(self) -> bool:
+        """Whether the format is for activations (made at run time) rather than weights."""
+        return self.name.startswith("act_")
 
     @property
     def bits_per_weight(self) -> float:
-        """Stored bits for each value, scales included, padding not."""
+        """Stored bits for each value, scales of blocks included; padding, and what a row or the
+        matrix has only once, are not."""
         return self.block_bytes * 8 / math.prod(self.block_shape)
 
     @property
@@ -68,15 +110,34 @@ class Format:
                 f"{self.k_multiple}, but got {rows}x{cols}"
             )
         block_rows, block_cols = self.block_shape
+        if not self.pads and rows % block_rows:
+            raise UsageError(
+                f"{self.name}: expected the number of rows to be a multiple of {block_rows}, "
+                f"but got {rows}x{cols}"
+            )
         return -(-rows // block_rows) * block_rows, -(-cols // block_cols) * block_cols
 
     def storage_bytes(self, rows: int, cols: int) -> int:
         """How many bytes a matrix (rows, cols) takes; UsageError if it cannot be stored."""
-        return (
-            math.prod(self.padded_shape(rows, cols))
-            // math.prod(self.block_shape)
-            * (self.block_bytes)
-        )
+        padded_rows, padded_cols = self.padded_shape(rows, cols)
+        block_rows, block_cols = self.block_shape
+        row = padded_cols // block_cols * self.block_bytes + self.row_extra
+        return self.header_bytes(padded_rows, padded_cols) + padded_rows // block_rows * row
+
+    def check_scales(self, data: Any, rows: int, cols: int) -> None:
+        """UsageError if a stored scale (or other float) is NaN or infinite, or the size is wrong.
+
+        data: as for `decode`. Reads the scales only.
+        """
+        raw = self._raw_bytes(data, rows, cols)
+        for view in self.scales(raw, *self.padded_shape(rows, cols)):
+            finite = np.isfinite(view)  # ml_dtypes' types have this too
+            if not finite.all():
+                at = tuple(int(i) for i in np.argwhere(~finite)[0])
+                raise UsageError(
+                    f"{self.name}: expected finite scales for {rows}x{cols} values, but got "
+                    f"{float(view[at])} ({view.dtype} at {list(at)} of {list(view.shape)})"
+                )
 
     def encode(self, values: npt.ArrayLike) -> U8:
         """Quantizes a matrix [rows, columns] of any float dtype; returns its bytes [storage].
@@ -91,15 +152,14 @@ class Format:
             )
         rows, cols = matrix.shape
         padded_rows, padded_cols = self.padded_shape(rows, cols)
+        if self.encode_matrix is not None:
+            whole = self._piece(matrix, 0, padded_rows, padded_cols)
+            return self.encode_matrix(whole, rows, cols)
+        assert self.encode_rows is not None
         out = np.empty(self.storage_bytes(rows, cols), dtype=np.uint8)
         row_bytes = out.size // padded_rows
         for start, stop in self._chunks(padded_rows, padded_cols):
-            # A float64 too large for float32 becomes infinite here and is found below.
-            with np.errstate(over="ignore"):
-                piece = np.ascontiguousarray(matrix[start:stop], dtype=np.float32)
-            self._check_values(piece, start)
-            if piece.shape != (stop - start, padded_cols):
-                piece = _pad(piece, stop - start, padded_cols)
+            piece = self._piece(matrix, start, stop, padded_cols)
             out[start * row_bytes : stop * row_bytes] = self.encode_rows(piece, cols)
         return out
 
@@ -113,6 +173,10 @@ class Format:
         """
         padded_rows, padded_cols = self.padded_shape(rows, cols)
         raw = self._raw_bytes(data, rows, cols)
+        if self.decode_matrix is not None:
+            whole = self.decode_matrix(raw, padded_rows, padded_cols)
+            return whole if keep_padding else np.ascontiguousarray(whole[:rows, :cols])
+        assert self.decode_rows is not None
         row_bytes = raw.size // padded_rows
         shape = (padded_rows, padded_cols) if keep_padding else (rows, cols)
         out = np.empty(shape, dtype=np.float32)
@@ -121,6 +185,16 @@ class Format:
             values = self.decode_rows(piece, stop - start, padded_cols)
             out[start:stop] = values[: shape[0] - start, : shape[1]]
         return out
+
+    def _piece(self, matrix: npt.NDArray[Any], start: int, stop: int, padded_cols: int) -> F32:
+        """Rows `start` to `stop` as float32, checked and padded."""
+        # A float64 too large for float32 becomes infinite here and is found below.
+        with np.errstate(over="ignore"):
+            piece = np.ascontiguousarray(matrix[start:stop], dtype=np.float32)
+        self._check_values(piece, start)
+        if piece.shape != (stop - start, padded_cols):
+            piece = _pad(piece, stop - start, padded_cols)
+        return piece
 
     def _raw_bytes(self, data: Any, rows: int, cols: int) -> U8:
         if isinstance(data, bytes | bytearray | memoryview):

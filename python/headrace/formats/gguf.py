@@ -16,14 +16,19 @@ the format's other writers do; the bytes are the same as theirs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from .base import F32, U8, Format, half_bits, half_values
+from .base import F32, U8, Format, Scales, half_bits, half_values
 
 __all__ = ["FORMATS"]
 
 _HALF_MAX = 65504.0
 _LOW, _FOUR = np.uint8(15), np.uint8(4)
+
+_Encode = Callable[[F32, int], U8]
+_Decode = Callable[[U8, int, int], F32]
 
 
 def _reciprocal(scale: F32) -> F32:
@@ -98,28 +103,29 @@ def _decode_q8_0(raw: U8, rows: int, cols: int) -> F32:
     return values.reshape(rows, cols)
 
 
+def _scales(raw: U8, block_bytes: int) -> list[Scales]:
+    return [raw.reshape(-1, block_bytes)[:, :2].view("<f2")]
+
+
+def _format(
+    kind: str, block_bytes: int, largest: float, encode: _Encode, decode: _Decode, summary: str
+) -> Format:
+    return Format(
+        name=kind,
+        attribute=f"#qlinear.gguf<{kind}>",
+        summary=summary,
+        checked_by="gguf",
+        block_shape=(1, 32),
+        block_bytes=block_bytes,
+        largest=largest * _HALF_MAX,
+        scales=lambda raw, _rows, _cols: _scales(raw, block_bytes),
+        encode_rows=encode,
+        decode_rows=decode,
+    )
+
+
 FORMATS = [
-    Format(
-        "q4_0", "#qlinear.gguf<q4_0>", (1, 32), 18, False, 8 * _HALF_MAX, _encode_q4_0, _decode_q4_0
-    ),
-    Format(
-        "q5_0",
-        "#qlinear.gguf<q5_0>",
-        (1, 32),
-        22,
-        False,
-        16 * _HALF_MAX,
-        _encode_q5_0,
-        _decode_q5_0,
-    ),
-    Format(
-        "q8_0",
-        "#qlinear.gguf<q8_0>",
-        (1, 32),
-        34,
-        False,
-        127 * _HALF_MAX,
-        _encode_q8_0,
-        _decode_q8_0,
-    ),
+    _format("q4_0", 18, 8, _encode_q4_0, _decode_q4_0, "GGUF: 4 bits, a scale for 32"),
+    _format("q5_0", 22, 16, _encode_q5_0, _decode_q5_0, "GGUF: 5 bits, a scale for 32"),
+    _format("q8_0", 34, 127, _encode_q8_0, _decode_q8_0, "GGUF: 8 bits, a scale for 32"),
 ]

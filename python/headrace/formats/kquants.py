@@ -142,9 +142,27 @@ def _decode_q6_k(raw: U8, rows: int, cols: int) -> F32:
 # Largest magnitudes: a power of two whose scales fit half precision whatever the other values.
 FORMATS = [
     Format(
-        "q4_k", "#qlinear.gguf<q4_k>", (1, 256), 144, False, 2.0**21, _encode_q4_k, _decode_q4_k
+        name="q4_k",
+        attribute="#qlinear.gguf<q4_k>",
+        summary="GGUF: 4 bits, scale and minimum for 32 in 6 bits each",
+        checked_by="gguf",
+        block_shape=(1, 256),
+        block_bytes=144,
+        largest=2.0**21,
+        scales=lambda raw, _rows, _cols: [raw.reshape(-1, 144)[:, :4].view("<f2")],
+        encode_rows=_encode_q4_k,
+        decode_rows=_decode_q4_k,
     ),
     Format(
-        "q6_k", "#qlinear.gguf<q6_k>", (1, 256), 210, False, 2.0**27, _encode_q6_k, _decode_q6_k
+        name="q6_k",
+        attribute="#qlinear.gguf<q6_k>",
+        summary="GGUF: 6 bits, a scale for 16 in 8 bits",
+        checked_by="gguf",
+        block_shape=(1, 256),
+        block_bytes=210,
+        largest=2.0**27,
+        scales=lambda raw, _rows, _cols: [raw.reshape(-1, 210)[:, 208:].view("<f2")],
+        encode_rows=_encode_q6_k,
+        decode_rows=_decode_q6_k,
     ),
 ]

@@ -18,10 +18,11 @@ that makes it exact, and the padding's code is z.
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-from .base import F32, U8, Format, bf16_bits, bf16_values
+from .base import F32, U8, Format, Scales, bf16_bits, bf16_values
 from .fit import fit_affine, inverse, normalised, quantize_to
 
 __all__ = ["FORMATS"]
@@ -154,7 +155,23 @@ def _decode(raw: U8, rows: int, cols: int) -> F32:
     return values.reshape(rows, cols)
 
 
+def _scales(raw: U8, _rows: int, _cols: int) -> list[Scales]:
+    return [raw.reshape(-1, _BLOCK_BYTES)[:, :1024].view(ml_dtypes.bfloat16)]
+
+
 FORMATS = [
-    # 2^126: scale times 15 and the span of two such values stay finite in float32.
-    Format("q4nx", "#qlinear.q4nx", (_ROWS, _COLS), _BLOCK_BYTES, True, 2.0**126, _encode, _decode),
+    Format(
+        name="q4nx",
+        attribute="#qlinear.q4nx",
+        summary="4 bits in blocks of 32x256, scale and minimum (bf16) for 32",
+        checked_by="torch, by the layout's formula",
+        block_shape=(_ROWS, _COLS),
+        block_bytes=_BLOCK_BYTES,
+        pads=True,
+        # Scale times 15 and the span of two such values stay finite in float32.
+        largest=2.0**126,
+        scales=_scales,
+        encode_rows=_encode,
+        decode_rows=_decode,
+    ),
 ]
