@@ -16,10 +16,17 @@
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+#include "llvm/ADT/StringSwitch.h"
+
 #include "dialects/QLinear/QLinearEnums.h.inc"
 #include "dialects/QLinear/QLinearInterfaces.h.inc"
 
 #include "dialects/QLinear/QLinearDialect.h.inc"
+
+namespace headrace::qlinear {
+/// `name`, kept as long as the context: the name of a format with parameters.
+llvm::StringRef internName(mlir::MLIRContext *context, const llvm::Twine &name);
+} // namespace headrace::qlinear
 
 #define GET_ATTRDEF_CLASSES
 #include "dialects/QLinear/QLinearAttrs.h.inc"

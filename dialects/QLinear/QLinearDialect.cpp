@@ -35,6 +35,11 @@ void QLinearDialect::initialize() {
 // Attributes
 //===----------------------------------------------------------------------===//
 
+StringRef headrace::qlinear::internName(MLIRContext *context,
+                                        const Twine &name) {
+  return StringAttr::get(context, name).getValue();
+}
+
 /// As the generated parser, but an unknown format is told what there is.
 Attribute QLinearDialect::parseAttribute(DialectAsmParser &parser,
                                          Type type) const {
@@ -44,8 +49,9 @@ Attribute QLinearDialect::parseAttribute(DialectAsmParser &parser,
   if (generatedAttributeParser(parser, &keyword, type, attribute).has_value())
     return attribute;
   parser.emitError(loc) << "unknown format '" << keyword
-                        << "'; allowed: for example #qlinear.gguf<q4_k>, "
-                           "#qlinear.q4nx, #qlinear.act_i8";
+                        << "'; allowed: gguf, q4nx, plain, fp8, mx, nvfp4, "
+                           "affine, codebook, zigzag, repacked, act_i8, for "
+                           "example #qlinear.gguf<q4_k>";
   return {};
 }
 
@@ -160,11 +166,15 @@ PackedType PackedType::get(int64_t rows, int64_t cols,
   return get(format.getContext(), rows, cols, format, paddedRows, paddedCols);
 }
 
+int64_t PackedType::getHeaderBytes() const {
+  return getFormat().getHeaderBytes(getPaddedRows(), getPaddedCols());
+}
+
 int64_t PackedType::getBlockRowBytes() const {
-  auto format = getFormat();
-  return getPaddedCols() / format.getBlockCols() * format.getBlockBytes();
+  return getFormat().getBlockRowBytes(getPaddedCols());
 }
 
 int64_t PackedType::getStorageBytes() const {
-  return getPaddedRows() / getFormat().getBlockRows() * getBlockRowBytes();
+  return getHeaderBytes() +
+         getPaddedRows() / getFormat().getBlockRows() * getBlockRowBytes();
 }

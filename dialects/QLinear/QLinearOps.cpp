@@ -144,6 +144,11 @@ LogicalResult SliceOp::verify() {
     return emitOpError() << "expected rows [offset, size] within "
                          << source.getRows() << " rows, but got [" << offset
                          << ", " << size << "]";
+  if (source.getHeaderBytes() != 0)
+    return emitOpError() << "expected rows that stand alone, but got "
+                         << source.getFormat()
+                         << ", whose rows share the header of the matrix; "
+                            "allowed: for example #qlinear.gguf<q4_k>";
   bool toEnd = offset + size == source.getRows();
   if (offset % block || (size % block && !toEnd))
     return emitOpError() << "expected offset and size in multiples of " << block

@@ -3,7 +3,7 @@
 #ifndef HEADRACE_QLINEAR_OPS
 #define HEADRACE_QLINEAR_OPS
 
-include "dialects/QLinear/QLinearDialect.td"
+include "dialects/QLinear/QLinearFormats.td"
 include "mlir/Interfaces/DestinationStyleOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 

@@ -97,6 +97,8 @@ KernelInfo describe(Operation *op) {
   StringRef opName = op->getName().stripDialect();
   std::string shape = std::to_string(m) + "x" + std::to_string(k);
   info.name = (opName + "_" + format + "_" + shape).str();
+  // Parameters of formats follow a colon; symbols of objects have none.
+  llvm::replace(info.name, ':', '_');
   if (auto gated = dyn_cast<GatedMatvecOp>(op))
     info.name += "_" + stringifyActivation(gated.getActivation()).str();
   if (isa<MatmulOp>(op))

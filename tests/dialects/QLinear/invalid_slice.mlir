@@ -71,3 +71,14 @@ func.func @result_type(%w: !w) {
   %s = qlinear.slice %w rows [0, 2] : !w to !qlinear.packed<2x32, #qlinear.gguf<q4_0>>
   return
 }
+
+// -----
+
+!w = !qlinear.packed<4x32, #qlinear.nvfp4>
+
+// All rows need the scale of the tensor, which a part of the bytes would lack.
+func.func @header(%w: !w) {
+  // expected-error@+1 {{expected rows that stand alone, but got #qlinear.nvfp4, whose rows share the header of the matrix; allowed: for example #qlinear.gguf<q4_k>}}
+  %s = qlinear.slice %w rows [0, 2] : !w to !qlinear.packed<2x32, #qlinear.nvfp4>
+  return
+}

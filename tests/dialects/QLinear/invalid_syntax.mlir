@@ -1,13 +1,13 @@
 // RUN: %headrace_opt %s --split-input-file --verify-diagnostics
 
-// expected-error@+1 {{unknown format 'q4_x'; allowed: for example #qlinear.gguf<q4_k>, #qlinear.q4nx, #qlinear.act_i8}}
+// expected-error@+1 {{unknown format 'q4_x'; allowed: gguf, q4nx, plain, fp8, mx, nvfp4, affine, codebook, zigzag, repacked, act_i8, for example #qlinear.gguf<q4_k>}}
 func.func private @format(!qlinear.packed<4x32, #qlinear.q4_x>)
 
 // -----
 
-// expected-error@+2 {{to be one of: q4_0, q5_0, q8_0, q4_k, q6_k}}
+// expected-error@+2 {{to be one of: q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl}}
 // expected-error@+1 {{failed to parse QLinear_GgufAttr parameter 'kind'}}
-func.func private @gguf_kind(!qlinear.packed<4x32, #qlinear.gguf<q2_k>>)
+func.func private @gguf_kind(!qlinear.packed<4x32, #qlinear.gguf<q7_k>>)
 
 // -----
 
