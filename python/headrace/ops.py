@@ -97,15 +97,18 @@ class OpSpec:
             raise unknown("gate function", self.act, GATES)
 
     def _check_format(self) -> None:
-        allowed = [name for name in formats.names() if _fits(self.op, name)]
-        if self.format not in allowed:
-            if self.format in formats.names():
-                raise UsageError(
-                    f"{self.op}: format '{self.format}' does not hold "
-                    f"{'activations' if self.op == 'quantize' else 'weights'}; "
-                    f"allowed: {', '.join(allowed)}"
-                )
-            raise unknown("format", self.format, allowed)
+        form = formats.get(self.format)
+        if form.holds_activations != (self.op == "quantize"):
+            allowed = [
+                name
+                for name in formats.names()
+                if formats.get(name).holds_activations == (self.op == "quantize")
+            ]
+            raise UsageError(
+                f"{self.op}: format '{self.format}' does not hold "
+                f"{'activations' if self.op == 'quantize' else 'weights'}; "
+                f"allowed: {', '.join(allowed)}"
+            )
         for name in [self.format, *(["act_i8"] if self.activations == "i8" else [])]:
             multiple = formats.get(name).k_multiple
             if self.k % multiple:
@@ -188,10 +191,6 @@ class OpSpec:
 
 
 _EXAMPLE = {"m": 4096, "k": 14336, "n": 16, "format": "q4_k"}
-
-
-def _fits(op: str, format_name: str) -> bool:
-    return format_name.startswith("act_") == (op == "quantize")
 
 
 def _integer(op: str, name: str, value: str) -> int:

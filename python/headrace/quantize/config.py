@@ -33,7 +33,7 @@ class Quantize:
             )
         values = [self.weights] if isinstance(self.weights, str) else self.weights.values()
         for name in values:
-            if name is not None and name not in weight_formats():
+            if name is not None and not _is_weight_format(name):
                 raise UsageError(
                     f"quantize: expected a weight format, but got {name!r}. "
                     f"Allowed: {', '.join(weight_formats())}"
@@ -57,4 +57,11 @@ class Quantize:
 
 def weight_formats() -> list[str]:
     """Names of the formats a weight can have (all but those made for activations)."""
-    return [name for name in formats.names() if not name.startswith("act_")]
+    return [name for name in formats.names() if not formats.get(name).holds_activations]
+
+
+def _is_weight_format(name: str) -> bool:
+    try:
+        return not formats.get(name).holds_activations
+    except UsageError:
+        return False
