@@ -12,8 +12,6 @@ from typing import Any
 
 from headrace import ir
 from headrace.errors import CompileError
-from headrace.formats import get as get_format
-from headrace.formats import names as format_names
 
 __all__ = ["Plan", "argument_infos", "dtype_bytes", "read_plan"]
 
@@ -94,7 +92,7 @@ def _argument_info(kind: ir.Type, role: str, name: str) -> dict[str, Any]:
                 "cols": kind.cols,
                 "padded_rows": kind.padded_rows,
                 "padded_cols": kind.padded_cols,
-                "format": format_name(str(kind.format)),
+                "format": kind.format_name,
                 "attribute": str(kind.format),
             },
         }
@@ -104,16 +102,6 @@ def _argument_info(kind: ir.Type, role: str, name: str) -> dict[str, Any]:
         f"argument '{name}': cannot pass {kind}; allowed: tensors and memrefs of static shape, "
         "!qlinear.packed"
     )
-
-
-def format_name(attribute: str) -> str:
-    """The short name of a format attribute: `#qlinear.gguf<q4_k>` -> `q4_k`."""
-    for name in format_names():
-        if get_format(name).attribute.removeprefix("#qlinear.") == attribute.removeprefix(
-            "#qlinear."
-        ):
-            return name
-    return attribute
 
 
 def read_plan(function: Any, kernels: Iterable[Any]) -> Plan:
@@ -147,8 +135,6 @@ def _kernel_info(function: Any) -> dict[str, Any]:
             info[item.name] = list(value)
         else:
             info[item.name] = str(value)
-    if "format" in info:
-        info["format"] = format_name(info["format"])
     return info
 
 
