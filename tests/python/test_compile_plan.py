@@ -8,7 +8,7 @@ from headrace.targets.cpu.plan import argument_infos, read_plan
 
 KERNEL = """
 func.func private @k(memref<64xi8>, memref<?xf32, strided<[1], offset: ?>>)
-  attributes {headrace.kernel = {op = "qlinear.matvec", format = "#qlinear.gguf<q4_k>",
+  attributes {headrace.kernel = {op = "qlinear.matvec", format = "q4_k",
                                  bytes = 10 : i64, operations = 20 : i64, list = array<i64: 1, 2>}}
 """
 
