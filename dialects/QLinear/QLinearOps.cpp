@@ -1,6 +1,6 @@
 //===- QLinearOps.cpp - verifiers and folds -------------------------------===//
 
-#include "dialects/QLinear/QLinear.h"
+#include "dialects/QLinear/OpVerification.h"
 
 using namespace mlir;
 using namespace headrace::qlinear;
@@ -29,73 +29,6 @@ static void addDestinationStyleEffects(
 
 #define GET_OP_CLASSES
 #include "dialects/QLinear/QLinearOps.cpp.inc"
-
-static ShapedType shaped(Value value) {
-  return dyn_cast<ShapedType>(value.getType());
-}
-
-/// `op expected WHAT of N, but got M`.
-static LogicalResult expectSize(Operation *op, StringRef what, int64_t want,
-                                int64_t got, const Twine &why) {
-  if (want == got)
-    return success();
-  InFlightDiagnostic diag = op->emitOpError()
-                            << "expected " << what << " of " << want << " ("
-                            << why << "), but got ";
-  if (ShapedType::isDynamic(got))
-    return diag << "a dynamic size; allowed: static shapes";
-  return diag << got;
-}
-
-static LogicalResult expectWeight(Operation *op, PackedType type) {
-  if (!type.getFormat().isActivationFormat())
-    return success();
-  return op->emitOpError() << "expected a weight format, but got "
-                           << type.getFormat()
-                           << ", which holds activations; allowed: for example "
-                              "#qlinear.gguf<q4_k>, #qlinear.q4nx";
-}
-
-/// Checks the activations `x` (`rank` 1: K values, 2: N x K) of a product with
-/// a weight of `cols` columns; `tokens` is N.
-static LogicalResult expectActivations(Operation *op, Value x, int64_t tokens,
-                                       int64_t cols) {
-  if (auto packed = dyn_cast<PackedType>(x.getType())) {
-    if (!packed.getFormat().isActivationFormat())
-      return op->emitOpError()
-             << "expected x in an activation format, but got "
-             << packed.getFormat() << "; allowed: #qlinear.act_i8, f32 or bf16";
-    if (failed(expectSize(op, "rows of x", tokens, packed.getRows(),
-                          "the number of tokens")))
-      return failure();
-    return expectSize(op, "columns of x", cols, packed.getCols(),
-                      "the columns of the weight");
-  }
-  auto type = shaped(x);
-  if (type.getRank() == 2 &&
-      failed(expectSize(op, "dimension 0 of x", tokens, type.getDimSize(0),
-                        "the number of tokens")))
-    return failure();
-  return expectSize(
-      op, type.getRank() == 1 ? "a size of x" : "dimension 1 of x", cols,
-      type.getDimSize(type.getRank() - 1), "the columns of the weight");
-}
-
-/// A memref and a tensor among the operands cannot be mixed.
-static LogicalResult expectOneWorld(Operation *op, Value init, Value x,
-                                    size_t results) {
-  bool tensorInit = isa<TensorType>(init.getType());
-  if (x && !isa<PackedType>(x.getType()) &&
-      isa<TensorType>(x.getType()) != tensorInit)
-    return op->emitOpError()
-           << "expected x and outs both tensors or both memrefs, but got "
-           << x.getType() << " and " << init.getType();
-  if (results != (tensorInit ? 1u : 0u))
-    return op->emitOpError()
-           << "expected " << (tensorInit ? "one result" : "no result")
-           << " for outs of " << init.getType() << ", but got " << results;
-  return success();
-}
 
 //===----------------------------------------------------------------------===//
 // Storage

@@ -1,7 +1,6 @@
 //===- DecomposeQLinear.cpp - the meaning of qlinear ----------------------===//
 
-#include "dialects/QLinear/QLinear.h"
-#include "passes/common/DecomposeQuantize.h"
+#include "passes/common/DecomposeQLinear.h"
 #include "passes/common/LinalgBuilders.h"
 #include "passes/common/Passes.h"
 
@@ -19,10 +18,8 @@ using namespace mlir;
 using namespace headrace::common;
 using namespace headrace::qlinear;
 
-namespace {
-
-/// The f32 matrix that `bytes` stores as `packed`.
-Value decodeAll(OpBuilder &b, Location loc, Value bytes, PackedType packed) {
+Value headrace::common::decodeAll(OpBuilder &b, Location loc, Value bytes,
+                                  PackedType packed) {
   Value init =
       empty(b, loc, {packed.getRows(), packed.getCols()}, b.getF32Type());
   return elementwise(
@@ -35,18 +32,7 @@ Value decodeAll(OpBuilder &b, Location loc, Value bytes, PackedType packed) {
       });
 }
 
-/// The activations of a product as f32. Packed activations of one row are
-/// decoded to a vector when `vector` holds.
-Value decodeActivations(OpBuilder &b, Location loc, Type original, Value x,
-                        bool vector) {
-  if (auto packed = dyn_cast<PackedType>(original)) {
-    Value decoded = decodeAll(b, loc, x, packed);
-    if (!vector)
-      return decoded;
-    auto type = RankedTensorType::get({packed.getCols()}, b.getF32Type());
-    return tensor::CollapseShapeOp::create(
-        b, loc, type, decoded, ArrayRef<ReassociationIndices>{{0, 1}});
-  }
+Value headrace::common::toFloat32(OpBuilder &b, Location loc, Value x) {
   auto type = cast<RankedTensorType>(x.getType());
   if (type.getElementType().isF32())
     return x;
@@ -57,13 +43,50 @@ Value decodeActivations(OpBuilder &b, Location loc, Type original, Value x,
       });
 }
 
-Value matvec(OpBuilder &b, Location loc, Value bytes, PackedType packed,
-             Value x) {
+Value headrace::common::decomposedMatvec(OpBuilder &b, Location loc,
+                                         Value bytes, PackedType packed,
+                                         Value x) {
   Value weight = decodeAll(b, loc, bytes, packed);
   Value zero = zeros(b, loc, {packed.getRows()});
   return linalg::MatvecOp::create(b, loc, ValueRange{weight, x},
                                   ValueRange{zero})
       .getResult(0);
+}
+
+Value headrace::common::activate(OpBuilder &b, Location loc, Activation kind,
+                                 Value v) {
+  Value one = constant(b, loc, 1.0);
+  auto mul = [&](Value lhs, Value rhs) -> Value {
+    return arith::MulFOp::create(b, loc, lhs, rhs);
+  };
+  auto add = [&](Value lhs, Value rhs) -> Value {
+    return arith::AddFOp::create(b, loc, lhs, rhs);
+  };
+  if (kind == Activation::SiLU) {
+    Value e = math::ExpOp::create(b, loc, arith::NegFOp::create(b, loc, v));
+    return arith::DivFOp::create(b, loc, v, add(one, e));
+  }
+  Value cubic = mul(constant(b, loc, 0.044715), mul(v, mul(v, v)));
+  Value inner = mul(constant(b, loc, 0.7978845608028654), add(v, cubic));
+  Value t = math::TanhOp::create(b, loc, inner);
+  return mul(mul(constant(b, loc, 0.5), v), add(one, t));
+}
+
+namespace {
+
+/// The activations of a product as f32. Packed activations of one row are
+/// decoded to a vector when `vector` holds.
+Value decodeActivations(OpBuilder &b, Location loc, Type original, Value x,
+                        bool vector) {
+  auto packed = dyn_cast<PackedType>(original);
+  if (!packed)
+    return toFloat32(b, loc, x);
+  Value decoded = decodeAll(b, loc, x, packed);
+  if (!vector)
+    return decoded;
+  auto type = RankedTensorType::get({packed.getCols()}, b.getF32Type());
+  return tensor::CollapseShapeOp::create(
+      b, loc, type, decoded, ArrayRef<ReassociationIndices>{{0, 1}});
 }
 
 //===----------------------------------------------------------------------===//
@@ -129,8 +152,9 @@ struct DecomposeMatvec : OpConversionPattern<MatvecOp> {
       return rewriter.notifyMatchFailure(op, "decomposes on tensors only");
     Value x = decodeActivations(rewriter, op.getLoc(), op.getX().getType(),
                                 adaptor.getX(), /*vector=*/true);
-    rewriter.replaceOp(op, matvec(rewriter, op.getLoc(), adaptor.getWeight(),
-                                  op.getWeight().getType(), x));
+    rewriter.replaceOp(op, decomposedMatvec(rewriter, op.getLoc(),
+                                            adaptor.getWeight(),
+                                            op.getWeight().getType(), x));
     return success();
   }
 };
@@ -168,25 +192,6 @@ struct DecomposeMatmul : OpConversionPattern<MatmulOp> {
   }
 };
 
-/// The function of a gated product, on scalars.
-Value activate(OpBuilder &b, Location loc, Activation kind, Value v) {
-  Value one = constant(b, loc, 1.0);
-  auto mul = [&](Value lhs, Value rhs) -> Value {
-    return arith::MulFOp::create(b, loc, lhs, rhs);
-  };
-  auto add = [&](Value lhs, Value rhs) -> Value {
-    return arith::AddFOp::create(b, loc, lhs, rhs);
-  };
-  if (kind == Activation::SiLU) {
-    Value e = math::ExpOp::create(b, loc, arith::NegFOp::create(b, loc, v));
-    return arith::DivFOp::create(b, loc, v, add(one, e));
-  }
-  Value cubic = mul(constant(b, loc, 0.044715), mul(v, mul(v, v)));
-  Value inner = mul(constant(b, loc, 0.7978845608028654), add(v, cubic));
-  Value t = math::TanhOp::create(b, loc, inner);
-  return mul(mul(constant(b, loc, 0.5), v), add(one, t));
-}
-
 struct DecomposeGatedMatvec : OpConversionPattern<GatedMatvecOp> {
   using OpConversionPattern::OpConversionPattern;
   LogicalResult
@@ -198,8 +203,10 @@ struct DecomposeGatedMatvec : OpConversionPattern<GatedMatvecOp> {
     Location loc = op.getLoc();
     Value x = decodeActivations(b, loc, op.getX().getType(), adaptor.getX(),
                                 /*vector=*/true);
-    Value gate = matvec(b, loc, adaptor.getGate(), op.getGate().getType(), x);
-    Value up = matvec(b, loc, adaptor.getUp(), op.getUp().getType(), x);
+    Value gate =
+        decomposedMatvec(b, loc, adaptor.getGate(), op.getGate().getType(), x);
+    Value up =
+        decomposedMatvec(b, loc, adaptor.getUp(), op.getUp().getType(), x);
     Value y = elementwise(
         b, loc, {gate, up},
         empty(b, loc, {op.getGate().getType().getRows()}, b.getF32Type()),
@@ -246,6 +253,9 @@ struct DecomposeQLinear
                  DecomposeSlice, DecomposeDequantize, DecomposeMatvec,
                  DecomposeMatmul, DecomposeGatedMatvec>(types, context);
     populateDecomposeQuantizePatterns(patterns, types);
+    populateDecomposeRowPatterns(patterns, types);
+    populateDecomposeSparsePatterns(patterns, types);
+    populateDecomposeTablePatterns(patterns, types);
     populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns,
                                                                    types);
     populateReturnOpTypeConversionPattern(patterns, types);

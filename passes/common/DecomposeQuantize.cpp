@@ -1,8 +1,6 @@
 //===- DecomposeQuantize.cpp - the meaning of qlinear.quantize ------------===//
 
-#include "passes/common/DecomposeQuantize.h"
-
-#include "dialects/QLinear/QLinear.h"
+#include "passes/common/DecomposeQLinear.h"
 #include "passes/common/LinalgBuilders.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"

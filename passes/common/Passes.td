@@ -33,7 +33,7 @@ def DecomposeQLinear : Pass<"decompose-qlinear", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
-    "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+    "::mlir::math::MathDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def VerifyTargetLegality : Pass<"verify-target-legality", "::mlir::ModuleOp"> {

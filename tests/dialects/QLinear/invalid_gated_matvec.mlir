@@ -56,7 +56,7 @@ func.func @rows(%w: !w, %x: tensor<64xf32>, %o: tensor<8xf32>) {
 !w = !qlinear.packed<4x64, #qlinear.gguf<q8_0>>
 
 func.func @mixed(%w: !w, %x: tensor<64xf32>, %o: memref<4xf32>) {
-  // expected-error@+1 {{expected x and outs both tensors or both memrefs, but got 'tensor<64xf32>' and 'memref<4xf32>'}}
+  // expected-error@+1 {{expected inputs and outs all tensors or all memrefs, but got 'tensor<64xf32>' and 'memref<4xf32>'}}
   qlinear.gated_matvec silu ins(%w, %w, %x : !w, !w, tensor<64xf32>) outs(%o : memref<4xf32>)
   return
 }

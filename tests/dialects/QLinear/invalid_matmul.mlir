@@ -75,7 +75,7 @@ func.func @activations_as_weight(%w: !a, %x: tensor<3x64xf32>, %o: tensor<3x4xf3
 !w = !qlinear.packed<4x64, #qlinear.gguf<q8_0>>
 
 func.func @mixed(%w: !w, %x: tensor<3x64xf32>, %o: memref<3x4xf32>) {
-  // expected-error@+1 {{expected x and outs both tensors or both memrefs, but got 'tensor<3x64xf32>' and 'memref<3x4xf32>'}}
+  // expected-error@+1 {{expected inputs and outs all tensors or all memrefs, but got 'tensor<3x64xf32>' and 'memref<3x4xf32>'}}
   qlinear.matmul ins(%w, %x : !w, tensor<3x64xf32>) outs(%o : memref<3x4xf32>)
   return
 }

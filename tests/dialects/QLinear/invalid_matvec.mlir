@@ -76,7 +76,7 @@ func.func @packed_columns(%w: !w, %x: !x, %o: tensor<4xf32>) {
 !w = !qlinear.packed<4x64, #qlinear.gguf<q8_0>>
 
 func.func @mixed(%w: !w, %x: memref<64xf32>, %o: tensor<4xf32>) {
-  // expected-error@+1 {{expected x and outs both tensors or both memrefs, but got 'memref<64xf32>' and 'tensor<4xf32>'}}
+  // expected-error@+1 {{expected inputs and outs all tensors or all memrefs, but got 'memref<64xf32>' and 'tensor<4xf32>'}}
   %y = qlinear.matvec ins(%w, %x : !w, memref<64xf32>) outs(%o : tensor<4xf32>) -> tensor<4xf32>
   return
 }

@@ -1,0 +1,6 @@
+//===- QLinearAllOps.td - every operation of the dialect -------------------===//
+
+include "dialects/QLinear/QLinearOps.td"
+include "dialects/QLinear/QLinearRowOps.td"
+include "dialects/QLinear/QLinearSparseOps.td"
+include "dialects/QLinear/QLinearTableOps.td"
