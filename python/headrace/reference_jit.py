@@ -44,6 +44,7 @@ _DTYPES: dict[str, npt.DTypeLike] = {
     "f32": np.float32,
     "bf16": ml_dtypes.bfloat16,
     "i8": np.int8,
+    "i32": np.int32,
 }
 
 Array = npt.NDArray[Any]

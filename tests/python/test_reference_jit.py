@@ -165,7 +165,7 @@ def test_refuses():
     with pytest.raises(UsageError, match=r"input 1 to be int8 of shape \(68,\), but got int8 of "):
         meaning(x, w[:-1])
     text = "func.func @main(%x: tensor<?xf32>) -> tensor<?xf32> { return %x : tensor<?xf32> }"
-    with pytest.raises(CompileError, match="static tensors of f32, bf16, i8, but got tensor<"):
+    with pytest.raises(CompileError, match="static tensors of f32, bf16, i8, i32, but got tensor<"):
         Meaning(ir.Module.parse(text, ir.Context()))
     text = """
     func.func @main(%b: tensor<34xi8>) -> tensor<34xi8> {
