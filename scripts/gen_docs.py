@@ -102,8 +102,9 @@ class Tablegen:
 def dialect_pages(tablegen: Tablegen) -> dict[str, str]:
     """A page for each dialect."""
     pages = {}
-    for source in sorted(ROOT.glob("dialects/*/*Ops.td")):
-        name = source.name.removesuffix("Ops.td").lower()
+    for folder in sorted(path.parent for path in ROOT.glob("dialects/*/CMakeLists.txt")):
+        source = folder / f"{folder.name}.td"  # includes all files of the dialect
+        name = folder.name.lower()
         text = tablegen(source, "-gen-dialect-doc", f"-dialect={name}")
         # The theme has its own table of contents.
         text = re.sub(r"^\[TOC\]\n", "", text, flags=re.MULTILINE)

@@ -54,9 +54,8 @@ def QLinear_SparseMatvecOp : QLinear_DestinationOp<"sparse_matvec"> {
 
     ```mlir
     %y = qlinear.sparse_matvec
-        ins(%w, %x, %indices, %count
-            : !qlinear.packed<512x2048, #qlinear.zigzag<#qlinear.gguf<q4_k>, band = 256>>,
-              tensor<2048xf32>, tensor<2048xi32>, tensor<1xi32>)
+        ins(%w, %x, %indices, %count : !qlinear.packed<512x2048, #qlinear.zigzag<#qlinear.gguf<q4_k>, band = 256>>,
+            tensor<2048xf32>, tensor<2048xi32>, tensor<1xi32>)
         outs(%init : tensor<512xf32>) -> tensor<512xf32>
     ```
   }];

@@ -3,6 +3,7 @@
 What the scaffolds do once they are installed or built is in tests/e2e/test_new_*.py.
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -225,10 +226,12 @@ def test_a_format(tree):
     ruff(tree / "python/headrace/formats")
     ruff(tree / "tests")
     init = (tree / "python/headrace/formats/__init__.py").read_text()
-    assert ", w8_f32\n" in init and ", w8_f32)\n" in init
-    dialect = (tree / "dialects/QLinear/QLinearDialect.td").read_text()
+    assert re.search(r"^from \. import [^=]*?\bw8_f32\b", init, re.MULTILINE)
+    assert re.search(r"^_MODULES\b[^=]*= \([^)]*\bw8_f32\b", init, re.MULTILINE)
+    dialect = (tree / "dialects/QLinear/QLinearFormats.td").read_text()
     at = dialect.index('QLinear_Format<"W8F32Format", "w8_f32">')
-    assert dialect.index("QLinear_ActI8Attr") < at < dialect.index("// The packed type")
+    assert dialect.index("QLinear_RepackedAttr") < at < dialect.index("QLinear_ActI8Attr")
+    assert "QLinearW8F32Format.cpp" in (tree / "dialects/QLinear/CMakeLists.txt").read_text()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,6 @@
 #ifndef HEADRACE_PYTHON_QLINEAR_OPS
 #define HEADRACE_PYTHON_QLINEAR_OPS
 
-include "dialects/QLinear/QLinearAllOps.td"
+include "dialects/QLinear/QLinear.td"
 
 #endif // HEADRACE_PYTHON_QLINEAR_OPS

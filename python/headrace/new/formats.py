@@ -35,28 +35,45 @@ def new_format(name: str, folder: Path = Path()) -> Made:
     scaffold.add("tests/python/test_formats_@name@.py", "format/test.py")
     scaffold.add("tests/dialects/QLinear/format_@name@.mlir", "format/test.mlir")
     attribute = substitute(template("format/attribute.td"), words)
-    scaffold.edit(f"{_DIALECT}/QLinearDialect.td", lambda text: _add_attribute(text, attribute))
+    scaffold.edit(f"{_DIALECT}/QLinearFormats.td", lambda text: _add_attribute(text, attribute))
     scaffold.edit(
         f"{_DIALECT}/CMakeLists.txt",
-        lambda text: replace_once(text, r"(SOURCES [^\n]*QLinearFormats\.cpp)", rf"\1 {source}"),
+        lambda text: replace_once(text, r"(LayoutFormats\.cpp)", rf"\1 {source}"),
     )
     scaffold.edit(_CODECS, lambda text: _add_codec(text, name))
     return scaffold.write_into(_NEXT)
 
 
 def _add_attribute(text: str, attribute: str) -> str:
-    """The attribute behind the other formats, before the section on the packed type."""
-    place = re.search(r"^//===-+===//\n// The packed type$", text, re.MULTILINE)
+    """The attribute behind the other formats of weights, before the section on activations."""
+    place = re.search(r"^//===-+===//\n// Activations$", text, re.MULTILINE)
     if place is None:
-        raise ValueError("expected the section '// The packed type', but found none")
+        raise ValueError("expected the section '// Activations', but found none")
     return text[: place.start()] + attribute + text[place.start() :]
 
 
 def _add_codec(text: str, name: str) -> str:
     """The module's import, and its place in the list of modules."""
-    imports = re.search(r"^from \. import (.+)$", text, re.MULTILINE)
-    if imports is None:
-        raise ValueError("expected a line 'from . import ...', but found none")
-    modules = sorted({*(word.strip() for word in imports[1].split(",")), name})
-    text = text.replace(imports[0], f"from . import {', '.join(modules)}", 1)
-    return replace_once(text, r"^(_MODULES = \([^)]*)\)", rf"\1, {name})")
+    imports = re.search(r"^from \. import (\([^)]*\)|.+)$", text, re.MULTILINE)
+    modules = re.search(r"^_MODULES\b[^=]*= \(([^)]*)\)", text, re.MULTILINE)
+    if imports is None or modules is None:
+        raise ValueError("expected 'from . import ...' and '_MODULES = (...)', but found neither")
+    imported = sorted({*_words(imports[1]), name})
+    listed = [*_words(modules[1]), name]
+    text = text.replace(imports[0], _listing("from . import ", imported, bare=True), 1)
+    return text.replace(modules[0], _listing("_MODULES = ", listed, bare=False), 1)
+
+
+def _listing(start: str, names: list[str], *, bare: bool) -> str:
+    """`start` and the names as the formatter writes them: on one line if they fit."""
+    line = ", ".join(names)
+    line = start + (line if bare else f"({line})")
+    return (
+        line
+        if len(line) <= 100
+        else "\n    ".join([f"{start}(", *map("{},".format, names)]) + "\n)"
+    )
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text)

@@ -58,8 +58,10 @@ def check_format_name(name: str, root: Path) -> None:
     """
     _check_identifier("format", name)
     codecs = {path.stem for path in (root / "python/headrace/formats").glob("[a-z]*.py")}
-    dialect = (root / "dialects/QLinear/QLinearDialect.td").read_text()
-    words = re.findall(r'QLinear_Format<"\w+", "(\w+)">|mnemonic = "(\w+)"|, "(\w+)">', dialect)
+    folder = root / "dialects/QLinear"
+    files = ("QLinearDialect.td", "QLinearFormats.td")
+    dialect = "".join((folder / file).read_text() for file in files)
+    words = re.findall(r'QLinear_Format<"\w+", "(\w+)"|mnemonic = "(\w+)"|, "(\w+)">', dialect)
     taken = sorted(codecs.union(*words) - {""})
     if name in taken:
         raise UsageError(

@@ -1,4 +1,4 @@
-//===- QLinearAllOps.td - every operation of the dialect -------------------===//
+//===- QLinear.td - every operation of the dialect -----------------------------===//
 
 include "dialects/QLinear/QLinearOps.td"
 include "dialects/QLinear/QLinearRowOps.td"
