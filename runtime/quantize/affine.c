@@ -71,7 +71,12 @@ static void pack_q5_k(uint8_t *out, const uint8_t *codes, const int32_t *sc,
 }
 
 void FOR_ISA(encode_q2_k)(const run *r) {
-  const affine_form form = {.group = 16, .share = 16, .levels = 3, .most = 15};
+  const affine_form form = {.group = 16,
+                            .share = 16,
+                            .levels = 3,
+                            .most = 15,
+                            .insets = 5,
+                            .first_inset = -0.3f};
   for (int64_t block = 0; block < r->blocks; ++block) {
     tile t;
     vf values[16];
@@ -85,7 +90,12 @@ void FOR_ISA(encode_q2_k)(const run *r) {
 }
 
 void FOR_ISA(encode_q4_k)(const run *r) {
-  const affine_form form = {.group = 32, .share = 8, .levels = 15, .most = 63};
+  const affine_form form = {.group = 32,
+                            .share = 8,
+                            .levels = 15,
+                            .most = 63,
+                            .insets = 7,
+                            .first_inset = -0.6f};
   for (int64_t first = 0; first < r->blocks; first += 2) {
     tile t;
     vf values[32];
@@ -101,7 +111,12 @@ void FOR_ISA(encode_q4_k)(const run *r) {
 }
 
 void FOR_ISA(encode_q5_k)(const run *r) {
-  const affine_form form = {.group = 32, .share = 8, .levels = 31, .most = 63};
+  const affine_form form = {.group = 32,
+                            .share = 8,
+                            .levels = 31,
+                            .most = 63,
+                            .insets = 7,
+                            .first_inset = -0.6f};
   for (int64_t first = 0; first < r->blocks; first += 2) {
     tile t;
     vf values[32];

@@ -24,6 +24,8 @@ typedef struct {
   int share;  ///< groups of a block
   int levels; ///< the largest code
   int most;   ///< the largest sc and m
+  int insets; ///< ranges begin, and end, at so many places
+  float first_inset;
 } affine_form;
 
 /// Weighted sums over a group for some codes q; r is what scale q + offset
@@ -91,10 +93,9 @@ INLINE void affine_keep(affine_fit *best, affine_fit other) {
   best->error = select(better, other.error, best->error);
 }
 
-// Where ranges begin and end, in steps inside the extreme values.
-#define FIRST_INSET (-0.3f)
+// Between the places where ranges begin or end, in steps of a code. The first
+// is outside of the values, the last inside.
 #define INSET 0.3f
-#define INSETS 5
 #define ROUNDS 3
 
 /// Part 1.
@@ -107,11 +108,11 @@ static affine_fit affine_search(const tile *t, affine_form f) {
   high = select(high > low, high, splat(0)); // one negative value many times
   vf step = (high - low) * (1.0f / (float)f.levels);
   affine_fit best = {step, low, splat(0x1p60f)};
-  for (int a = 0; a < INSETS; ++a) {
-    vf begin = low + step * (FIRST_INSET + INSET * (float)a);
+  for (int a = 0; a < f.insets; ++a) {
+    vf begin = low + step * (f.first_inset + INSET * (float)a);
     begin = min_of(begin, splat(0));
-    for (int b = 0; b < INSETS; ++b) {
-      vf end = high - step * (FIRST_INSET + INSET * (float)b);
+    for (int b = 0; b < f.insets; ++b) {
+      vf end = high - step * (f.first_inset + INSET * (float)b);
       vf scale = (end - begin) * (1.0f / (float)f.levels);
       scale = select(scale > 0.0f, scale, step);
       affine_keep(&best, affine_improve(t, f, scale, begin));
@@ -177,22 +178,41 @@ static affine_scales affine_round(const tile *t, affine_form f,
   return best;
 }
 
-/// Neighbours of sc and m, by the error of the codes that belong to them.
-INLINE void affine_settle(const tile *t, affine_form f, affine_scales *best) {
-  vf middle = best->sc, m = best->m;
-  vf per_dmin = inverse(best->dmin);
+/// The squared error of the codes nearest to (x - offset) / scale.
+INLINE vf affine_error(const tile *t, affine_form f, vf scale, vf offset) {
+  vf error = splat(0);
+  vf per_scale = inverse(scale);
+  for (int i = 0; i < f.group; ++i) {
+    vf above = t->x[i] - offset;
+    vf q = clamp(nearest(above * per_scale), 0, (float)f.levels);
+    vf r = above - scale * q;
+    error += t->w[i] * r * r;
+  }
+  return error;
+}
+
+// How many neighbours on either side are tried.
+#define NEAR_SC 3
+#define NEAR_M 4
+
+/// Neighbours of sc, and for each those of its best m, by the error of the
+/// codes that belong to them.
+static void affine_settle(const tile *t, affine_form f, affine_scales *best) {
+  vf sc = best->sc, m = best->m;
+  affine_sums s = affine_codes(t, f, best->d * sc, -(best->dmin * m));
+  vf per_weight = 1.0f / t->weight, per_dmin = inverse(best->dmin);
   best->error = splat(0x1p60f);
-  for (int k = 0; k < 3; ++k) {
-    vf sc = clamp(middle + (float)(k == 2 ? -1 : k), 1, (float)f.most);
-    vf tried = m;
-    for (int round = 0; round < 2; ++round) {
-      affine_sums s = affine_codes(t, f, best->d * sc, -(best->dmin * tried));
-      vi better = s.rr < best->error;
-      best->sc = select(better, sc, best->sc);
-      best->m = select(better, tried, best->m);
-      best->error = select(better, s.rr, best->error);
-      tried = nearest(tried - s.r / t->weight * per_dmin);
-      tried = clamp(tried, 0, (float)f.most);
+  for (int k = -NEAR_SC; k <= NEAR_SC; ++k) {
+    vf tried = clamp(sc + (float)k, 1, (float)f.most);
+    vf shift = (s.r - (tried - sc) * best->d * s.q) * per_weight;
+    vf middle = clamp(nearest(m - shift * per_dmin), 0, (float)f.most);
+    for (int j = -NEAR_M; j <= NEAR_M; ++j) {
+      vf with = clamp(middle + (float)j, 0, (float)f.most);
+      vf error = affine_error(t, f, best->d * tried, -(best->dmin * with));
+      vi better = error < best->error;
+      best->sc = select(better, tried, best->sc);
+      best->m = select(better, with, best->m);
+      best->error = select(better, error, best->error);
     }
   }
 }
@@ -209,8 +229,12 @@ static void affine_refit(const tile *t, affine_form f, affine_scales *best) {
   vf det = dd * mm - dm * dm;
   vi flat = det <= dd * mm * 1e-6f;
   vf per_det = inverse(select(flat, splat(0), det));
+  // Without minima, d alone.
+  vi alone = (mm == 0.0f) & (dd > 1e-12f);
+  vf more = (rd * mm - rm * dm) * per_det;
+  more = select(alone, rd / select(alone, dd, splat(1)), more);
   affine_scales next = *best;
-  vf d = best->d + (rd * mm - rm * dm) * per_det;
+  vf d = best->d + more;
   vf dmin = best->dmin + (rd * dm - rm * dd) * per_det;
   next.d_bits = half_bits(max_of(d, splat(0)) * t->unit);
   next.dmin_bits = half_bits(max_of(dmin, splat(0)) * t->unit);

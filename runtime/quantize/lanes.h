@@ -107,13 +107,14 @@ INLINE vf half_value(vi half) {
   vf normal = (vf)((magnitude << 13) + (112 << 23));
   vf subnormal = to_float(magnitude & 0x3ff) * 0x1p-24f;
   vf value = select(magnitude < 0x400, subnormal, normal);
-  return (vf)((vi)value | ((half & 0x8000) << 16));
+  vi sign = -((half >> 15) & 1) & INT32_MIN;
+  return (vf)((vi)value | sign);
 }
 
 /// The half that `count` steps away from zero is; not beyond the largest.
 INLINE vi half_away(vi half, int count) {
   vi magnitude = (half & 0x7fff) + count;
-  vi inside = magnitude <= 0x7bff & magnitude >= 0;
+  vi inside = (magnitude <= 0x7bff) & (magnitude >= 0);
   return select_int(inside, magnitude | (half & 0x8000), half);
 }
 

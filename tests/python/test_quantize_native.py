@@ -21,8 +21,8 @@ TYPES = {kind: gguf.GGMLQuantizationType[kind.upper()] for kind in KINDS}
 BOUNDS = {
     "q2_k": 0.262,
     "q3_k": 0.146,
-    "q4_k": 0.0705,
-    "q5_k": 0.035,
+    "q4_k": 0.0697,
+    "q5_k": 0.034,
     "q6_k": 0.0171,
     "iq4_nl": 0.0745,
 }
