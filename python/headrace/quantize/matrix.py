@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]
 _CHUNK = 1 << 18
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class QuantizedMatrix:
     """A stored matrix, and how far its values are from those it was made of.
 
