@@ -83,6 +83,9 @@ class JsonHeader:
 
     def _next(self) -> str:
         """The next character that is not space, or nothing."""
+        sign = self._text[self._at : self._at + 1]
+        if sign > " ":
+            return sign
         found = _SPACE.match(self._text, self._at)
         assert found is not None  # it matches nothing, too
         self._at = found.end()

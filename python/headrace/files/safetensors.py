@@ -120,13 +120,15 @@ def _header(path: Path, text: str, first: int) -> tuple[dict[str, Any], _Places]
     header = JsonHeader(path, text)
     metadata: dict[str, Any] = {}
     places: _Places = {}
+    layouts: dict[Layout, Layout] = {}  # most tensors of a model share a few
     for name in header.members("the header"):
         if name == "__metadata__":
             for key in header.members("the metadata"):
                 metadata[key] = header.string(f"the value of {quoted(key)} in the metadata")
                 _limit(header, len(metadata), "keys of metadata")
         else:
-            places[name] = _entry(header, name, first)
+            layout, start = _entry(header, name)
+            places[name] = layouts.setdefault(layout, layout), first + start
             _limit(header, len(places), "tensors")
     header.end("the header")
     return metadata, places
@@ -137,7 +139,8 @@ def _limit(header: JsonHeader, count: int, what: str) -> None:
         raise header.error(f"expected at most {MAX_TENSORS} {what}")
 
 
-def _entry(header: JsonHeader, name: str, first: int) -> tuple[Layout, int]:
+def _entry(header: JsonHeader, name: str) -> tuple[Layout, int]:
+    """Layout and first offset of the tensor at the cursor."""
     what = f"tensor {quoted(name)}"
     entry = header.small_value(what, 4096)
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
@@ -162,7 +165,7 @@ def _entry(header: JsonHeader, name: str, first: int) -> tuple[Layout, int]:
             f"{what}: expected {total / 8:g} bytes for {shape} {dtype}, but got offsets {start} to "
             f"{stop}"
         )
-    return Layout(tuple(shape), form, total // 8), first + start
+    return Layout(tuple(shape), form, total // 8), start
 
 
 def _is_size(value: Any) -> bool:
@@ -226,16 +229,16 @@ def _repack(path: Path, name: str, shape: tuple[int, ...], form: str, places: _P
             f"{where}: expected at most {_VALUES_PER_BYTE} values a byte, but got {list(shape)} in "
             f"{stored.nbytes} bytes"
         )
-    if not form.startswith(("gguf:", "safetensors:")):  # types that their own files know
-        try:
-            expected = formats.get(form).storage_bytes(*matrix_shape(shape))
-        except UsageError:
-            expected = stored.nbytes  # it is listed; using it will say why it cannot be
-        if expected != stored.nbytes:
-            raise FileError(
-                f"{where}: expected {expected} bytes for {list(shape)} {form}, but got "
-                f"{stored.nbytes}"
-            )
+    if form in PLAIN or form.startswith(("gguf:", "safetensors:")):
+        raise FileError(f"{where}: expected a packed format, but got {form}")
+    try:
+        expected = formats.get(form).storage_bytes(*matrix_shape(shape))
+    except UsageError:
+        expected = stored.nbytes  # it is listed; using it will say why it cannot be
+    if expected != stored.nbytes:
+        raise FileError(
+            f"{where}: expected {expected} bytes for {list(shape)} {form}, but got {stored.nbytes}"
+        )
     places[name] = Layout(shape, form, stored.nbytes), start
 
 
@@ -260,13 +263,13 @@ def write_safetensors(
     entries: list[tuple[int, str, Out, dict[str, Any], int]] = []
     for out in outs:
         dtype, shape, size = _stored(target, out)
-        if out.format not in PLAIN:
+        if out.format not in _DTYPE_OF:
             axes = "x".join(str(int(axis)) for axis in out.shape)
             texts[PACKED_KEY + out.name] = f"{axes} {out.format}"
         entries.append((_RANK[dtype], out.name, out, {"dtype": dtype, "shape": shape}, size))
     entries.sort(key=lambda entry: entry[:2])
 
-    header: dict[str, Any] = {"__metadata__": dict(sorted(texts.items()))} if texts else {}
+    header: dict[str, Any] = {"__metadata__": texts} if texts else {}
     offset = 0
     for _, name, _, entry, size in entries:
         header[name] = {**entry, "data_offsets": [offset, offset + size]}
@@ -301,11 +304,12 @@ def _stored(path: Path, out: Out) -> tuple[str, list[int], int]:
     if out.name == "__metadata__":
         raise UsageError(f"{where}: this name is reserved")
     shape = [int(axis) for axis in out.shape]
-    if out.format in PLAIN:
-        return _DTYPE_OF[out.format], shape, math.prod(shape) * PLAIN[out.format].itemsize
     if out.format in _DTYPE_OF:
-        bits = _DTYPES[_DTYPE_OF[out.format]][1]
-        return _DTYPE_OF[out.format], shape, -(-math.prod(shape) * bits // 8)
+        dtype = _DTYPE_OF[out.format]
+        size, rest = divmod(math.prod(shape) * _DTYPES[dtype][1], 8)
+        if rest:
+            raise UsageError(f"{where}: expected whole bytes, but got {shape} of {dtype}")
+        return dtype, shape, size
     if len(shape) < 2:
         raise UsageError(f"{where}: expected a matrix for {out.format}, but got {shape}")
     try:

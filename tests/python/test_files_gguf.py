@@ -1,0 +1,412 @@
+"""GGUF files, against the gguf package in both directions; and what damaged ones say."""
+
+import struct
+
+import gguf
+import numpy as np
+import pytest
+from gguf import GGMLQuantizationType as Kind
+
+from headrace import files, formats
+from headrace.errors import UsageError
+from headrace.files import FileError, Out, Typed
+from headrace.files.gguf_types import TENSOR_TYPES
+
+# The formats that GGUF has and that are decoded here.
+BLOCKS = [kind for kind in TENSOR_TYPES.values() if kind.block > 1 and ":" not in kind.format]
+# Where blocks have half-precision scales; mxfp4's, of one byte, is NaN for 255 only.
+SCALES = {"q2_k": (80, 82), "q3_k": (108,), "q6_k": (208,), "q4_1": (0, 2), "q5_1": (0, 2)}
+SCALES |= {"q4_k": (0, 2), "q5_k": (0, 2), "q4_0": (0,), "q5_0": (0,), "q8_0": (0,)}
+SCALES |= {"iq4_nl": (0,), "mxfp4": ()}
+
+
+def theirs(path, tensors=(), alignment=None):
+    """A file by the gguf package: (name, array, type or None)."""
+    writer = gguf.GGUFWriter(path, "llama")
+    if alignment:
+        writer.add_custom_alignment(alignment)
+    writer.add_uint8("a.u8", 255)
+    writer.add_int8("a.i8", -128)
+    writer.add_uint16("a.u16", 65535)
+    writer.add_int16("a.i16", -2)
+    writer.add_uint32("a.u32", 1 << 31)
+    writer.add_int32("a.i32", -7)
+    writer.add_uint64("a.u64", 1 << 63)
+    writer.add_int64("a.i64", -(1 << 62))
+    writer.add_float32("a.f32", 0.1)
+    writer.add_float64("a.f64", 1e300)
+    writer.add_bool("a.bool", True)
+    writer.add_string("a.text", "Zürich 日本")
+    writer.add_array("a.texts", ["a", "", "é" * 100])
+    writer.add_array("a.floats", [0.5, -1.0])
+    writer.add_array("a.ints", [1, 2, 3])
+    writer.add_array("a.bools", [True, False])
+    for name, array, kind in tensors:
+        writer.add_tensor(name, array, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def some_tensors(rng):
+    values = rng.standard_normal((6, 512)).astype(np.float32)
+    plain = [
+        ("f32", values, None),
+        ("f16", values[:3].astype(np.float16), None),
+        ("f64", values[0, :3].astype(np.float64), None),
+        ("i8", np.arange(7, dtype=np.int8), None),
+        ("i16", np.arange(24, dtype=np.int16).reshape(2, 3, 4), None),
+        ("i32", np.arange(24, dtype=np.int32).reshape(2, 3, 2, 2), None),
+        ("i64", np.array([-1]), None),
+        ("bf16", gguf.quants.quantize(values, Kind.BF16), Kind.BF16),
+    ]
+    blocks = []
+    for kind in BLOCKS:
+        code = Kind[kind.format.upper()]
+        data = rng.integers(0, 256, (2, 512 // kind.block * kind.nbytes), dtype=np.uint8)
+        blocks.append((kind.format, data, code))
+    return plain + blocks
+
+
+@pytest.mark.parametrize("alignment", [None, 8, 4096])
+def test_reads_what_gguf_writes_and_writes_it_again_byte_for_byte(tmp_path, alignment):
+    tensors = some_tensors(np.random.default_rng(1))
+    theirs(tmp_path / "a.gguf", tensors, alignment)
+    with files.open(tmp_path / "a.gguf") as file:
+        assert file.kind == "gguf" and file.alignment == (alignment or 32)
+        assert file.names() == [name for name, _, _ in tensors] and len(file) == len(tensors)
+        for name, array, kind in tensors:
+            tensor = file[name]
+            assert tensor.format == name
+            assert tensor.data.tobytes() == array.tobytes()
+            if kind is None:
+                assert np.array_equal(tensor.array(), array)
+                assert tensor.array().dtype == array.dtype
+        metadata = file.metadata
+        assert metadata["general.architecture"] == "llama"
+        assert metadata["a.u64"] == 1 << 63 and metadata["a.i64"] == -(1 << 62)
+        assert metadata["a.f32"] == np.float32(0.1) and metadata["a.f64"] == 1e300
+        assert metadata["a.bool"] is True and metadata["a.text"] == "Zürich 日本"
+        assert metadata["a.texts"] == ["a", "", "é" * 100]
+        assert metadata["a.ints"].tolist() == [1, 2, 3] and metadata["a.ints"].dtype == np.int32
+        assert metadata["a.bools"].tolist() == [True, False]
+        outs = [tensor.out() for tensor in file.tensors()]
+        files.write_gguf(tmp_path / "b.gguf", outs, file.typed_metadata())
+    assert (tmp_path / "a.gguf").read_bytes() == (tmp_path / "b.gguf").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in BLOCKS if kind.format in formats.names()],
+    ids=lambda kind: kind.format,
+)
+def test_values_are_those_of_gguf(tmp_path, kind):
+    rng = np.random.default_rng(2)
+    code = Kind[kind.format.upper()]
+    raw = rng.integers(0, 256, (2 * 512 // kind.block, kind.nbytes), dtype=np.uint8)
+    # Any bytes decode, but half-precision scales must be finite for `packed`.
+    for at in SCALES[kind.format]:
+        raw[:, at + 1] &= 0x3B
+    if kind.format == "mxfp4":
+        raw[:, 0] &= 0x7F
+    data = raw.reshape(2, -1)
+    theirs(tmp_path / "a.gguf", [("w", data, code)])
+    with files.open(tmp_path / "a.gguf") as file:
+        tensor = file["w"]
+        assert tensor.shape == (2, 512)
+        assert np.array_equal(tensor.packed(), data.reshape(-1))
+        np.testing.assert_array_equal(tensor.values(), gguf.quants.dequantize(data, code))
+
+
+def test_gguf_reads_what_we_write(tmp_path):
+    rng = np.random.default_rng(3)
+    path = tmp_path / "a.gguf"
+    outs = []
+    for name, array, kind in some_tensors(rng):
+        shape = array.shape if kind is None else (array.shape[0], 512)
+        data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        outs.append(Out(name, shape, name, data))
+    scalars = {
+        "general.architecture": "test",
+        "int": -5,
+        "float": 0.25,
+        "bool": False,
+        "u16": np.uint16(9),
+        "u32": Typed("u32", 1 << 31),
+        "f64": np.float64(0.1),
+        "raw": b"text",
+    }
+    arrays = {
+        "texts": ["x", "yy"],
+        "ints": [1, 2],
+        "floats": (0.5, 1.5),
+        "bools": [True, False],
+        "u8": np.arange(3, dtype=np.uint8),
+        "none": Typed("i64[]", []),
+    }
+    files.write_gguf(path, outs, {**scalars, **arrays, "general.alignment": 128})
+
+    reader = gguf.GGUFReader(path)
+    assert reader.alignment == 128
+    assert [t.name for t in reader.tensors] == [out.name for out in outs]
+    for found, out in zip(reader.tensors, outs, strict=True):
+        assert tuple(int(n) for n in reversed(found.shape)) == tuple(out.shape)
+        assert found.tensor_type.name.lower() == out.format
+        assert found.data.tobytes() == out.data.tobytes()
+    for key, value in scalars.items():
+        value = value.value if isinstance(value, Typed) else value
+        value = value.decode() if isinstance(value, bytes) else value
+        assert reader.get_field(key).contents() == value
+    for key in ("texts", "ints", "floats", "bools", "u8"):
+        assert reader.get_field(key).contents() == list(arrays[key])
+    types = {key: reader.get_field(key).types[0].name for key in scalars}
+    assert types["int"] == "INT32" and types["float"] == "FLOAT32" and types["u16"] == "UINT16"
+    assert types["f64"] == "FLOAT64" and types["bool"] == "BOOL"
+
+
+def test_all_tensor_types_and_their_sizes_are_those_of_gguf():
+    ours = {code: (kind.block, kind.nbytes) for code, kind in TENSOR_TYPES.items()}
+    assert ours == {int(code): sizes for code, sizes in gguf.GGML_QUANT_SIZES.items()}
+    names = {code: kind.format.removeprefix("gguf:") for code, kind in TENSOR_TYPES.items()}
+    assert names == {int(code): code.name.lower() for code in gguf.GGML_QUANT_SIZES}
+
+
+# --- damaged files -------------------------------------------------------------------------------
+
+
+def text(value):
+    raw = value if isinstance(value, bytes) else value.encode()
+    return struct.pack("<Q", len(raw)) + raw
+
+
+def info(name, dims, code, offset):
+    return text(name) + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, code, offset)
+
+
+def raw_file(tensors=(), keys=(), data=b"", counts=None, version=3, magic=b"GGUF", align=32):
+    counts = counts or (len(tensors), len(keys))
+    raw = magic + struct.pack("<IQQ", version, *counts) + b"".join(keys) + b"".join(tensors)
+    return raw + bytes(-len(raw) % align) + data
+
+
+def key(name, code, value=b""):
+    return text(name) + struct.pack("<I", code) + value
+
+
+BIG = (1 << 64) - 1
+DATA = bytes(64)
+BAD = {
+    "magic only": (b"GGUF", "expected 4 bytes for the version"),
+    "version 1": (raw_file(version=1), "expected GGUF version 2 or 3, but got 1"),
+    "big endian": (b"GGUF\0\0\0\3" + bytes(16), "it is big endian"),
+    "tensors": (raw_file(counts=(1 << 40, 0)), "expected at most 1048576 tensors"),
+    "keys": (raw_file(counts=(0, BIG)), "expected at most 65536 keys"),
+    "missing tensors": (
+        raw_file(counts=(9, 0), align=1),
+        "expected 8 bytes for the name of tensor 0 at byte 24, but the file has 24 bytes",
+    ),
+    "key length": (
+        raw_file(counts=(0, 1), data=struct.pack("<Q", BIG), align=1),
+        f"expected {BIG} bytes for key 0",
+    ),
+    "key not UTF-8": (raw_file(keys=[key(b"\xff\xfe", 4, DATA[:4])]), "expected UTF-8 for key 0"),
+    "key twice": (raw_file(keys=[key("a", 0, b"1")] * 2), "key 'a' is there twice"),
+    "value type": (raw_file(keys=[key("a", 13)]), "expected a type of value 0 to 12 for 'a'"),
+    "bool": (raw_file(keys=[key("a", 7, b"\2")]), "expected 0 or 1 for the value of 'a'"),
+    "bools": (
+        raw_file(keys=[key("a", 9, struct.pack("<IQ", 7, 2) + b"\1\2")]),
+        "expected 0 and 1 for the value of 'a'",
+    ),
+    "nested": (
+        raw_file(keys=[key("a", 9, struct.pack("<IQ", 9, 1) + DATA)]),
+        "expected an array of numbers, bools or strings for 'a', but got nested arrays",
+    ),
+    "element type": (
+        raw_file(keys=[key("a", 9, struct.pack("<IQ", 77, 1))]),
+        "elements of type 77",
+    ),
+    "a billion strings": (
+        raw_file(keys=[key("a", 9, struct.pack("<IQ", 8, 10**9) + DATA)]),
+        "'a' says that it has 1000000000 strings",
+    ),
+    "array length": (
+        raw_file(keys=[key("a", 9, struct.pack("<IQ", 12, BIG) + DATA)]),
+        f"expected {BIG * 8} bytes for the value of 'a'",
+    ),
+    "alignment 0": (
+        raw_file(keys=[key("general.alignment", 4, struct.pack("<I", 0))]),
+        "expected a power of two (u32) for 'general.alignment', but got 0",
+    ),
+    "alignment 48": (
+        raw_file(keys=[key("general.alignment", 4, struct.pack("<I", 48))]),
+        "expected a power of two (u32) for 'general.alignment', but got 48",
+    ),
+    "alignment of another type": (
+        raw_file(keys=[key("general.alignment", 8, text("32"))]),
+        "but got a value of type str",
+    ),
+    "axes": (raw_file([info("w", [1] * 5, 0, 0)], data=DATA), "'w': expected at most 4 axes"),
+    "axes 2^32 - 1": (
+        raw_file([text("w") + b"\xff" * 4], data=DATA),
+        "expected at most 4 axes, but got 4294967295",
+    ),
+    "zero axis": (raw_file([info("w", [4, 0], 0, 0)]), "expected axes of at least 1"),
+    "huge": (raw_file([info("w", [1 << 32, 1 << 32], 0, 0)], data=DATA), "but the file has"),
+    "wraps to 0": (raw_file([info("w", [1 << 62, 4], 0, 0)], data=DATA), "but the file has"),
+    "rows": (
+        raw_file([info("w", [33, 2], 8, 0)], data=DATA),
+        "expected rows of a multiple of 32 values for q8_0, but got [2, 33]",
+    ),
+    "offset": (raw_file([info("w", [4], 0, 64)], data=DATA), "expected 16 bytes at byte"),
+    "offset overflow": (raw_file([info("w", [4], 0, BIG - 31)], data=DATA), "truncated or damaged"),
+    "unaligned": (
+        raw_file([info("w", [4], 0, 16)], data=DATA),
+        "expected an offset that is a multiple of 32, but got 16",
+    ),
+    "overlap": (
+        raw_file([info("a", [12], 0, 0), info("b", [4], 0, 32)], data=DATA),
+        "tensors 'a' (bytes 96 to 144) and 'b' (bytes 128 to 144) overlap",
+    ),
+    "same place": (raw_file([info(n, [4], 0, 0) for n in "ab"], data=DATA), "overlap"),
+    "tensor twice": (raw_file([info("a", [4], 0, 0)] * 2, data=DATA), "tensor 'a' is there twice"),
+    "name not UTF-8": (
+        raw_file([info(b"\xc3", [4], 0, 0)], data=DATA),
+        "expected UTF-8 for the name of tensor 0",
+    ),
+    "control characters": (
+        raw_file([info("\x1b[2J", [0], 0, 0)], data=DATA),
+        "tensor '\\x1b[2J': expected axes",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_damaged_files_say_what_is_wrong(tmp_path, name):
+    raw, message = BAD[name]
+    path = tmp_path / "bad.gguf"
+    path.write_bytes(raw)
+    with pytest.raises(FileError) as error:
+        files.open(path)
+    assert message in str(error.value) and str(error.value).startswith(f"{path}: ")
+
+
+def test_truncated_anywhere(tmp_path):
+    theirs(tmp_path / "a.gguf", some_tensors(np.random.default_rng(4))[2:5])
+    whole = (tmp_path / "a.gguf").read_bytes()
+    with files.open(tmp_path / "a.gguf") as file:
+        last = file["i16"]
+        end = whole.index(last.data.tobytes()) + last.data.size
+    path = tmp_path / "cut.gguf"
+    for size in range(end):
+        path.write_bytes(whole[:size])
+        with pytest.raises(FileError):
+            files.open(path)
+        path.unlink()
+    path.write_bytes(whole[:end])  # only the padding is missing
+    assert len(files.open(path)) == 3
+
+
+def test_unknown_types_are_listed_and_refused_when_used(tmp_path):
+    path = tmp_path / "a.gguf"
+    tensors = [info("w", [4], 0, 0), info("x", [3, 5], 99, 32), info("y", [256], 17, 64)]
+    path.write_bytes(raw_file(tensors, data=bytes(160)))
+    with files.open(path) as file:
+        assert [(t.name, t.shape, t.format) for t in file.tensors()] == [
+            ("w", (4,), "f32"),
+            ("x", (5, 3), "gguf:type_99"),
+            ("y", (256,), "gguf:iq2_xs"),
+        ]
+        with pytest.raises(FileError, match="tensor 'x' is of type gguf:type_99, whose size"):
+            _ = file["x"].data
+        for use in (file["x"].values, file["y"].values, file["y"].packed):
+            with pytest.raises(FileError, match="which has no decoder; allowed: q4_0"):
+                use()
+        assert file["y"].data.size == 74
+
+
+def test_strings_that_are_not_utf8_are_kept(tmp_path):
+    raw = raw_file(keys=[key("t", 9, struct.pack("<IQ", 8, 2) + text(b"\xff") + text("ok"))])
+    (tmp_path / "a.gguf").write_bytes(raw)
+    with files.open(tmp_path / "a.gguf") as file:
+        assert file.metadata["t"] == [b"\xff", "ok"]
+        files.write_gguf(tmp_path / "b.gguf", [], file.typed_metadata())
+    assert (tmp_path / "b.gguf").read_bytes() == raw
+
+
+def test_limits_of_strings_and_headers(tmp_path, monkeypatch):
+    from headrace.files import gguf as reader
+
+    theirs(tmp_path / "a.gguf")
+    monkeypatch.setattr(reader, "MAX_STRINGS", 2)
+    with pytest.raises(FileError, match="expected at most 2 strings at 'a.texts'"):
+        files.open(tmp_path / "a.gguf")
+    monkeypatch.setattr(reader, "MAX_HEADER", 64)
+    with pytest.raises(FileError, match="expected a header of at most 64 bytes"):
+        files.open(tmp_path / "a.gguf")
+
+
+def test_many_tensors(tmp_path):
+    # A million take the same way; see docs/files.md for its time and memory.
+    count = 30_000
+    tensors = [info(f"blk.{i}", [1 + i % 8], 0, i * 32) for i in range(count)]
+    (tmp_path / "a.gguf").write_bytes(raw_file(tensors, data=bytes(32 * count)))
+    with files.open(tmp_path / "a.gguf") as file:
+        assert len(file) == count and file["blk.29999"].shape == (8,)
+        with pytest.raises(UsageError, match="no tensor 'blk.30000'.*the file has 30000 tensors"):
+            _ = file["blk.30000"]
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+FLOATS = np.zeros(16, dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        (Out("w", (4,), "q4nx", FLOATS), "GGUF has no type for q4nx; allowed: f32, f16, q4_0"),
+        (Out("w", (1,) * 5, "f32", FLOATS), "expected at most 4 axes of at least 1"),
+        (Out("w", (0,), "f32", FLOATS[:0]), "expected at most 4 axes of at least 1"),
+        (Out("w", (2, 33), "q8_0", FLOATS), "expected rows of a multiple of 32 values for q8_0"),
+        (Out("w", (5,), "f32", FLOATS), "expected 20 bytes for [5] f32, but got 16"),
+        (Out("w", (4,), "f32", np.zeros(4)), "as uint8 [16], but got float64 [4]"),
+        (Out("w", (-4,), "f32", FLOATS), "expected axes of at least 0, but got [-4]"),
+        (Out("\ud800", (4,), "f32", FLOATS), "cannot be written as UTF-8"),
+    ],
+)
+def test_tensors_that_gguf_cannot_hold(tmp_path, out, message):
+    with pytest.raises(UsageError) as error:
+        files.write_gguf(tmp_path / "a.gguf", [out])
+    assert message in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (1 << 40, "does not fit type i32; allowed: Typed('u64', ...)"),
+        (Typed("u8", -1), "-1 does not fit type u8"),
+        (Typed("u99", 1), "unknown type 'u99'; allowed: u8, i8"),
+        (Typed("bool", 1), "does not fit type bool"),
+        (Typed("str", 1), "does not fit type str"),
+        (Typed("f32", "x"), "does not fit type f32"),
+        (Typed("u8[]", np.arange(3)), "does not fit type u8[]"),
+        ([], "expected elements of one type, but got none"),
+        ([1, "a"], "expected elements of one type, but got i32 and str"),
+        ([[1]], "GGUF has no type for a list"),
+        (None, "GGUF has no type for a NoneType"),
+        (np.zeros((2, 2)), "expected a 1-D array"),
+        (np.complex64(1), "GGUF has no type for complex64"),
+    ],
+)
+def test_metadata_that_gguf_cannot_hold(tmp_path, value, message):
+    with pytest.raises(UsageError) as error:
+        files.write_gguf(tmp_path / "a.gguf", [], {"some.key": value})
+    assert message in str(error.value) and "'some.key'" in str(error.value)
+
+
+@pytest.mark.parametrize("alignment", [0, 3, -8, Typed("u64", 8)])
+def test_bad_alignment(tmp_path, alignment):
+    with pytest.raises(UsageError, match="expected a power of two"):
+        files.write_gguf(tmp_path / "a.gguf", [], {"general.alignment": alignment})
