@@ -35,8 +35,11 @@ _OTHERS = (
 
 def open_file(path: Path, shapes: Mapping[str, tuple[int, ...]] | None) -> TensorFile:
     """See `headrace.files.open`."""
-    if path.is_dir():
-        path = _in_folder(path)
+    try:
+        if path.is_dir():
+            path = _in_folder(path)
+    except OSError as error:
+        raise FileError(f"{path}: cannot read: {error.strerror or error}") from error
     if path.name.endswith(INDEX_SUFFIX):
         return read_sharded(path, lambda part: _open_single(part, shapes))
     return _open_single(path, shapes)
@@ -47,10 +50,7 @@ def _in_folder(folder: Path) -> Path:
     for name in (_INDEX, _SINGLE):
         if (folder / name).exists():
             return folder / name
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise FileError(f"{folder}: cannot read: {error.strerror or error}") from error
+    entries = sorted(folder.iterdir())
     found = [path for path in entries if path.name.endswith(f".safetensors{INDEX_SUFFIX}")]
     if not found:
         found = [path for path in entries if path.suffix in (".safetensors", ".gguf", ".q4nx")]
