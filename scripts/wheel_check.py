@@ -40,6 +40,20 @@ def check(artifact, seed: int) -> None:
     print(f"matvec {ROWS}x{COLUMNS} q4_0: relative error {error:.1e} (bound {BOUND:.0e})")
 
 
+def quantizers() -> None:
+    """The wheel brought the native quantizers, and they run."""
+    from headrace.formats import native
+
+    values = np.random.default_rng(4).standard_normal((ROWS, COLUMNS)).astype(np.float32)
+    packed = [
+        native.encode_blocks("q4_k", values, instruction_set=name).tobytes()
+        for name in native.instruction_sets()
+    ]
+    if len(packed[0]) != ROWS * 144 or len(set(packed)) != 1:
+        raise SystemExit(f"error: q4_k has {len(packed[0])} bytes, of {len(set(packed))} kinds")
+    print(f"q4_k: the same bytes by {', '.join(native.instruction_sets())}")
+
+
 def no_system_llvm() -> None:
     """The wheel brought its own LLVM: none of the system's is mapped."""
     files = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
@@ -61,6 +75,7 @@ def main(arguments: list[str]) -> int:
         check(artifact, 1)
         artifact.save(folder)
         check(headrace.load(folder), 2)
+        quantizers()
         no_system_llvm()
     else:
         if importlib.util.find_spec("headrace") is not None:
