@@ -7,6 +7,7 @@
 #   LLVM_SOURCE_TARBALL=F  take MLIR's binding sources from this file, not from Debian's archive
 #   JOBS=N                 parallel jobs (default: the number of CPUs)
 #   PYTEST_ARGS, LIT_ARGS  passed on to the test runners
+#   FUZZ_SECONDS=600       how long `make fuzz` takes for each reader
 
 PYTHON ?= $(firstword $(shell command -v python3.11 python3 2>/dev/null))
 JOBS ?= $(shell nproc)
@@ -19,7 +20,7 @@ export HEADRACE_BUILD := $(abspath $(BUILD))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup build demo test test-lit test-python lint clang-tidy format wheel test-wheel \
+.PHONY: help setup build demo test test-lit test-python fuzz lint clang-tidy format wheel test-wheel \
         bench-peers docs clean distclean
 
 help: ## Show this list.
@@ -73,6 +74,13 @@ test-lit: build ## Run the lit/FileCheck tests.
 
 test-python: build ## Run pytest over tests/python and tests/e2e.
 	$(PY) -m pytest $(PYTEST_ARGS)
+
+FUZZ_SECONDS := 600
+
+fuzz: build ## Fuzz the readers of files for FUZZ_SECONDS each.
+	$(PY) -m pip install --quiet --requirement tests/fuzz/requirements.txt
+	$(PY) tests/fuzz/fuzz_files.py gguf -max_total_time=$(FUZZ_SECONDS)
+	$(PY) tests/fuzz/fuzz_files.py safetensors -max_total_time=$(FUZZ_SECONDS)
 
 lint: build ## Check formatting, lint and types.
 	$(VENV)/bin/ruff check
