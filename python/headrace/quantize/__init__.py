@@ -1,4 +1,5 @@
-"""Quantization of models: options here, the torch module swapper in `linear` (loaded on use)."""
+"""Quantization: options of models, matrices in `matrix`, and the torch module swapper in `linear`
+(loaded on use)."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.errors import ToolMissingError
 from headrace.quantize.config import ACTIVATIONS, Quantize, weight_formats
+from headrace.quantize.matrix import QuantizedMatrix, quantize_matrix
 
 if TYPE_CHECKING:
     from headrace.quantize.linear import QuantizedLinear, quantize_linears, quantized_layers
@@ -14,7 +16,9 @@ __all__ = [
     "ACTIVATIONS",
     "Quantize",
     "QuantizedLinear",
+    "QuantizedMatrix",
     "quantize_linears",
+    "quantize_matrix",
     "quantized_layers",
     "weight_formats",
 ]
