@@ -1,8 +1,9 @@
 #!/bin/sh
-# Builds the benchmark peer that no wheel gives in a fair form: ggml, the kernel library of
-# llama.cpp, compiled for this very machine (GGML_NATIVE).  The sources are those inside the
-# llama-cpp-python source distribution named, with its sha256, in peers.txt; only ggml is built,
-# because the benchmark calls ggml directly.  Result: benchmarks/peers/llama.cpp (git-ignored).
+# Builds the peer that no wheel gives in a fair form: llama.cpp, compiled for this very machine
+# (GGML_NATIVE).  The sources are those inside the llama-cpp-python source distribution named, with
+# its sha256, in peers.txt.  Two targets are built: ggml, the kernel library, which the benchmark
+# calls directly, and llama, which a test loads our GGUF files with; no tools, server or tests.
+# Result: benchmarks/peers/llama.cpp (git-ignored).
 #
 # usage: benchmarks/install_peers.sh            (environment: PYTHON, JOBS, CC, CXX)
 set -eu
@@ -40,35 +41,39 @@ echo "install_peers: fetching the pinned source distribution"
   --no-binary llama-cpp-python --require-hashes -r "$pins" -d "$work/sdist"
 tar -xzf "$work"/sdist/llama_cpp_python-*.tar.gz -C "$work/src" --strip-components=1
 
-ggml=$work/src/vendor/llama.cpp/ggml
-[ -f "$ggml/CMakeLists.txt" ] || {
-  echo "install_peers: the source distribution has no vendor/llama.cpp/ggml" >&2
-  exit 1
-}
+for part in vendor/llama.cpp vendor/llama.cpp/ggml; do
+  [ -f "$work/src/$part/CMakeLists.txt" ] || {
+    echo "install_peers: the source distribution has no $part" >&2
+    exit 1
+  }
+done
 
-# ggml as a subdirectory: built on its own it wants files that the source distribution lacks
+# As a subdirectory: built on its own it wants files that the source distribution lacks, and would
+# build its tools.
 cat >"$work/CMakeLists.txt" <<'CMAKE'
 cmake_minimum_required(VERSION 3.18)
 project(peers C CXX ASM)
-set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
-add_subdirectory(src/vendor/llama.cpp/ggml)
+add_subdirectory(src/vendor/llama.cpp)
 CMAKE
 
-echo "install_peers: building ggml for this machine with $jobs jobs (some minutes)"
+echo "install_peers: building ggml and llama for this machine with $jobs jobs (some minutes)"
 cmake -S "$work" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
   -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx" \
   -DCMAKE_BUILD_RPATH='$ORIGIN' -DCMAKE_BUILD_RPATH_USE_ORIGIN=ON \
   -DBUILD_SHARED_LIBS=ON -DGGML_NATIVE=ON -DGGML_CPU_REPACK=ON -DGGML_BLAS=OFF \
+  -DGGML_LLAMAFILE=OFF -DLLAMA_BUILD_COMMON=OFF \
   -DGGML_BUILD_TESTS=OFF -DGGML_BUILD_EXAMPLES=OFF >"$work/configure.log" 2>&1 || {
   tail -n 30 "$work/configure.log" >&2
   exit 1
 }
-cmake --build "$work/build" -j "$jobs" >"$work/build.log" 2>&1 || {
-  tail -n 30 "$work/build.log" >&2
-  exit 1
-}
+for target in ggml llama; do
+  nice cmake --build "$work/build" --target "$target" -j "$jobs" >"$work/build.log" 2>&1 || {
+    tail -n 30 "$work/build.log" >&2
+    exit 1
+  }
+done
 mkdir -p "$out.new/lib"
-cp -a "$work"/build/lib/libggml*.so* "$out.new/lib/"
+cp -a "$work"/build/bin/libggml*.so* "$work"/build/bin/libllama.so* "$out.new/lib/"
 
 "$python" - "$work" "$out.new" "$cxx" <<'PY'
 import json
