@@ -326,7 +326,8 @@ def test_unknown_types_are_listed_and_refused_when_used(tmp_path):
 
 
 def test_strings_that_are_not_utf8_are_kept(tmp_path):
-    raw = raw_file(keys=[key("t", 9, struct.pack("<IQ", 8, 2) + text(b"\xff") + text("ok"))])
+    value = struct.pack("<IQ", 8, 2) + text(b"\xff") + text("ok")
+    raw = raw_file(keys=[key("t", 9, value)], align=1)
     (tmp_path / "a.gguf").write_bytes(raw)
     with files.open(tmp_path / "a.gguf") as file:
         assert file.metadata["t"] == [b"\xff", "ok"]

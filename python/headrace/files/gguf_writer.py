@@ -70,7 +70,8 @@ def write_gguf(
         at = 0
         for piece in header:
             at += file.write(piece)
-        file.write(bytes(-at % alignment))
+        if outs:  # files of metadata alone, as vocabularies are, end here
+            file.write(bytes(-at % alignment))
         for out, size in zip(outs, sizes, strict=True):
             put(file, tensor_bytes(target, out, size))
             file.write(bytes(-size % alignment))
