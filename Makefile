@@ -81,6 +81,7 @@ fuzz: build ## Fuzz the readers of files for FUZZ_SECONDS each.
 	$(PY) -m pip install --quiet --requirement tests/fuzz/requirements.txt
 	$(PY) tests/fuzz/fuzz_files.py gguf -max_total_time=$(FUZZ_SECONDS)
 	$(PY) tests/fuzz/fuzz_files.py safetensors -max_total_time=$(FUZZ_SECONDS)
+	$(PY) tests/fuzz/fuzz_files.py index -max_total_time=$(FUZZ_SECONDS)
 
 lint: build ## Check formatting, lint and types.
 	$(VENV)/bin/ruff check

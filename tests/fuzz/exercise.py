@@ -13,14 +13,24 @@ from headrace.files.mapped import MappedFile
 # Values decoded in one go; more is skipped, as it is slow, not as it must not work.
 _MOST_VALUES = 1 << 16
 
+# The files of a checkpoint in parts, and their tensors.
+PARTS = {"a.safetensors": ("x", "y.weight"), "b.safetensors": ("z",)}
+
 
 class Exerciser:
-    """Puts bytes in a file and uses all of a reader on it. Keeps nothing between calls."""
+    """Puts bytes in a file and uses all of a reader on it. Keeps nothing between calls.
 
-    def __init__(self) -> None:
+    kind: "gguf", "safetensors", or "index", of a checkpoint in parts; its parts are whole
+    """
+
+    def __init__(self, kind: str) -> None:
         shm = Path("/dev/shm")
         self._folder = tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None)
-        self._path = Path(self._folder.name, "input.q4nx")
+        name = "model.safetensors.index.json" if kind == "index" else "input.q4nx"
+        self._path = Path(self._folder.name, name)
+        for part, names in PARTS.items():
+            outs = [files.Out(name, (2,), "f32", np.zeros(8, np.uint8)) for name in names]
+            files.write_safetensors(self._path.with_name(part), outs)
         self._copy = Path(self._folder.name, "copy.q4nx")
 
     def close(self) -> None:
@@ -36,8 +46,10 @@ class Exerciser:
             assert len(str(error)) < 2000
             return False
         with file:
-            assert isinstance(file, MappedFile)
-            self._use(file)
+            if isinstance(file, MappedFile):
+                self._use(file)
+            else:
+                _use_parts(file)
         return True
 
     def _use(self, file: MappedFile) -> None:
@@ -67,6 +79,13 @@ class Exerciser:
                 same = copy[tensor.name]
                 assert (same.shape, same.format) == (tensor.shape, tensor.format)
                 assert np.array_equal(same.data, tensor.data)
+
+
+def _use_parts(file: files.TensorFile) -> None:
+    str(file.metadata).encode()
+    for tensor in file.tensors():
+        assert tensor.path.name in PARTS and tensor.name in PARTS[tensor.path.name]
+        assert tensor.values().tolist() == [0, 0]
 
 
 def _use_tensor(file: MappedFile, tensor: files.Tensor) -> bool:

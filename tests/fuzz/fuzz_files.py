@@ -1,7 +1,7 @@
-"""Fuzzes a reader with atheris: `fuzz_files.py gguf|safetensors [libFuzzer's options]`.
+"""Fuzzes a reader with atheris: `fuzz_files.py gguf|safetensors|index [libFuzzer's options]`.
 
 Without a corpus folder among the options, one is made from the seeds and the findings, and lives
-as long as the run. `make fuzz` runs both.
+as long as the run. `make fuzz` runs all.
 """
 
 import mmap
@@ -30,7 +30,7 @@ def main() -> int:
     kind, *options = sys.argv[1:]
     known = {**seeds(kind), **findings(kind)}
     counts = np.frombuffer(mmap.mmap(-1, 16), dtype=np.int64)  # runs, opened; shared when forked
-    exercise = Exerciser()
+    exercise = Exerciser(kind)
     with tempfile.TemporaryDirectory() as corpus:
         for name, data in known.items():
             Path(corpus, name).write_bytes(data)

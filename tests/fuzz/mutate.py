@@ -9,6 +9,8 @@ _NUMBERS = (0, 1, 2, 3, 7, 8, 31, 32, 64, 255, 256, 1 << 16, (1 << 20) + 1, 1 <<
 _EDGES = tuple((1 << bits) + step for bits in (31, 32, 59, 62, 63, 64) for step in (-1, 0, 1))
 _DTYPES = (b"F32", b"BF16", b"U8", b"F4", b"F6_E2M3", b"C64", b"BOOL", b"F8_E4M3", b"X", b"")
 _FORMATS = (
+    b"b.safetensors",
+    b"../a.safetensors",
     b"2x64 q8_0",
     b"1x256 q4_k",
     b"3x40 q4nx",
@@ -46,6 +48,8 @@ def mutated(kind: str, data: bytes, rng: random.Random, others: list[bytes]) -> 
         steps = [_truncate, _flip, _number, _number, _copy, _delete, _splice]
         if kind == "safetensors":
             steps += [_json] * 8
+        if kind == "index":
+            steps = [_truncate, _flip, _copy, _delete, _splice] + [_text] * 8
         rng.choice(steps)(out, rng, others)
     if kind == "gguf" and len(out) > 24 and rng.random() < 0.2:
         small = struct.pack("<QQ", rng.randrange(9), rng.randrange(20))
@@ -107,7 +111,19 @@ def _json(out: bytearray, rng: random.Random, _others: list[bytes]) -> None:
     length = int.from_bytes(out[:8], "little")
     if len(out) < 10 or length > len(out) - 8:
         return
-    text = bytes(out[8 : 8 + length])
+    text = _changed(bytes(out[8 : 8 + length]), len(out) - 8 - length, rng)
+    if rng.random() < 0.9:
+        out[:8] = struct.pack("<Q", len(text))
+    out[8 : 8 + length] = text
+
+
+def _text(out: bytearray, rng: random.Random, _others: list[bytes]) -> None:
+    """Changes a part of a file that is all JSON."""
+    out[:] = _changed(bytes(out), len(out), rng)
+
+
+def _changed(text: bytes, size: int, rng: random.Random) -> bytes:
+    """JSON with another number, string, value, or without a member; `size`: of what it is of."""
     pattern, choices = rng.choice(
         (
             (rb"\d+", None),
@@ -115,20 +131,17 @@ def _json(out: bytearray, rng: random.Random, _others: list[bytes]) -> None:
             (rb'(?<=:")[^"]*(?=")', _FORMATS),
             (rb'"[^"]*"', _JSON),
             (rb"\[[^\[\]]*\]|\{[^{}]*\}", _JSON),
-            (rb'"[^"]*":\{[^{}]*\},?', (b"",)),
+            (rb'"[^"]*":\s*(\{[^{}]*\}|"[^"]*"),?', (b"",)),
         )
     )
     found = list(re.finditer(pattern, text))
     if not found:
-        return
+        return text
     match = rng.choice(found)
     if choices is None:
-        new = b"%d" % _interesting(rng, len(out) - 8 - length)
+        new = b"%d" % _interesting(rng, size)
     elif rng.random() < 0.2:
         new = rng.choice(found)[0]  # a value of another place
     else:
         new = rng.choice(choices)
-    text = text[: match.start()] + new + text[match.end() :]
-    if rng.random() < 0.9:
-        out[:8] = struct.pack("<Q", len(text))
-    out[8 : 8 + length] = text
+    return text[: match.start()] + new + text[match.end() :]

@@ -15,8 +15,8 @@ FINDINGS = ROOT / "findings"
 
 
 def seeds(kind: str) -> dict[str, bytes]:
-    """name -> content, of `kind` "gguf" or "safetensors"; the same in every run."""
-    return {"gguf": _gguf, "safetensors": _safetensors}[kind]()
+    """name -> content, of `kind` "gguf", "safetensors" or "index"; the same in every run."""
+    return {"gguf": _gguf, "safetensors": _safetensors, "index": _index}[kind]()
 
 
 def findings(kind: str) -> dict[str, bytes]:
@@ -110,6 +110,17 @@ def _safetensors() -> dict[str, bytes]:
         "escapes": json_file({"é\n\x7f": one}, b"x"),
         "sub_byte": json_file({"f4": sub_byte}, b"xy"),
     }
+
+
+def _index() -> dict[str, bytes]:
+    parts = {"x": "a.safetensors", "z": "b.safetensors", "y.weight": "a.safetensors"}
+    metadata = {"total_size": 24, "more": [1.5, None, {"a": "ü"}]}
+    seeds = {
+        "full": {"metadata": metadata, "weight_map": parts},
+        "empty": {"weight_map": {}},
+        "other": {"other": True, "weight_map": {"z": "b.safetensors"}, "metadata": {}},
+    }
+    return {name: json.dumps(seed, indent=1).encode() for name, seed in seeds.items()}
 
 
 def _known(form: str) -> bool:
