@@ -1,5 +1,6 @@
 """What must hold for every file, however damaged: the invariant that the fuzzers look for."""
 
+import itertools
 import math
 import tempfile
 from pathlib import Path
@@ -56,6 +57,9 @@ class Exerciser:
         assert len(repr(file)) < 500 and len(file) == len(file.names())
         str(file.metadata).encode()
         good = [tensor.out() for tensor in list(file.tensors())[:100] if _use_tensor(file, tensor)]
+        _check_disjoint(file)
+        if isinstance(file, files.GgufFile):
+            assert file.alignment == file.metadata.get("general.alignment", 32)
         if len(good) == len(file) < 20:
             self._rewrite(file, good)
 
@@ -79,6 +83,14 @@ class Exerciser:
                 same = copy[tensor.name]
                 assert (same.shape, same.format) == (tensor.shape, tensor.format)
                 assert np.array_equal(same.data, tensor.data)
+
+
+def _check_disjoint(file: MappedFile) -> None:
+    """No byte belongs to two tensors."""
+    known = [(start, layout.nbytes) for layout, start in file._places.values() if layout.nbytes]
+    known.sort()
+    for (start, size), (following, _) in itertools.pairwise(known):
+        assert start + size <= following
 
 
 def _use_parts(file: files.TensorFile) -> None:
