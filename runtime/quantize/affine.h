@@ -4,8 +4,9 @@
 // precision for a block, and whole sc, m for each of its groups.
 //
 // 1. Each group alone: ranges that begin and end a little inside or outside of
-//    the values; for each the nearest codes and then, by least squares, the
-//    scale and offset for those codes. The best goes on for a few rounds.
+//    the values, and some with a code for zero; for each the nearest codes and
+//    then, by least squares, the scale and offset for those codes. The best
+//    goes on for a few rounds.
 // 2. The block: candidates of d and dmin are judged by the squared error that
 //    rounding the groups' scales and offsets to them adds, the codes fixed.
 // 3. With d and dmin as stored: neighbouring sc, m and new codes by their true
@@ -86,7 +87,10 @@ INLINE affine_fit affine_improve(const tile *t, affine_form f, vf scale,
   return (affine_fit){scale + more, offset + shift, s.rr - gain};
 }
 
-INLINE void affine_keep(affine_fit *best, affine_fit other) {
+/// Of scales about as good the smaller is kept: the largest of a block makes d
+/// coarser for all. (With one large value in a group there are many.)
+INLINE void affine_keep(affine_fit *best, affine_fit other, vf per_step) {
+  other.error *= 1.0f + 0.1f * (other.scale * per_step);
   vi better = other.error < best->error;
   best->scale = select(better, other.scale, best->scale);
   best->offset = select(better, other.offset, best->offset);
@@ -107,6 +111,7 @@ static affine_fit affine_search(const tile *t, affine_form f) {
   }
   high = select(high > low, high, splat(0)); // one negative value many times
   vf step = (high - low) * (1.0f / (float)f.levels);
+  vf per_step = inverse(step);
   affine_fit best = {step, low, splat(0x1p60f)};
   for (int a = 0; a < f.insets; ++a) {
     vf begin = low + step * (f.first_inset + INSET * (float)a);
@@ -115,11 +120,20 @@ static affine_fit affine_search(const tile *t, affine_form f) {
       vf end = high - step * (f.first_inset + INSET * (float)b);
       vf scale = (end - begin) * (1.0f / (float)f.levels);
       scale = select(scale > 0.0f, scale, step);
-      affine_keep(&best, affine_improve(t, f, scale, begin));
+      affine_keep(&best, affine_improve(t, f, scale, begin), per_step);
     }
   }
+  // Ranges with a code for zero, where most values of a group may be.
+  vf middle = nearest(low * -per_step);
+  for (int k = -1; k <= 1; ++k) {
+    vf below = clamp(middle + (float)k, 0, (float)f.levels);
+    vf above = (float)f.levels - below;
+    vf scale = max_of(low * -inverse(below), high * inverse(above));
+    scale = select(scale > 0.0f, scale, step);
+    affine_keep(&best, affine_improve(t, f, scale, scale * -below), per_step);
+  }
   for (int round = 0; round < ROUNDS; ++round)
-    affine_keep(&best, affine_improve(t, f, best.scale, best.offset));
+    affine_keep(&best, affine_improve(t, f, best.scale, best.offset), per_step);
   return best;
 }
 
@@ -129,6 +143,11 @@ static affine_scales affine_round(const tile *t, affine_form f,
                                   affine_fit fit) {
   enum { TRIES = 10 };
   affine_sums s = affine_codes(t, f, fit.scale, fit.offset);
+  // What a group of zeros would add: the most that need be.
+  vf zeros = splat(0);
+  for (int i = 0; i < f.group; ++i)
+    zeros += t->w[i] * t->x[i] * t->x[i];
+  zeros = zeros - s.rr;
   vf largest = max_of_block(fit.scale, f.share);
   vf deepest = max_of_block(-fit.offset, f.share);
   vf per_weight = 1.0f / t->weight;
@@ -164,13 +183,17 @@ static affine_scales affine_round(const tile *t, affine_form f,
         error[k] = added[k] + off * off * t->weight;
       }
       vi second = error[1] < error[0];
-      vf total = sum_of_block(select(second, error[1], error[0]), f.share);
+      vf added_here = select(second, error[1], error[0]);
+      vi hopeless = zeros < added_here;
+      vf total = sum_of_block(min_of(zeros, added_here), f.share);
       vi better = total < best.error;
       best.error = select(better, total, best.error);
       best.d_bits = select_int(better, d_bits, best.d_bits);
       best.dmin_bits = select_int(better, dmin_bits, best.dmin_bits);
-      best.sc = select(better, select(second, sc[1], sc[0]), best.sc);
-      best.m = select(better, select(second, m[1], m[0]), best.m);
+      vf sc_here = select(hopeless, splat(1), select(second, sc[1], sc[0]));
+      vf m_here = select(hopeless, splat(0), select(second, m[1], m[0]));
+      best.sc = select(better, sc_here, best.sc);
+      best.m = select(better, m_here, best.m);
     }
   }
   best.d = half_value(best.d_bits) * per_unit;

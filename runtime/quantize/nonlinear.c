@@ -79,13 +79,13 @@ INLINE void try_half(const tile *t, vi bits, vi allowed, choice *best) {
 
 /// The halves d of a tile's blocks.
 static vi fit_tile(const tile *t) {
-  enum { TRIES = 12, ROUNDS = 3, COARSE = 24 };
+  enum { TRIES = 20, ROUNDS = 3, COARSE = 24 };
   vf size = splat(0);
   for (int i = 0; i < GROUP; ++i)
     size = max_of(size, absolute(t->x[i]));
   fit best = {size * (1.0f / -127.0f), splat(0x1p60f)};
   for (int k = 0; k < TRIES; ++k) {
-    vf d = size * (1.0f / (84.0f + 4.0f * (float)k));
+    vf d = size * (1.0f / (74.0f + 3.2f * (float)k));
     try_scale(t, d, &best);
     try_scale(t, -d, &best);
   }

@@ -71,12 +71,18 @@ INLINE void symmetric_try(const tile *t, symmetric_form f, vf scale,
 
 #define ROUNDS 3
 
-/// Part 1.
-static symmetric_fit symmetric_search(const tile *t, symmetric_form f) {
-  vf size = splat(0);
-  for (int i = 0; i < GROUP; ++i)
-    size = max_of(size, absolute(t->x[i]));
-  symmetric_fit best = {size * (-1.0f / (float)f.half), splat(0x1p60f)};
+/// Part 1. `tight` becomes the scale that takes the extreme value to -half: the
+/// least that clips nothing.
+static symmetric_fit symmetric_search(const tile *t, symmetric_form f,
+                                      vf *tight) {
+  vf low = splat(0), high = splat(0);
+  for (int i = 0; i < GROUP; ++i) {
+    low = min_of(low, t->x[i]);
+    high = max_of(high, t->x[i]);
+  }
+  vf size = max_of(-low, high);
+  *tight = select(high > -low, high, low) * (-1.0f / (float)f.half);
+  symmetric_fit best = {*tight, splat(0x1p60f)};
   float reach = f.first;
   for (int k = 0; k < f.tries; ++k, reach += f.spread) {
     vf scale = size / splat(reach);
@@ -88,33 +94,61 @@ static symmetric_fit symmetric_search(const tile *t, symmetric_form f) {
   return best;
 }
 
+/// The squared error of the codes nearest to x / scale.
+INLINE vf symmetric_error(const tile *t, symmetric_form f, vf scale) {
+  vf error = splat(0);
+  vf per_scale = inverse(scale);
+  for (int i = 0; i < GROUP; ++i) {
+    vf r = t->x[i] - scale * symmetric_code(f, t->x[i], per_scale);
+    error += t->w[i] * r * r;
+  }
+  return error;
+}
+
+/// The whole scale nearest to `scale` / d; not 0: 1 can represent all that 0
+/// can.
+INLINE vf symmetric_whole(symmetric_form f, vf scale, vf per_d) {
+  vf sc = nearest(scale * per_d);
+  sc = clamp(sc, (float)-f.most, (float)(f.most - 1));
+  return select(sc == 0.0f, splat(1), sc);
+}
+
+/// The scale of largest magnitude of the block, with its sign.
+INLINE vf symmetric_extreme(vf scale) {
+  vf size = max_of_block(absolute(scale), SHARE);
+  vf negative = select(scale == -size, splat(1), splat(0));
+  return select(max_of_block(negative, SHARE) > 0.0f, -size, size);
+}
+
 /// Part 2. Tries d such that the extreme scale is -most, -most + 1, ... or
-/// most - 1, most - 2, ... steps of it.
+/// most - 1, most - 2, ... steps of it. With one large value in a group nearly
+/// any scale is as good for the group, and the tight one best for the others.
 static symmetric_scales symmetric_round(const tile *t, symmetric_form f,
-                                        symmetric_fit fit) {
-  enum { TRIES = 12 };
-  symmetric_sums s = symmetric_codes(t, f, fit.scale);
-  vf size = max_of_block(absolute(fit.scale), SHARE);
-  // Whether the extreme scale is below zero, for the sign of d.
-  vf negative = select(fit.scale == -size, splat(1), splat(0));
-  vi below = max_of_block(negative, SHARE) > 0.0f;
-  vf extreme = select(below, -size, size);
+                                        symmetric_fit fit, vf tight) {
+  enum { TRIES = 10 };
   vf per_unit = 1.0f / t->unit;
-  symmetric_scales best = {.error = splat(0x1p60f)};
-  for (int k = 0; k < 2 * TRIES; ++k) {
-    int steps = k < TRIES ? k - f.most : f.most - 1 - (k - TRIES);
-    vi bits = half_bits_up(extreme / splat((float)steps) * t->unit);
+  vf extremes[2] = {symmetric_extreme(fit.scale), symmetric_extreme(tight)};
+  vf least = splat(0x1p60f);
+  symmetric_scales best = {.error = splat(0)};
+  for (int k = 0; k < 4 * TRIES; ++k) {
+    int step = k >> 1, steps = step - f.most;
+    if (step >= TRIES)
+      steps = f.most - 1 - (step - TRIES);
+    vi bits = half_bits_up(extremes[k & 1] / splat((float)steps) * t->unit);
     vf d = half_value(bits) * per_unit;
-    vf sc = nearest(fit.scale * inverse(d));
-    sc = clamp(sc, (float)-f.most, (float)(f.most - 1));
-    sc = select(sc == 0.0f, splat(1), sc); // it can represent all that 0 can
-    vf more = d * sc - fit.scale;
-    vf added = more * (more * s.qq - 2.0f * s.rq);
-    vf total = sum_of_block(added, SHARE);
-    vi better = total < best.error;
-    best.error = select(better, total, best.error);
+    vf sc = symmetric_whole(f, fit.scale, inverse(d));
+    vf other = symmetric_whole(f, tight, inverse(d));
+    vf error = symmetric_error(t, f, d * sc);
+    vf other_error = symmetric_error(t, f, d * other);
+    vi swap = other_error < error;
+    sc = select(swap, other, sc);
+    error = select(swap, other_error, error);
+    vf total = sum_of_block(error, SHARE);
+    vi better = total < least;
+    least = select(better, total, least);
     best.d_bits = select_int(better, bits, best.d_bits);
     best.sc = select(better, sc, best.sc);
+    best.error = select(better, error, best.error);
   }
   best.d = half_value(best.d_bits) * per_unit;
   return best;
@@ -129,7 +163,7 @@ INLINE void symmetric_settle(const tile *t, symmetric_form f,
     vf sc = middle + (float)(k == 2 ? -1 : k);
     sc = clamp(sc, (float)-f.most, (float)(f.most - 1));
     sc = select(sc == 0.0f, middle, sc);
-    vf error = symmetric_codes(t, f, best->d * sc).rr;
+    vf error = symmetric_error(t, f, best->d * sc);
     vi better = error < best->error;
     best->sc = select(better, sc, best->sc);
     best->error = select(better, error, best->error);
@@ -161,7 +195,9 @@ static void symmetric_refit(const tile *t, symmetric_form f,
 /// The scales of a tile, and its codes.
 INLINE symmetric_scales symmetric_fit_tile(const tile *t, symmetric_form f,
                                            vf *codes) {
-  symmetric_scales scales = symmetric_round(t, f, symmetric_search(t, f));
+  vf tight;
+  symmetric_fit fit = symmetric_search(t, f, &tight);
+  symmetric_scales scales = symmetric_round(t, f, fit, tight);
   symmetric_settle(t, f, &scales);
   for (int i = 0; i < REFITS; ++i)
     symmetric_refit(t, f, &scales);
