@@ -215,8 +215,8 @@ class Format:
         return [(start, min(start + size, rows)) for start in range(0, rows, size)]
 
     def _check_values(self, piece: F32, first_row: int) -> None:
-        # Written so that NaN fails too.
-        if np.max(np.abs(piece), initial=0) <= self.largest:
+        # Written so that NaN fails too; without a copy, as a piece may be the whole matrix.
+        if np.max(piece, initial=0) <= self.largest and np.min(piece, initial=0) >= -self.largest:
             return
         row, col = np.argwhere(~(np.abs(piece) <= self.largest))[0]
         raise UsageError(

@@ -1,156 +1,159 @@
-"""fp8: 8-bit floats with float32 scales for the tensor, for each row (token) or for 128x128 tiles.
+"""fp8: codes of 8 bits, with one float32 scale for the matrix, for a row, or for a tile.
 
-    fp8_e4m3:per_tensor   | f32 scale | M x K codes |
-    fp8_e4m3:per_token    K codes, f32 scale, for each row
-    fp8_e4m3:per_block    | ceil(M / 128) x ceil(K / 128) f32 scales | M x K codes |
+Two kinds, e4m3 (the "fn" one: no infinity) and e5m2, see smallfloats.py. Little endian, codes in
+rows of K bytes:
 
-and the same with e5m2. Codes are one byte, row by row; all is little endian. A value is
-scale * code, in float32. Tiles at the edges may be partial.
+    per_tensor   | scale f32 | row 0: K codes | row 1: K codes | ...
+    per_token    | row 0: K codes | scale f32 | row 1: K codes | scale f32 | ...
+    per_block    | ceil(M / 128) x ceil(K / 128) scales f32, row after row | row 0: K codes | ...
 
-e4m3 is the variant without infinities (largest 448, NaN 0x7f and 0xff); e5m2 is IEEE-like (largest
-57344, infinities and NaNs). Encoding: scale = max / largest over what shares it, codes round to
-nearest even; zeros have scale 0. Bytes that are NaN or infinite decode to that.
+    value = scale * code
+
+A tile is 128 x 128 values, fewer at the right and lower edge. In float32: scale = amax / 448 (e5m2:
+/ 57344), code = value / scale, rounded to nearest, halves to even; all zeros have scale 0 and codes
+0. Encoding refuses NaN and infinity. Codes and scales that are NaN or infinite decode to what IEEE
+multiplication says; `check_scales` finds them, in the codes too.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-import ml_dtypes
 import numpy as np
-import numpy.typing as npt
 
 from headrace.errors import unknown
 
 from .base import F32, U8, Format, Scales
+from .smallfloats import DTYPES, LARGEST, divided, rounded, row_ranges, scaled
 
 __all__ = ["FORMATS", "parse"]
 
 _TILE = 128
-_KINDS = {"e4m3": (ml_dtypes.float8_e4m3fn, 448.0), "e5m2": (ml_dtypes.float8_e5m2, 57344.0)}
-_SCALES = {
-    "per_tensor": "one scale",
-    "per_token": "a scale for each row",
-    "per_block": "a scale for 128x128",
-}
-_CHUNK = 1 << 20  # values at a time, to bound temporaries
 
 
-def _codes(values: F32, scale: F32, kind: npt.DTypeLike, most: float) -> U8:
-    """values / scale as codes; `scale` broadcasts; where it is 0 all values are 0 or too small."""
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        quotient = values / scale
-    quotient = np.where(scale > 0, quotient, np.float32(0))
-    np.clip(quotient, -most, most, out=quotient)
-    return quotient.astype(kind).view(np.uint8)
+def _amax(values: F32, axis: int) -> F32:
+    """Largest magnitudes along an axis, without a copy of the values."""
+    most: F32 = np.maximum(np.max(values, axis=axis), -np.min(values, axis=axis))
+    return most
 
 
-def _values(codes: U8, kind: npt.DTypeLike, scale: F32) -> F32:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(codes.view(kind).astype(np.float32) * scale)
+# -- one scale for a row --------------------------------------------------------------------------
 
 
-def _row_ranges(rows: int, cols: int, unit: int = 1) -> Iterator[slice]:
-    size = max(_CHUNK // (cols * unit), 1) * unit
-    for start in range(0, rows, size):
-        yield slice(start, min(start + size, rows))
-
-
-def _tiles(rows: int, cols: int) -> tuple[int, int]:
-    return -(-rows // _TILE), -(-cols // _TILE)
-
-
-def _spread(scales: F32, rows: slice, cols: int) -> F32:
-    """Scales of tiles for each value of some rows."""
-    wide = np.repeat(scales, _TILE, axis=1)[:, :cols]
-    return wide[np.arange(rows.start, rows.stop) // _TILE]
-
-
-def _tile_maxima(values: F32) -> F32:
-    down = np.arange(0, values.shape[0], _TILE)
-    across = np.arange(0, values.shape[1], _TILE)
-    return np.maximum.reduceat(np.maximum.reduceat(np.abs(values), down, axis=0), across, axis=1)
-
-
-@functools.cache
-def _format(kind: str, granularity: str) -> Format:
-    dtype, most = _KINDS[kind]
-
-    def encode_token(values: F32, _cols: int) -> U8:
-        scale = np.max(np.abs(values), axis=1, keepdims=True) / np.float32(most)
-        codes = _codes(values, scale, dtype, most)
+def _per_token(kind: str) -> Format:
+    def encode(values: F32, _cols: int) -> U8:
+        scale = (_amax(values, 1) / np.float32(LARGEST[kind]))[:, None]
+        codes = rounded(divided(values, scale), kind)
         return np.hstack([codes, scale.astype("<f4").view(np.uint8)]).reshape(-1)
 
-    def decode_token(raw: U8, rows: int, cols: int) -> F32:
-        lines = raw.reshape(rows, cols + 4)
-        scale = np.ascontiguousarray(lines[:, cols:]).view("<f4")
-        return _values(np.ascontiguousarray(lines[:, :cols]), dtype, scale)
-
-    def header_bytes(rows: int, cols: int) -> int:
-        if granularity != "per_block":
-            return 4 if granularity == "per_tensor" else 0
-        down, across = _tiles(rows, cols)
-        return 4 * down * across
-
-    def encode_matrix(values: F32, rows: int, cols: int) -> U8:
-        head = header_bytes(rows, cols)
-        out = np.empty(head + rows * cols, dtype=np.uint8)
-        if granularity == "per_tensor":
-            largest = max(float(np.max(np.abs(values[r]))) for r in _row_ranges(rows, cols))
-            scales = np.array([[largest]], dtype=np.float32) / np.float32(most)
-        else:
-            maxima = [_tile_maxima(values[r]) for r in _row_ranges(rows, cols, _TILE)]
-            scales = np.vstack(maxima) / np.float32(most)
-        out[:head] = scales.astype("<f4").view(np.uint8).reshape(-1)
-        codes = out[head:].reshape(rows, cols)
-        for part in _row_ranges(rows, cols):
-            spread = scales if granularity == "per_tensor" else _spread(scales, part, cols)
-            codes[part] = _codes(values[part], spread, dtype, most)
-        return out
-
-    def decode_matrix(raw: U8, rows: int, cols: int) -> F32:
-        head = header_bytes(rows, cols)
-        scales = raw[:head].view("<f4")
-        codes = raw[head:].reshape(rows, cols)
-        if granularity == "per_block":
-            scales = scales.reshape(_tiles(rows, cols))
-        out = np.empty((rows, cols), dtype=np.float32)
-        for part in _row_ranges(rows, cols):
-            spread = scales if granularity == "per_tensor" else _spread(scales, part, cols)
-            out[part] = _values(codes[part], dtype, spread)
-        return out
+    def decode(raw: U8, rows: int, cols: int) -> F32:
+        lines = raw.reshape(rows, -1)
+        return scaled(lines[:, :cols], kind, lines[:, cols:].view("<f4"))
 
     def scales(raw: U8, rows: int, cols: int) -> list[Scales]:
-        if granularity == "per_token":
-            return [raw.reshape(rows, cols + 4)[:, cols:].view("<f4")]
-        return [raw[: header_bytes(rows, cols)].view("<f4")]
+        lines = raw.reshape(rows, -1)
+        return [lines[:, cols:].view("<f4"), lines[:, :cols].view(DTYPES[kind])]
 
-    per_token = granularity == "per_token"
     return Format(
-        name=f"fp8_{kind}:{granularity}",
-        attribute=f"#qlinear.fp8<{kind}, scale = {granularity}>",
-        summary=f"8-bit floats ({kind}), {_SCALES[granularity]} (f32)",
+        name=f"fp8_{kind}:per_token",
+        attribute=f"#qlinear.fp8<{kind}, scale = per_token>",
+        summary=f"8-bit floats {kind}, a scale for a row",
         checked_by="torch",
         block_shape=(1, 1),
         block_bytes=1,
-        row_extra=4 if per_token else 0,
-        # The largest scale times the largest code stays finite.
-        largest=2.0**127,
+        row_extra=4,
+        largest=2.0**127,  # code times scale, both rounded, stays finite
         scales=scales,
-        header_bytes=header_bytes,
-        encode_rows=encode_token if per_token else None,
-        decode_rows=decode_token if per_token else None,
-        encode_matrix=None if per_token else encode_matrix,
-        decode_matrix=None if per_token else decode_matrix,
+        encode_rows=encode,
+        decode_rows=decode,
     )
 
 
-FORMATS = [_format(kind, granularity) for kind in _KINDS for granularity in _SCALES]
+# -- a header of scales ---------------------------------------------------------------------------
+
+# (rows, columns) -> rows and columns of a tile.
+_Tile = Callable[[int, int], tuple[int, int]]
+
+
+def _grid(tile: tuple[int, int], rows: int, cols: int) -> tuple[int, int]:
+    return -(-rows // tile[0]), -(-cols // tile[1])
+
+
+def _pieces(tile: tuple[int, int], rows: int, cols: int) -> Iterator[tuple[int, int, int]]:
+    """Row ranges of about 2^18 values, each in one row of tiles: (tile row, start, stop)."""
+    for first in range(0, rows, tile[0]):
+        last = min(first + tile[0], rows)
+        for start, stop in row_ranges(last - first, cols):
+            yield first // tile[0], first + start, first + stop
+
+
+def _tiled(kind: str, granularity: str, tile_of: _Tile, summary: str) -> Format:
+    def header_bytes(rows: int, cols: int) -> int:
+        down, across = _grid(tile_of(rows, cols), rows, cols)
+        return 4 * down * across
+
+    def parts(raw: U8, rows: int, cols: int) -> tuple[Scales, U8]:
+        """Scales [rows of tiles, columns of tiles] and codes [rows, columns]."""
+        size = header_bytes(rows, cols)
+        grid = _grid(tile_of(rows, cols), rows, cols)
+        return raw[:size].view("<f4").reshape(grid), raw[size:].reshape(rows, cols)
+
+    def encode(values: F32, rows: int, cols: int) -> U8:
+        tile = tile_of(rows, cols)
+        out = np.empty(header_bytes(rows, cols) + rows * cols, dtype=np.uint8)
+        table, codes = parts(out, rows, cols)
+        starts = np.arange(0, cols, tile[1])
+        table[:] = 0
+        for band, start, stop in _pieces(tile, rows, cols):
+            most = np.maximum.reduceat(_amax(values[start:stop], 0), starts)
+            np.maximum(table[band], most, out=table[band])
+        table /= np.float32(LARGEST[kind])
+        for band, start, stop in _pieces(tile, rows, cols):
+            scale = np.repeat(table[band], tile[1])[:cols]
+            codes[start:stop] = rounded(divided(values[start:stop], scale), kind)
+        return out
+
+    def decode(raw: U8, rows: int, cols: int) -> F32:
+        tile = tile_of(rows, cols)
+        table, codes = parts(raw, rows, cols)
+        out = np.empty((rows, cols), dtype=np.float32)
+        for band, start, stop in _pieces(tile, rows, cols):
+            scale = np.repeat(table[band], tile[1])[:cols]
+            out[start:stop] = scaled(codes[start:stop], kind, scale)
+        return out
+
+    def scales(raw: U8, rows: int, cols: int) -> list[Scales]:
+        table, codes = parts(raw, rows, cols)
+        return [table, codes.view(DTYPES[kind])]
+
+    return Format(
+        name=f"fp8_{kind}:{granularity}",
+        attribute=f"#qlinear.fp8<{kind}, scale = {granularity}>",
+        summary=f"8-bit floats {kind}, {summary}",
+        checked_by="torch",
+        block_shape=(1, 1),
+        block_bytes=1,
+        largest=2.0**127,  # code times scale, both rounded, stays finite
+        header_bytes=header_bytes,
+        scales=scales,
+        encode_matrix=encode,
+        decode_matrix=decode,
+    )
+
+
+def _of_kind(kind: str) -> list[Format]:
+    return [
+        _tiled(kind, "per_tensor", lambda rows, cols: (rows, cols), "a scale for the matrix"),
+        _per_token(kind),
+        _tiled(kind, "per_block", lambda _rows, _cols: (_TILE, _TILE), "a scale for 128x128"),
+    ]
+
+
+FORMATS = [*_of_kind("e4m3"), *_of_kind("e5m2")]
 
 
 def parse(name: str) -> Format | None:
-    """`fp8_e4m3:per_token` and so on; `UsageError` for another parameter."""
-    if not name.startswith("fp8_"):
+    """None for other families; UsageError for an fp8 that does not exist."""
+    if not name.startswith("fp8"):
         return None
     raise unknown("format", name, [form.name for form in FORMATS])

@@ -1,9 +1,12 @@
-"""bf16 and f16: unquantized 16-bit floats, row by row.
+"""bf16 and f16: every value on its own, in 16 bits, row after row, little endian.
 
-    one value, 2 bytes, little endian; no scales
+    | value (0, 0) | value (0, 1) | ... | value (0, K - 1) | value (1, 0) | ...
 
-Encoding rounds to the nearest, ties to even. Bytes may hold NaN and infinities and decode to
-them; `Format.check_scales` finds them, as the values are what a scale is elsewhere.
+    bf16    s eeeeeeee fffffff      the upper half of a float32
+    f16     s eeeee ffffffffff      IEEE half
+
+Encoding rounds to nearest, halves to even, and refuses NaN, infinity and what would round to
+infinity. Stored NaN and infinity decode to themselves; `check_scales` finds them.
 """
 
 from __future__ import annotations
@@ -12,32 +15,27 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-from .base import F32, U8, Format, Scales
+from .base import F32, U8, Format
 
 __all__ = ["FORMATS"]
 
 
 def _format(name: str, dtype: npt.DTypeLike, largest: float) -> Format:
-    kind = np.dtype(dtype)
-
     def encode(values: F32, _cols: int) -> U8:
-        return values.astype(kind).view(np.uint8).reshape(-1)
+        return values.astype(dtype).reshape(-1).view(np.uint8)
 
     def decode(raw: U8, rows: int, cols: int) -> F32:
-        return np.asarray(raw.view(kind).astype(np.float32).reshape(rows, cols))
-
-    def scales(raw: U8, rows: int, cols: int) -> list[Scales]:
-        return [raw.view(kind).reshape(rows, cols)]
+        return raw.view(dtype).astype(np.float32).reshape(rows, cols)
 
     return Format(
         name=name,
         attribute=f"#qlinear.plain<{name}>",
-        summary=f"unquantized, {name}",
+        summary="every value in 16 bits",
         checked_by="torch",
         block_shape=(1, 1),
         block_bytes=2,
         largest=largest,
-        scales=scales,
+        scales=lambda raw, rows, _cols: [raw.view(dtype).reshape(rows, -1)],
         encode_rows=encode,
         decode_rows=decode,
     )
