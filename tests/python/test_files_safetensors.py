@@ -16,7 +16,14 @@ from headrace.errors import UsageError
 from headrace.files import FileError, Out
 
 NUMPY = ("f64", "f32", "f16", "i64", "i32", "i16", "i8", "u64", "u32", "u16", "u8", "bool")
-TORCH = {"bf16": torch.bfloat16, "f8_e4m3": torch.float8_e4m3fn, "f8_e5m2": torch.float8_e5m2}
+TORCH = {
+    "bf16": torch.bfloat16,
+    "f8_e4m3": torch.float8_e4m3fn,
+    "f8_e5m2": torch.float8_e5m2,
+    "f8_e4m3fnuz": torch.float8_e4m3fnuz,
+    "f8_e5m2fnuz": torch.float8_e5m2fnuz,
+    "f8_e8m0": torch.float8_e8m0fnu,
+}
 
 
 def some_arrays():
@@ -51,7 +58,7 @@ def test_reads_what_safetensors_writes(tmp_path):
 
 @pytest.mark.parametrize("form", TORCH)
 def test_reads_what_torch_writes_and_numpy_has_no_type_for(tmp_path, form):
-    values = torch.linspace(-3, 3, 24).reshape(4, 6).to(TORCH[form])
+    values = torch.linspace(0.1, 3, 24).reshape(4, 6).to(TORCH[form])
     safetensors.torch.save_file({"w": values}, tmp_path / "a.safetensors")
     with files.open(tmp_path / "a.safetensors") as file:
         tensor = file["w"]
@@ -68,6 +75,17 @@ def test_writes_the_same_bytes_as_safetensors(tmp_path, metadata):
     arrays["bf"] = np.ones((2, 3), dtype=ml_dtypes.bfloat16)
     safetensors.numpy.save_file(arrays, tmp_path / "a", metadata)
     files.write_safetensors(tmp_path / "b", outs_of(arrays), metadata)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_writes_the_same_bytes_as_safetensors_for_all_types(tmp_path):
+    raw = torch.arange(8, dtype=torch.uint8)
+    types = [*TORCH.values(), torch.complex64, torch.float4_e2m1fn_x2, torch.uint64, torch.int32]
+    tensors = {f"{i}": raw.clone().view(dtype) for i, dtype in enumerate(types)}
+    safetensors.torch.save_file(tensors, tmp_path / "a")
+    with files.open(tmp_path / "a") as file:
+        outs = [tensor.out() for tensor in file.tensors()]
+        files.write_safetensors(tmp_path / "b", reversed(outs))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

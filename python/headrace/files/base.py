@@ -45,6 +45,8 @@ PLAIN: dict[str, np.dtype[Any]] = {
     "bf16": np.dtype(ml_dtypes.bfloat16),
     "f8_e4m3": np.dtype(ml_dtypes.float8_e4m3fn),
     "f8_e5m2": np.dtype(ml_dtypes.float8_e5m2),
+    "f8_e4m3fnuz": np.dtype(ml_dtypes.float8_e4m3fnuz),
+    "f8_e5m2fnuz": np.dtype(ml_dtypes.float8_e5m2fnuz),
     "f8_e8m0": np.dtype(ml_dtypes.float8_e8m0fnu),
     "i64": np.dtype("<i8"),
     "i32": np.dtype("<i4"),

@@ -64,6 +64,8 @@ _DTYPES: dict[str, tuple[str, int]] = {
     "F16": ("f16", 16),
     "U16": ("u16", 16),
     "I16": ("i16", 16),
+    "F8_E5M2FNUZ": ("f8_e5m2fnuz", 8),
+    "F8_E4M3FNUZ": ("f8_e4m3fnuz", 8),
     "F8_E8M0": ("f8_e8m0", 8),
     "F8_E4M3": ("f8_e4m3", 8),
     "F8_E5M2": ("f8_e5m2", 8),
