@@ -14,6 +14,7 @@ from headrace.cli import (
     formats,
     inspect,
     opt,
+    quantize,
     run,
     targets,
     translate,
@@ -58,6 +59,7 @@ app.command("run")(run.command)
 app.command("inspect")(inspect.command)
 app.command("check")(check.command)
 app.command("bench")(bench.command)
+app.command("quantize")(quantize.command)
 app.command("targets")(targets.command)
 app.command("formats")(formats.command)
 app.command("opt", context_settings=opt.CONTEXT)(opt.command)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from headrace.errors import ToolMissingError
 from headrace.quantize.config import ACTIVATIONS, Quantize, weight_formats
 from headrace.quantize.matrix import QuantizedMatrix, quantize_matrix
+from headrace.quantize.model import quantize_model
+from headrace.quantize.report import QuantizeReport, TensorReport
 
 if TYPE_CHECKING:
     from headrace.quantize.linear import QuantizedLinear, quantize_linears, quantized_layers
@@ -15,10 +17,13 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIVATIONS",
     "Quantize",
+    "QuantizeReport",
     "QuantizedLinear",
     "QuantizedMatrix",
+    "TensorReport",
     "quantize_linears",
     "quantize_matrix",
+    "quantize_model",
     "quantized_layers",
     "weight_formats",
 ]
