@@ -16,12 +16,36 @@ from collections.abc import Callable
 
 from headrace.errors import unknown
 
-from . import act_i8, fp8, gguf, kquants, mx, nvfp4, plain, q4nx
+from . import (
+    act_i8,
+    affine,
+    fp8,
+    gguf,
+    kquants,
+    mx,
+    nvfp4,
+    plain,
+    q4nx,
+    repacked,
+    zigzag,
+)
 from .base import Format
 
 __all__ = ["Format", "get", "names"]
 
-_MODULES = (gguf, kquants, q4nx, plain, fp8, mx, nvfp4, act_i8)
+_MODULES = (
+    gguf,
+    kquants,
+    q4nx,
+    plain,
+    fp8,
+    mx,
+    nvfp4,
+    affine,
+    zigzag,
+    repacked,
+    act_i8,
+)
 _FORMATS = {form.name: form for module in _MODULES for form in module.FORMATS}
 
 # Families with parameters: a name to its format, None if it is of another family; UsageError if

@@ -57,6 +57,8 @@ class Format:
     header_bytes: (rows, columns) -> bytes of the header
     scales:      (storage, rows, columns) -> views of all stored floats that values are made from,
                  in their own dtypes; writable if the storage is
+    check_header: (storage, rows, columns) -> None; UsageError if the header holds anything but
+                 floats that no decoder could follow (a table of positions, say)
 
     Either a codec of some rows at a time, for formats without a header:
     encode_rows: (float32 [rows, columns], number of true columns) -> their bytes
@@ -77,6 +79,7 @@ class Format:
     largest: float
     header_bytes: Callable[[int, int], int] = field(default=_no_header, repr=False)
     scales: Callable[[U8, int, int], list[Scales]] = field(repr=False)
+    check_header: Callable[[U8, int, int], None] | None = field(default=None, repr=False)
     encode_rows: Callable[[F32, int], U8] | None = field(default=None, repr=False)
     decode_rows: Callable[[U8, int, int], F32] | None = field(default=None, repr=False)
     encode_matrix: Callable[[F32, int, int], U8] | None = field(default=None, repr=False)
@@ -125,11 +128,14 @@ class Format:
         return self.header_bytes(padded_rows, padded_cols) + padded_rows // block_rows * row
 
     def check_scales(self, data: Any, rows: int, cols: int) -> None:
-        """UsageError if a stored scale (or other float) is NaN or infinite, or the size is wrong.
+        """UsageError if a stored scale (or other float) is NaN or infinite, the header cannot be
+        followed, or the size is wrong.
 
-        data: as for `decode`. Reads the scales only.
+        data: as for `decode`. Reads the scales and the header only.
         """
         raw = self._raw_bytes(data, rows, cols)
+        if self.check_header is not None:
+            self.check_header(raw, *self.padded_shape(rows, cols))
         for view in self.scales(raw, *self.padded_shape(rows, cols)):
             finite = np.isfinite(view)  # ml_dtypes' types have this too
             if not finite.all():
