@@ -37,10 +37,11 @@ import numpy.typing as npt
 from headrace.errors import UsageError
 
 from .affine_fit import fit_float, fit_integer, fit_symmetric
+from .affine_parts import Parts, check_position, pack_codes, unpack_codes
 from .base import F32, U8, Format, Scales
 from .fit import normalised
 
-__all__ = ["FORMATS", "Affine", "Parts", "check_position", "encode_ordered", "parameters", "parse"]
+__all__ = ["FORMATS", "Affine", "Parts", "encode_ordered", "parameters", "parse"]
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "f16": np.dtype("<f2"),
@@ -57,22 +58,6 @@ _HINT = (
     "expected intB:GROUP[:zp|:fz][:bf16|:f32][:act_order] with B one of 2, 4, 8 and GROUP "
     "'channel' or 'gN', N a multiple of 8, as in int4:g128:zp"
 )
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a stored matrix consists of; arrays are copies.
-
-    codes:    u8 [rows, cols], in stored order
-    scales:   [rows, groups], in the stored dtype
-    zeros:    [rows, groups], u8 or as the scales; None without zero points
-    position: int32 [cols], the stored position of each column; None without act_order
-    """
-
-    codes: U8
-    scales: Scales
-    zeros: npt.NDArray[Any] | None = None
-    position: npt.NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +150,7 @@ class Affine:
                 )
         if parts.codes.dtype != np.uint8 or parts.codes.max() >> self.bits:
             raise UsageError(f"{self.name}: expected codes below {1 << self.bits} (uint8)")
-        pieces = [_pack_codes(parts.codes, self.bits)]
+        pieces = [pack_codes(parts.codes, self.bits)]
         pieces += [np.ascontiguousarray(t).view(np.uint8) for t in tables if t is not None]
         body = np.concatenate(pieces, axis=1).reshape(-1)
         if not self.act_order:
@@ -180,7 +165,7 @@ class Affine:
         codes, *tables = self._views(raw[self.header_bytes(cols) :], rows, cols)
         copies = [table.copy() for table in tables]
         zeros = copies[1] if self.zero != "none" else None
-        return Parts(_unpack_codes(codes, self.bits), copies[0], zeros, position)
+        return Parts(unpack_codes(codes, self.bits), copies[0], zeros, position)
 
     def _views(self, body: U8, rows: int, cols: int) -> list[Any]:
         """Views of code bytes, scales and, if any, zero points of rows."""
@@ -220,7 +205,7 @@ class Affine:
     def decode_rows(self, raw: U8, rows: int, cols: int) -> F32:
         codes, scales, *zeros = self._views(raw, rows, cols)
         groups = (rows, self.groups(cols), 1)
-        values = _unpack_codes(codes, self.bits).astype(np.float32)
+        values = unpack_codes(codes, self.bits).astype(np.float32)
         values = values.reshape(rows, self.groups(cols), -1)
         with np.errstate(over="ignore", invalid="ignore"):
             if self.zero == "integer":
@@ -260,27 +245,6 @@ class Affine:
         return Affine(self.bits, self.group, self.zero, self.scale)
 
 
-def check_position(name: str, position: npt.NDArray[np.int32], cols: int) -> None:
-    """UsageError if positions [cols] are not a permutation of 0 .. cols - 1."""
-    if position.shape != (cols,):
-        raise UsageError(
-            f"{name}: expected stored positions of {cols} columns, but got shape "
-            f"{list(position.shape)}"
-        )
-    inside = (position >= 0) & (position < cols)
-    if inside.all():
-        counts = np.bincount(position, minlength=cols)
-        if counts.max() == 1:
-            return
-        at = int(np.argmax(counts[position] > 1))
-    else:
-        at = int(np.argmin(inside))
-    raise UsageError(
-        f"{name}: expected the stored positions to be a permutation of 0 to {cols - 1}, but column "
-        f"{at} is at {int(position[at])}"
-    )
-
-
 def encode_ordered(
     affine: Affine, values: F32, importance: npt.NDArray[np.floating[Any]] | None = None
 ) -> U8:
@@ -311,27 +275,10 @@ def encode_ordered(
     body = out[header:].reshape(rows, -1)
     step = max(_CHUNK // cols, 1)
     for start in range(0, rows, step):
-        piece: F32 = np.ascontiguousarray(values[start : start + step][:, order], dtype=np.float32)
-        body[start : start + step] = affine.encode_rows(piece, cols).reshape(len(piece), -1)
+        ordered: F32 = values[start : start + step].astype(np.float32)[:, order]
+        packed = affine.encode_rows(np.ascontiguousarray(ordered), cols)
+        body[start : start + step] = packed.reshape(len(ordered), -1)
     return out
-
-
-def _pack_codes(codes: U8, bits: int) -> U8:
-    """Codes [rows, cols] to bytes [rows, cols * bits / 8]."""
-    per_byte = 8 // bits
-    packed = np.ascontiguousarray(codes[:, ::per_byte])
-    for i in range(1, per_byte):
-        packed = packed | (codes[:, i::per_byte] << np.uint8(bits * i))
-    return packed
-
-
-def _unpack_codes(packed: U8, bits: int) -> U8:
-    """The inverse of `_pack_codes`; always a copy."""
-    per_byte = 8 // bits
-    codes = np.empty((packed.shape[0], packed.shape[1] * per_byte), dtype=np.uint8)
-    for i in range(per_byte):
-        codes[:, i::per_byte] = (packed >> np.uint8(bits * i)) & np.uint8((1 << bits) - 1)
-    return codes
 
 
 @functools.cache
