@@ -163,10 +163,12 @@ class Format:
             return self.encode_matrix(whole, rows, cols)
         assert self.encode_rows is not None
         out = np.empty(self.storage_bytes(rows, cols), dtype=np.uint8)
-        row_bytes = out.size // padded_rows
+        unit = self.block_shape[0]
+        unit_bytes = out.size // (padded_rows // unit)  # of a row of blocks
         for start, stop in self._chunks(padded_rows, padded_cols):
             piece = self._piece(matrix, start, stop, padded_cols)
-            out[start * row_bytes : stop * row_bytes] = self.encode_rows(piece, cols)
+            where = slice(start // unit * unit_bytes, stop // unit * unit_bytes)
+            out[where] = self.encode_rows(piece, cols)
         return out
 
     def decode(self, data: Any, rows: int, cols: int, *, keep_padding: bool = False) -> F32:
@@ -183,11 +185,12 @@ class Format:
             whole = self.decode_matrix(raw, padded_rows, padded_cols)
             return whole if keep_padding else np.ascontiguousarray(whole[:rows, :cols])
         assert self.decode_rows is not None
-        row_bytes = raw.size // padded_rows
+        unit = self.block_shape[0]
+        unit_bytes = raw.size // (padded_rows // unit)  # of a row of blocks
         shape = (padded_rows, padded_cols) if keep_padding else (rows, cols)
         out = np.empty(shape, dtype=np.float32)
         for start, stop in self._chunks(padded_rows, padded_cols):
-            piece = raw[start * row_bytes : stop * row_bytes]
+            piece = raw[start // unit * unit_bytes : stop // unit * unit_bytes]
             values = self.decode_rows(piece, stop - start, padded_cols)
             out[start:stop] = values[: shape[0] - start, : shape[1]]
         return out
