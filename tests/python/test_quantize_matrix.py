@@ -159,3 +159,13 @@ def test_bad_requests_are_refused() -> None:
         quantize_matrix(values, "q4_k", importance=["a"] * 512)
     with pytest.raises(UsageError, match="finite importances of at least 0"):
         quantize_matrix(values, "q4_k", importance=np.full(512, -1.0))
+
+
+@pytest.mark.parametrize("name", [n for n in formats.names() if not n.startswith("act_")])
+def test_every_format_is_split_into_its_own_rows(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = normal(512, 1024)
+    form = formats.get(name)
+    monkeypatch.setattr(matrix_module, "_CHUNK", 256 * 1024)
+    assert np.array_equal(quantize_matrix(values, form, threads=2).data, form.encode(values))

@@ -189,7 +189,8 @@ def _check_values(form: Format, piece: F32, first_row: int) -> None:
 
 def _checked_threads(threads: int | None) -> int:
     if threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        has_affinity = hasattr(os, "sched_getaffinity")
+        return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     if threads < 1:
         raise UsageError(f"quantize: expected at least one thread, but got {threads}")
     return threads
