@@ -223,3 +223,62 @@ def test_metadata_that_gguf_cannot_hold(tmp_path, value, message):
 def test_bad_alignment(tmp_path, alignment):
     with pytest.raises(UsageError, match="expected a power of two"):
         files.write_gguf(tmp_path / "a.gguf", [], {"general.alignment": alignment})
+
+
+# --- models in parts -----------------------------------------------------------------------------
+
+
+def split(folder, count=3):
+    """A model in parts by the gguf package; returns the first."""
+    writer = gguf.GGUFWriter(folder / "m.gguf", "llama", split_max_tensors=2)
+    writer.add_uint32("llama.block_count", 1)
+    for index in range(2 * count - 1):
+        writer.add_tensor(f"t{index}", np.full((2, 3), index, dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return folder / f"m-00001-of-{count:05}.gguf"
+
+
+def test_models_in_parts(tmp_path):
+    first = split(tmp_path)
+    for path in (first, tmp_path):
+        with files.open(path) as file:
+            assert file.kind == "gguf" and file.names() == [f"t{index}" for index in range(5)]
+            assert file.metadata == {"general.architecture": "llama", "llama.block_count": 1}
+            for index, tensor in enumerate(file.tensors()):
+                assert tensor.path.name == f"m-0000{index // 2 + 1}-of-00003.gguf"
+                assert (tensor.array() == index).all()
+            outs = [tensor.out() for tensor in file.tensors()]
+            files.write_gguf(tmp_path / "whole", outs, file.typed_metadata())
+    assert len(gguf.GGUFReader(tmp_path / "whole").tensors) == 5
+    with files.open(tmp_path / "m-00002-of-00003.gguf") as file:
+        assert file.names() == ["t2", "t3"]
+
+
+def test_parts_that_do_not_fit(tmp_path):
+    first = split(tmp_path)
+    second, third = (tmp_path / f"m-0000{number}-of-00003.gguf" for number in (2, 3))
+    kept = second.read_bytes()
+    second.unlink()
+    with pytest.raises(files.FileError, match=r"m-00002-of-00003.gguf: no such file"):
+        files.open(first)
+    with pytest.raises(files.FileError, match="expected one file of tensors; name one of"):
+        files.open(tmp_path)
+    second.write_bytes(third.read_bytes())
+    with pytest.raises(files.FileError, match="expected 1 for 'split.no', but got 2"):
+        files.open(first)
+    second.write_bytes(kept.replace(b"t2", b"t0"))
+    with pytest.raises(files.FileError, match="tensor 't0' is in m-00001-of-00003.gguf too"):
+        files.open(first)
+    with files.open(third) as file:
+        outs, typed = [tensor.out() for tensor in file.tensors()], file.typed_metadata()
+    second.write_bytes(kept)
+    files.write_gguf(third, [*outs, Out("more", (4,), "f32", FLOATS)], typed)
+    with pytest.raises(files.FileError, match="expected 5 tensors by 'split.tensors.count'"):
+        files.open(first)
+    other = tmp_path / "m-00001-of-00002.gguf"
+    first.rename(other)
+    with pytest.raises(files.FileError, match="expected 00002 files, but 'split.count' is 3"):
+        files.open(other)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from .base import PLAIN, FileError, Out, Tensor, TensorFile
 from .gguf import GgufFile, Typed
+from .gguf_parts import GgufParts
 from .gguf_writer import write_gguf
 from .opening import open_file
 from .q4nx import shapes_from_config, to_q4nx, write_q4nx
@@ -28,6 +29,7 @@ __all__ = [
     "PLAIN",
     "FileError",
     "GgufFile",
+    "GgufParts",
     "Out",
     "Tensor",
     "TensorFile",
@@ -46,7 +48,8 @@ def open(
 ) -> TensorFile:
     """Opens a file of tensors by its content: GGUF or safetensors (q4nx among them).
 
-    path:   the file; or the folder or `model.safetensors.index.json` of a checkpoint in parts
+    path:   the file; or the folder or `model.safetensors.index.json` of a checkpoint in parts, or
+            the first part of a split GGUF model
     shapes: logical shapes of q4nx tensors, for a file that does not say them. Without it they
             are taken from a `config.json` beside a `.q4nx` file.
 

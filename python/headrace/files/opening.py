@@ -11,6 +11,7 @@ from headrace.errors import one_of
 
 from .base import FileError, TensorFile
 from .gguf import is_gguf, read_gguf
+from .gguf_parts import read_parts
 from .mapped import map_file
 from .q4nx import shapes_from_config
 from .safetensors import is_safetensors, read_safetensors
@@ -54,7 +55,7 @@ def _in_folder(folder: Path) -> Path:
     found = [path for path in entries if path.name.endswith(f".safetensors{INDEX_SUFFIX}")]
     if not found:
         found = [path for path in entries if path.suffix in (".safetensors", ".gguf", ".q4nx")]
-    if len(found) == 1:
+    if len(found) == 1 or (found and _is_split(found)):
         return found[0]
     if found:
         names = [path.name for path in found]
@@ -66,11 +67,20 @@ def _in_folder(folder: Path) -> Path:
     )
 
 
+def _is_split(found: list[Path]) -> bool:
+    """Whether these, sorted, are the parts of one GGUF model."""
+    last = f"-of-{len(found):05}.gguf"
+    stem = found[0].name.removesuffix(f"-00001{last}")
+    return [path.name for path in found] == [
+        f"{stem}-{number:05}{last}" for number in range(1, len(found) + 1)
+    ]
+
+
 def _open_single(path: Path, shapes: Mapping[str, tuple[int, ...]] | None) -> TensorFile:
     mapping = map_file(path)
     start = mapping[:32]
     if is_gguf(start):
-        return read_gguf(path, mapping)
+        return read_parts(read_gguf(path, mapping), lambda part: _open_single(part, shapes))
     for magic, what in _OTHERS:
         if start.startswith(magic):
             raise FileError(f"{path}: expected GGUF or safetensors, but it is {what}")

@@ -21,12 +21,13 @@ _MAX_FILES = 4096
 
 
 class ShardedFile(TensorFile):
-    """An open checkpoint in parts. `metadata` is that of the index."""
+    """An open checkpoint in several files."""
 
-    def __init__(self, path: Path, metadata: dict[str, Any], parts: dict[str, TensorFile]) -> None:
+    def __init__(
+        self, path: Path, kind: str, metadata: dict[str, Any], parts: dict[str, TensorFile]
+    ) -> None:
         """parts: name of a tensor -> the open file it is in"""
-        kinds = {part.kind for part in parts.values()}
-        super().__init__(path, "q4nx" if "q4nx" in kinds else "safetensors", metadata)
+        super().__init__(path, kind, metadata)
         self._parts = parts
 
     def names(self) -> list[str]:
@@ -66,7 +67,8 @@ def read_sharded(path: Path, open_part: Callable[[Path], TensorFile]) -> Sharded
                 f"{path}: expected tensor {quoted(name)} in {quoted(file)}, but it is not there"
             )
         parts[name] = opened[file]
-    return ShardedFile(path, metadata, parts)
+    is_q4nx = any(part.kind == "q4nx" for part in opened.values())
+    return ShardedFile(path, "q4nx" if is_q4nx else "safetensors", metadata, parts)
 
 
 def _index(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
