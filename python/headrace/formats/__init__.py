@@ -19,6 +19,7 @@ from headrace.errors import unknown
 from . import (
     act_i8,
     affine,
+    codebook,
     fp8,
     gguf,
     kquants,
@@ -42,6 +43,7 @@ _MODULES = (
     mx,
     nvfp4,
     affine,
+    codebook,
     zigzag,
     repacked,
     act_i8,
