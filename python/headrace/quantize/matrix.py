@@ -166,7 +166,9 @@ def _error(values: F32, decoded: F32) -> _Error:
     exact = values.astype(np.float64)
     off = decoded - exact
     largest = max(float(off.max()), -float(off.min()))
-    return _Error(float(np.sum(np.square(off))), float(np.sum(np.square(exact))), largest)
+    off *= off
+    exact *= exact
+    return _Error(float(np.sum(off)), float(np.sum(exact)), largest)
 
 
 def _float32(piece: npt.NDArray[Any]) -> F32:
