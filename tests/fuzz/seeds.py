@@ -10,6 +10,21 @@ import numpy as np
 from headrace import files, formats
 from headrace.files import Out, Typed
 
+# One of each family, small, and all of the ways to be stored: headers, bands, rows' own scales.
+_FORMATS = {
+    "q4_k": (1, 256),
+    "int4:g32:zp": (2, 64),
+    "int4:g32:act_order": (2, 32),
+    "int8:channel:f32": (2, 8),
+    "nvfp4": (2, 32),
+    "mxfp4": (1, 2, 32),
+    "fp8_e4m3:per_block": (2, 130),
+    "fp8_e5m2:per_token": (2, 8),
+    "q4_0:rows4": (3, 32),
+    "q4_0:zigzag": (2, 2),
+    "codebook:d2:e16:g32:i8:a16": (2, 4),
+}
+
 ROOT = Path(__file__).resolve().parent
 FINDINGS = ROOT / "findings"
 
@@ -96,19 +111,16 @@ def _safetensors() -> dict[str, bytes]:
     plain += [Out("bool", (2,), "bool", np.uint8([0, 1])), Out("none", (0, 4), "f32", _ramp(0))]
     some = [_packed("a.weight", (3, 40), "q4nx"), _packed("b.weight", (2, 64), "q8_0")]
     some.append(Out("norm", (), "bf16", _ramp(2)))
-    names = ("q4_k", "q6_k", "int4:g32:zp", "int4:g32:act_order", "nvfp4", "mxfp4", "f16")
-    names += ("fp8_e4m3:per_block", "fp8_e5m2:per_token", "q4_0:rows4", "q4_k:zigzag")
-    names += ("codebook:d2:e16:g32:i8:a16",)
-    others = [_packed(f"w{i}", (2, 256), form) for i, form in enumerate(names) if _known(form)]
+    others = [_packed("w", shape, form) for form, shape in _FORMATS.items() if _known(form)]
     one = {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}
     sub_byte = {"dtype": "F4", "shape": [4], "data_offsets": [0, 2]}
     return {
         "empty": _written(files.write_safetensors, []),
         "plain": _written(files.write_safetensors, plain, {"format": "pt"}),
         "q4nx": _written(files.write_safetensors, some, {"ä": "日本"}),
-        "formats": _written(files.write_safetensors, others),
         "escapes": json_file({"é\n\x7f": one}, b"x"),
         "sub_byte": json_file({"f4": sub_byte}, b"xy"),
+        **{out.format: _written(files.write_safetensors, [out]) for out in others},
     }
 
 
