@@ -31,7 +31,7 @@ F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 
 # Imported when they are needed, as some need packages that are large or optional.
-MODULES = ("gguf", "floats", "activations")
+MODULES = ("gguf", "floats", "activations", "q4nx", "codebook", "layouts")
 
 
 def decode(form: Format, data: Any, rows: int, cols: int) -> F32:
