@@ -129,7 +129,7 @@ def _print(report: QuantizeReport) -> None:
             row.reason,
         )
         for row in report.tensors
-        if row.changed or row.reason.startswith("fallback")
+        if row.changed or row in report.fallen_back
     ]
     if rows:
         print_table(head, rows)

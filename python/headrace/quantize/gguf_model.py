@@ -7,49 +7,23 @@ run the file; the notes say so.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from headrace.errors import ToolMissingError
-from headrace.files import FileError, Tensor, TensorFile, Typed
+from headrace.files import Tensor, TensorFile, Typed
 from headrace.quantize.config_file import ConfigFile, Unsupported
+from headrace.quantize.gguf_config import FAMILIES, llama3_factors, pooling
 from headrace.quantize.gguf_tokenizer import tokenizer_metadata
+from headrace.quantize.parts import Model, Part, Values
 
-__all__ = ["GgufModel", "Part", "gguf_model"]
-
-Values = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Part:
-    """One tensor of the output: its name there, where it comes from, and what is done to it.
-
-    change: values [shape] -> values [shape], before they are quantized
-    """
-
-    name: str
-    source: Tensor
-    change: Callable[[Values], Values] | None = None
+__all__ = ["gguf_model"]
 
 
-@dataclass
-class GgufModel:
-    """What is to be written besides the formats of the tensors."""
-
-    architecture: str
-    runnable: bool
-    parts: list[Part]
-    metadata: dict[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-
-def gguf_model(source: TensorFile, folder: Path | None) -> GgufModel:
+def gguf_model(source: TensorFile, folder: Path | None) -> Model:
     """The GGUF form of an open checkpoint.
 
     folder: where config.json and the tokenizer are, if there is one
@@ -66,8 +40,8 @@ def gguf_model(source: TensorFile, folder: Path | None) -> GgufModel:
         return _unsupported(source, kind, str(why))
 
 
-def _unsupported(source: TensorFile, kind: str, why: str) -> GgufModel:
-    return GgufModel(
+def _unsupported(source: TensorFile, kind: str, why: str) -> Model:
+    return Model(
         architecture=kind,
         runnable=False,
         parts=[Part(tensor.name, tensor) for tensor in source.tensors()],
@@ -78,31 +52,31 @@ def _unsupported(source: TensorFile, kind: str, why: str) -> GgufModel:
     )
 
 
-def _supported(source: TensorFile, config: ConfigFile, kind: str, folder: Path) -> GgufModel:
-    if kind not in _FAMILIES:
+def _supported(source: TensorFile, config: ConfigFile, kind: str, folder: Path) -> Model:
+    if kind not in FAMILIES:
         raise Unsupported(
             f"the architecture '{kind}' has no conversion here (there is one for: "
-            f"{', '.join(_FAMILIES)})"
+            f"{', '.join(FAMILIES)})"
         )
-    architecture, hyper_parameters = _FAMILIES[kind]
-    model = GgufModel(architecture, True, [])
+    architecture, hyper_parameters = FAMILIES[kind]
+    model = Model([], architecture, True)
     hyper = hyper_parameters(config)
     model.metadata |= {f"{architecture}.{key}": value for key, value in hyper.items()}
     model.parts, dropped = _parts(source, architecture, config)
     if dropped:
         model.notes.append(f"left out, llama.cpp makes no use of them: {', '.join(dropped)}")
-    factors = _llama3_factors(config)
+    factors = llama3_factors(config)
     if factors is not None:
         model.parts.append(Part("rope_freqs.weight", _made(source, "rope_freqs.weight", factors)))
     words = next(part.source.shape[0] for part in model.parts if part.name == "token_embd.weight")
     model.metadata[f"{architecture}.vocab_size"] = Typed("u32", words)
     if kind == "bert":
-        pooling = _pooling(folder)
-        if pooling is None:
+        number = pooling(folder)
+        if number is None:
             model.notes.append(
                 "no modules.json says how sentences are pooled; llama.cpp gives one vector a token"
             )
-        model.metadata["bert.pooling_type"] = Typed("u32", pooling or 0)
+        model.metadata["bert.pooling_type"] = Typed("u32", number or 0)
         types = config.number("type_vocab_size", 1)
         model.metadata["tokenizer.ggml.token_type_count"] = Typed("u32", types)
     tokenizer, notes = tokenizer_metadata(folder, words)
@@ -193,139 +167,3 @@ def _interleaved(heads: int) -> Callable[[Values], Values]:
 
 def _made(source: TensorFile, name: str, values: npt.NDArray[np.float32]) -> Tensor:
     return Tensor(name, values.shape, "f32", source.path, values.view(np.uint8))
-
-
-def _bert(config: ConfigFile) -> dict[str, Any]:
-    config.only("hidden_act", ("gelu", "gelu_new", "gelu_pytorch_tanh"), "gelu")
-    config.only("position_embedding_type", ("absolute",), "absolute")
-    return {
-        "context_length": Typed("u32", config.number("max_position_embeddings")),
-        "embedding_length": Typed("u32", config.number("hidden_size")),
-        "feed_forward_length": Typed("u32", config.number("intermediate_size")),
-        "block_count": Typed("u32", config.number("num_hidden_layers")),
-        "attention.head_count": Typed("u32", config.number("num_attention_heads")),
-        "attention.layer_norm_epsilon": Typed("f32", config.real("layer_norm_eps", 1e-12)),
-        "attention.causal": False,
-    }
-
-
-def _decoder(config: ConfigFile) -> dict[str, Any]:
-    """Hyper-parameters that Llama, Mistral, Qwen and Gemma have in common."""
-    heads, width = config.number("num_attention_heads"), config.number("hidden_size")
-    head = config.number("head_dim", width // heads)
-    full, _ = config.rope()
-    found: dict[str, Any] = {
-        "context_length": Typed("u32", config.number("max_position_embeddings")),
-        "embedding_length": Typed("u32", width),
-        "feed_forward_length": Typed("u32", config.number("intermediate_size")),
-        "block_count": Typed("u32", config.number("num_hidden_layers")),
-        "attention.head_count": Typed("u32", heads),
-        "attention.head_count_kv": Typed("u32", config.number("num_key_value_heads", heads)),
-        "attention.key_length": Typed("u32", head),
-        "attention.value_length": Typed("u32", head),
-        "attention.layer_norm_rms_epsilon": Typed("f32", config.real("rms_norm_eps", 1e-6)),
-        "rope.dimension_count": Typed("u32", head),
-        "rope.freq_base": Typed("f32", full.real("rope_theta", 10000.0)),
-    }
-    kind = full.rope_type()
-    if kind in ("linear", "yarn"):
-        found["rope.scaling.type"] = kind
-        found["rope.scaling.factor"] = Typed("f32", full.real("factor"))
-    if kind == "yarn":
-        original = full.number("original_max_position_embeddings")
-        found["rope.scaling.original_context_length"] = Typed("u32", original)
-    elif kind not in ("default", "linear", "llama3"):
-        raise Unsupported(f"rotary positions of type '{kind}' have no conversion here")
-    return found
-
-
-def _silu(config: ConfigFile) -> dict[str, Any]:
-    config.only("hidden_act", ("silu",), "silu")
-    if config.flag("use_sliding_window"):
-        raise Unsupported("sliding windows have no conversion here for this architecture")
-    return _decoder(config)
-
-
-def _gemma3(config: ConfigFile) -> dict[str, Any]:
-    config.only("hidden_activation", ("gelu_pytorch_tanh",), "gelu_pytorch_tanh")
-    found = _decoder(config)
-    head = found["attention.key_length"].value
-    layers = config.number("num_hidden_layers")
-    scalar = config.real("query_pre_attn_scalar", head)
-    width, heads = config.number("hidden_size"), config.number("num_attention_heads")
-    expected = width // heads if layers == 62 else head  # llama.cpp knows the largest by its depth
-    if scalar != expected:
-        raise Unsupported(f"query_pre_attn_scalar is {scalar:g}, llama.cpp takes {expected}")
-    if config.flag("use_bidirectional_attention"):
-        raise Unsupported("bidirectional attention has no conversion here")
-    if config.get("final_logit_softcapping") is not None:
-        found["final_logit_softcapping"] = Typed("f32", config.real("final_logit_softcapping"))
-    _, sliding = config.rope()
-    local = sliding.real("rope_theta", config.real("rope_local_base_freq", 10000.0))
-    found["rope.freq_base_swa"] = Typed("f32", local)
-    found["attention.sliding_window"] = Typed("u32", config.number("sliding_window"))
-    kinds = config.get("layer_types")
-    if kinds is not None:
-        if not isinstance(kinds, list) or len(kinds) != layers:
-            raise FileError(
-                f"{config.path}: expected {layers} 'layer_types', but got {kinds!r:.60}"
-            )
-        pattern = [kind == "sliding_attention" for kind in kinds]
-        found["attention.sliding_window_pattern"] = Typed("bool[]", pattern)
-    return found
-
-
-_FAMILIES: dict[str, tuple[str, Callable[[ConfigFile], dict[str, Any]]]] = {
-    "bert": ("bert", _bert),
-    "llama": ("llama", _silu),
-    "mistral": ("llama", _silu),
-    "qwen2": ("qwen2", _silu),
-    "qwen3": ("qwen3", _silu),
-    "gemma3_text": ("gemma3", _gemma3),
-}
-
-
-def _llama3_factors(config: ConfigFile) -> npt.NDArray[np.float32] | None:
-    """What llama.cpp divides each rotary frequency by, for Llama 3.1's long contexts.
-
-    Waves longer than the old context are slowed by `factor`, short ones stay, those between are
-    blended.
-    """
-    full, _ = config.rope()
-    if full.rope_type() != "llama3":
-        return None
-    heads = config.number("num_attention_heads")
-    head = config.number("head_dim", config.number("hidden_size") // heads)
-    base, factor = full.real("rope_theta", 10000.0), full.real("factor")
-    low, high = full.real("low_freq_factor"), full.real("high_freq_factor")
-    old = full.number("original_max_position_embeddings")
-    if not low < high:
-        raise FileError(
-            f"{config.path}: expected low_freq_factor below high, but got {low}, {high}"
-        )
-    waves = 2 * math.pi * base ** (np.arange(0, head, 2) / head)
-    blend = np.clip((old / waves - low) / (high - low), 0, 1)
-    return (1 / ((1 - blend) / factor + blend)).astype(np.float32)
-
-
-# llama.cpp's numbers of ways to pool; what sentence-transformers calls them, now and before.
-_POOLINGS = {
-    1: ("mean", "pooling_mode_mean_tokens"),
-    2: ("cls", "pooling_mode_cls_token"),
-    3: ("lasttoken", "pooling_mode_lasttoken"),
-}
-
-
-def _pooling(folder: Path) -> int | None:
-    """llama.cpp's number for how a sentence encoder pools, by the files of the model."""
-    for module in ConfigFile.read_list(folder / "modules.json"):
-        if not module.text("type", "").endswith(".Pooling"):
-            continue
-        pooling = ConfigFile.read(folder / module.text("path", "") / "config.json")
-        if pooling is None:
-            return None
-        for number, (mode, flag) in _POOLINGS.items():
-            if pooling.get("pooling_mode") == mode or pooling.flag(flag):
-                return number
-        raise Unsupported(f"its pooling ({pooling.path}) is none of mean, cls, last token")
-    return None

@@ -28,7 +28,10 @@ class Importance:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = files.open(path)
-        self.used = 0
+
+    def has(self, names: Sequence[str]) -> bool:
+        """Whether the file has an importance for a tensor of one of these names."""
+        return any(name in self._file or name + _SUMS in self._file for name in names)
 
     def find(self, names: Sequence[str], cols: int) -> npt.NDArray[np.float32] | None:
         """The importance [cols] of a tensor, by any of its names; None if the file has none."""
@@ -44,7 +47,6 @@ class Importance:
                     f"{self.path}: tensor {quoted(name)}: expected {cols} finite importances of at "
                     f"least 0, but got shape {list(values.shape)}"
                 )
-            self.used += 1
             return values.reshape(cols)
         return None
 

@@ -14,14 +14,26 @@ from fnmatch import fnmatchcase
 
 from headrace import formats
 from headrace.errors import UsageError, one_of, unknown
-from headrace.files.base import PLAIN, matrix_shape, quoted
+from headrace.files.base import PLAIN, matrix_shape
 from headrace.files.gguf_types import TYPE_CODES
 from headrace.quantize.config import weight_formats
 
-__all__ = ["CONTAINERS", "DEFAULT_FALLBACK", "Choice", "Options", "allowed", "choose", "is_float"]
+__all__ = [
+    "DEFAULT_FALLBACK",
+    "FALLBACK",
+    "KEPT",
+    "Choice",
+    "Options",
+    "allowed",
+    "check_options",
+    "choose",
+    "is_float",
+    "unmatched",
+]
 
-CONTAINERS = ("gguf", "q4nx", "safetensors")
 DEFAULT_FALLBACK = {"gguf": "q8_0", "q4nx": "bf16", "safetensors": "q8_0"}
+FALLBACK = "fallback"  # how reasons of these begin
+KEPT = "kept as asked"
 REFUSE = "error"  # the fallback that is none
 
 _FLOATS = ("f64", "f32", "f16", "bf16")
@@ -62,6 +74,11 @@ class Choice:
 
     format: str | None
     reason: str = ""
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether the format that was asked for does not fit."""
+        return self.reason.startswith(FALLBACK)
 
 
 def is_float(form: str) -> bool:
@@ -114,7 +131,7 @@ def choose(
     where: for messages
     """
     if _matching(options.keep, names) is not None:
-        return Choice(None, "kept as asked")
+        return Choice(None, KEPT)
     if stored in PLAIN and not is_float(stored):
         return Choice(None, f"{stored} is no type of weights")
     if len(shape) < 2:
@@ -162,9 +179,11 @@ def _fitting(options: Options, wanted: str, shape: tuple[int, ...], where: str) 
         )
     worse = misfit(options.fallback, shape)
     if not worse:
-        return Choice(options.fallback, f"fallback: for {wanted} {why}")
+        return Choice(options.fallback, f"{FALLBACK}: for {wanted} {why}")
     floats = "f32" if options.container == "gguf" else None
-    return Choice(floats, f"fallback to float: for {wanted} {why}; for {options.fallback} {worse}")
+    return Choice(
+        floats, f"{FALLBACK} to float: for {wanted} {why}; for {options.fallback} {worse}"
+    )
 
 
 def _small_part(names: Sequence[str], shape: tuple[int, ...]) -> str:
@@ -182,8 +201,3 @@ def _matching(patterns: Sequence[str], names: Sequence[str]) -> str | None:
         if any(fnmatchcase(name, pattern) for name in names):
             return pattern
     return None
-
-
-def describe(patterns: Sequence[str]) -> str:
-    """Patterns for a message."""
-    return one_of([quoted(pattern) for pattern in patterns])

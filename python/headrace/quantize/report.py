@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.errors import ToolMissingError, UsageError
+from headrace.quantize.plan import FALLBACK
 
 __all__ = ["QuantizeReport", "TensorReport", "check_plot_path"]
 
@@ -91,7 +92,7 @@ class QuantizeReport:
     @property
     def fallen_back(self) -> list[TensorReport]:
         """The tensors that could not have the format that was asked for."""
-        return [tensor for tensor in self.tensors if tensor.reason.startswith("fallback")]
+        return [tensor for tensor in self.tensors if tensor.reason.startswith(FALLBACK)]
 
     @property
     def nbytes(self) -> int:
