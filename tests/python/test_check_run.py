@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from headrace import check, formats, reference
-from headrace.check import runner
+from headrace.check import pool, runner
 from headrace.check.shapes import specs
 from headrace.errors import CompileError, HeadraceError, MachineError, UsageError
 from headrace.targets.base import Cell
@@ -159,7 +159,7 @@ def test_a_process_that_dies_is_named(monkeypatch):
         def __enter__(self):
             return self
 
-    monkeypatch.setattr(runner, "ProcessPoolExecutor", lambda *_, **__: Pool())
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", lambda *_, **__: Pool())
     with pytest.raises(HeadraceError, match="a process died, probably in matvec:m=.*headrace run"):
         check.run("cpu", 1, filter="matvec", jobs=2)
 

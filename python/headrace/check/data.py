@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace import formats, reference
+from headrace.check import storage
 from headrace.ops import OpSpec
 
 __all__ = ["Data", "draw"]
@@ -42,37 +43,9 @@ class Data:
 # --- weights ---------------------------------------------------------------------------------
 
 
-def _halves(values: F64) -> Bytes:
-    return values.astype(np.float16).view(np.uint8).reshape(*values.shape, 2)
-
-
-def _bfloats(values: F64) -> Bytes:
-    return values.astype(ml_dtypes.bfloat16).view(np.uint8).reshape(*values.shape, 2)
-
-
 def random_bytes(spec: OpSpec, draw: Generator, magnitude: float) -> Bytes:
-    """Random storage whose scale fields are finite and near `magnitude`; all else is any byte."""
-    form = formats.get(spec.format)
-    size = form.storage_bytes(spec.m, spec.k)
-    data = draw.integers(0, 256, size, dtype=np.uint8)
-    block, fields, encode = _SCALES[spec.format]
-    blocks = data.reshape(-1, block)
-    for offset, count in fields:
-        scales = magnitude * draw.uniform(0.25, 1.0, (len(blocks), count))
-        scales *= draw.choice([-1.0, 1.0], scales.shape)
-        blocks[:, offset : offset + 2 * count] = encode(scales).reshape(len(blocks), -1)
-    return data
-
-
-# format -> (bytes of a block, [(offset of scales, how many)], encoding of a scale)
-_SCALES: dict[str, tuple[int, list[tuple[int, int]], Callable[[F64], Bytes]]] = {
-    "q4_0": (18, [(0, 1)], _halves),
-    "q5_0": (22, [(0, 1)], _halves),
-    "q8_0": (34, [(0, 1)], _halves),
-    "q4_k": (144, [(0, 2)], _halves),
-    "q6_k": (210, [(208, 1)], _halves),
-    "q4nx": (5120, [(0, 512)], _bfloats),
-}
+    """Random storage whose scales are finite and near `magnitude`; all else is any byte."""
+    return storage.near(formats.get(spec.format), spec.m, spec.k, draw, magnitude)
 
 
 def encoded(spec: OpSpec, draw: Generator) -> Bytes:
@@ -88,8 +61,7 @@ def encoded(spec: OpSpec, draw: Generator) -> Bytes:
 def zero_blocks(spec: OpSpec, draw: Generator) -> Bytes:
     """Random bytes with about half of the blocks all zero bytes."""
     data = random_bytes(spec, draw, 0.01)
-    blocks = data.reshape(-1, _SCALES[spec.format][0])
-    blocks[draw.random(len(blocks)) < 0.5] = 0
+    storage.zero_some_blocks(formats.get(spec.format), spec.m, spec.k, draw, data)
     return data
 
 

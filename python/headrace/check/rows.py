@@ -18,6 +18,7 @@ class Row:
         an error that is not finite.
     reference: what the result was compared with.
     data: which of the `runs` drawn data sets gave that error.
+    relative_rmse: what quantizing normal weights loses, where an encoder is checked.
     """
 
     target: str
@@ -31,6 +32,7 @@ class Row:
     data: str
     runs: int
     operation: str
+    relative_rmse: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -39,7 +41,8 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """The row as `headrace check --json` prints it."""
-        return asdict(self) | {"ok": self.ok}
+        values = {name: value for name, value in asdict(self).items() if value is not None}
+        return values | {"ok": self.ok}
 
 
 @dataclass(frozen=True)

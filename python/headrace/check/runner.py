@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ import numpy.typing as npt
 
 from headrace import formats, reference, targets
 from headrace.check import data as drawn
+from headrace.check.pool import each
 from headrace.check.rows import Report, Row, worst
 from headrace.check.shapes import generator, specs
 from headrace.errors import HeadraceError, MachineError, UsageError
@@ -81,33 +80,18 @@ def run(
     """
     tasks = select(target, seed, filter=filter, sample=sample, quick=quick)
     rows: list[Row] = []
-    for done, made in enumerate(_each(target, seed, tasks, jobs), start=1):
+    work = partial(check_task, target, seed)
+    results = each(work, tasks, jobs, partial(_describe, target))
+    for done, made in enumerate(results, start=1):
         rows += made
         if progress is not None:
             progress(done, len(tasks))
     return Report(target, seed, tuple(rows))
 
 
-def _each(target: str, seed: int, tasks: list[Task], jobs: int) -> Iterator[list[Row]]:
-    if jobs == 1 or len(tasks) < 8:
-        for task in tasks:
-            yield check_task(target, seed, task)
-        return
-    # New processes, not forks: the compiler's library starts threads.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        futures = [pool.submit(check_task, target, seed, task) for task in tasks]
-        try:
-            for future, (cell, spec) in zip(futures, tasks, strict=True):
-                try:
-                    yield future.result()
-                except BrokenProcessPool as error:
-                    raise HeadraceError(
-                        f"check: a process died, probably in {spec} ({cell.name}); "
-                        f"run it alone: headrace run {spec} --target {target}"
-                    ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+def _describe(target: str, task: Task) -> str:
+    cell, spec = task
+    return f"{spec} ({cell.name}); run it alone: headrace run {spec} --target {target}"
 
 
 def check_task(target: str, seed: int, task: Task) -> list[Row]:

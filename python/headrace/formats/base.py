@@ -137,7 +137,8 @@ class Format:
         if self.check_header is not None:
             self.check_header(raw, *self.padded_shape(rows, cols))
         for view in self.scales(raw, *self.padded_shape(rows, cols)):
-            finite = np.isfinite(view)  # ml_dtypes' types have this too
+            with np.errstate(invalid="ignore"):  # a signalling NaN
+                finite = np.isfinite(view)  # ml_dtypes' types have this too
             if not finite.all():
                 at = tuple(int(i) for i in np.argwhere(~finite)[0])
                 raise UsageError(
