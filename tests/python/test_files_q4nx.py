@@ -179,6 +179,15 @@ def test_to_q4nx_takes_an_encoder_and_names_the_tensor(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.safetensors", "b"]
 
 
+def test_a_container_holds_no_integers(tmp_path):
+    safetensors.numpy.save_file({"ids": np.arange(3)}, tmp_path / "a.safetensors")
+    with (
+        files.open(tmp_path) as source,
+        pytest.raises(UsageError, match="tensor 'ids': a q4nx container has no i64"),
+    ):
+        files.write_q4nx(tmp_path / "b", files.to_q4nx(source))
+
+
 def test_a_container_holds_q4nx_and_bf16(tmp_path):
     out = Out("w", (2, 2), "f32", np.zeros(16, dtype=np.uint8))
     with pytest.raises(UsageError, match="'w': expected q4nx or bf16 .* but got f32"):

@@ -24,7 +24,7 @@ from headrace import formats
 from headrace.errors import UsageError
 from headrace.formats.base import F32, U8
 
-from .base import FileError, Out, Tensor, TensorFile, quoted
+from .base import PLAIN, FileError, Out, Tensor, TensorFile, quoted
 from .safetensors import write_safetensors
 from .writing import listed
 
@@ -67,7 +67,7 @@ def to_q4nx(
     encode: float32 [rows, columns] -> q4nx bytes (one thread, without it)
 
     Matrices named `*.weight` become q4nx (those that are q4nx stay as they are), but for
-    embeddings; all else becomes bf16. Each is read when it is written.
+    embeddings; all else becomes bf16. Each is read when it is written. UsageError for integers.
     """
     encode = encode or formats.get("q4nx").encode
     if tied and LM_HEAD not in source:
@@ -101,6 +101,11 @@ def _encoded(tensor: Tensor, name: str, encode: Callable[[F32], U8]) -> Out:
 
 
 def _as_bf16(tensor: Tensor) -> Out:
+    if tensor.format in PLAIN and PLAIN[tensor.format].kind in "iub":
+        raise UsageError(
+            f"{tensor.path}: tensor {quoted(tensor.name)}: a q4nx container has no {tensor.format}"
+        )
+
     def data() -> U8:
         if tensor.format == "bf16":
             return tensor.data
