@@ -32,7 +32,7 @@ from . import (
 )
 from .base import Format
 
-__all__ = ["Format", "get", "names"]
+__all__ = ["Converted", "Format", "convert", "get", "names"]
 
 _MODULES = (
     gguf,
@@ -51,9 +51,11 @@ _MODULES = (
 _FORMATS = {form.name: form for module in _MODULES for form in module.FORMATS}
 
 # Families with parameters: a name to its format, None if it is of another family; UsageError if
-# it is of this family, but wrong.
+# it is of this family, but wrong. Layouts first: behind their name's end is that of another family.
 _PARSERS: tuple[Callable[[str], Format | None], ...] = tuple(
-    module.parse for module in _MODULES if hasattr(module, "parse")
+    module.parse
+    for module in dict.fromkeys((zigzag, repacked, *_MODULES))
+    if hasattr(module, "parse")
 )
 
 
@@ -72,3 +74,7 @@ def get(name: str) -> Format:
         if form is not None:
             return form
     raise unknown("format", name, _FORMATS) from None
+
+
+# Behind `get`, which it uses.
+from .conversion import Converted, convert  # noqa: E402

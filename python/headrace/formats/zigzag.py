@@ -7,8 +7,9 @@ in a band is stored as one row of the inner format; the columns of a band follow
     band 1:  | column 0, rows 256 .. 511 | ...
 
 so a column whose activation is zero is one run of bytes that need not be read (arXiv 2511.04477).
-Rows are padded to whole bands, with zeros. Groups run along rows here and along columns in the
-inner format: going from one to the other means to quantize again (convert.py).
+Rows are padded to whole bands, with zeros before they are encoded. Groups run along rows here and
+along columns in the inner format: going from one to the other means to quantize again
+(conversion.py).
 """
 
 from __future__ import annotations

@@ -1,0 +1,118 @@
+"""zigzag and repacked: where the bytes lie, and that values are those of the inner format."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace import formats
+from headrace.check import independent
+from headrace.errors import UsageError
+
+
+def weights(rows: int, cols: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((rows, cols), dtype=np.float32)
+
+
+@pytest.mark.parametrize("name", ["q4_0", "q8_0", "q4_k", "q6_k", "bf16", "int4:g32"])
+def test_a_zigzag_matrix_is_the_inner_format_of_the_transposed_bands(name):
+    form, inner = formats.get(f"{name}:zigzag"), formats.get(name)
+    values = weights(512, 5)
+    packed = form.encode(values)
+    assert packed.size == form.storage_bytes(512, 5) == 2 * inner.storage_bytes(5, 256)
+    bands = [inner.encode(np.ascontiguousarray(values[i : i + 256].T)) for i in (0, 256)]
+    np.testing.assert_array_equal(packed, np.concatenate(bands))
+    # Column 3 of band 1 is one piece of the bytes.
+    piece = inner.storage_bytes(1, 256)
+    at = (5 + 3) * piece
+    column = inner.decode(packed[at : at + piece], 1, 256)[0]
+    np.testing.assert_array_equal(form.decode(packed, 512, 5)[256:, 3], column)
+
+
+@pytest.mark.parametrize(("name", "count"), [("q4_0", 8), ("q8_0", 4), ("q4_k", 16), ("bf16", 4)])
+def test_repacked_blocks_of_rows_are_side_by_side(name, count):
+    form, inner = formats.get(f"{name}:rows{count}"), formats.get(name)
+    cols = 2 * inner.block_shape[1]
+    values = weights(2 * count, cols)
+    base, packed = inner.encode(values), form.encode(values)
+    np.testing.assert_array_equal(np.sort(base), np.sort(packed))
+    size = inner.block_bytes
+    blocks = base.reshape(2 * count, 2, size)
+    # The second block of row 1 of the second group.
+    at = (2 * count + count + 1) * size
+    np.testing.assert_array_equal(packed[at : at + size], blocks[count + 1, 1])
+    np.testing.assert_array_equal(
+        form.decode(packed, *values.shape), inner.decode(base, *values.shape)
+    )
+
+
+MANY = """
+    q4_0:zigzag32 q4_k:zigzag q5_1:zigzag96 f16:zigzag3 int8:g32:zigzag64
+    q4_0:rows8 q6_k:rows4 iq4_nl:rows16 mxfp4:rows4 int4:g16:zp:rows4
+"""
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    name=st.sampled_from(MANY.split()),
+    rows=st.integers(1, 70),
+    cols=st.integers(1, 300),
+    seed=st.integers(0, 1 << 30),
+)
+def test_any_bytes_decode_as_the_independent_reference_says(name, rows, cols, seed):
+    form = formats.get(name)
+    data = np.random.default_rng(seed).integers(
+        0, 256, form.storage_bytes(rows, cols), dtype=np.uint8
+    )
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(
+            form.decode(data, rows, cols), independent.decode(form, data, rows, cols)
+        )
+
+
+# Only where zero has a code: padding shares scales and minima with values of the matrix.
+@pytest.mark.parametrize("name", ["q8_0:zigzag", "q4_0:rows8", "bf16:zigzag"])
+def test_padding_decodes_to_zero(name):
+    form = formats.get(name)
+    padded = form.decode(form.encode(weights(3, 7)), 3, 7, keep_padding=True)
+    assert padded.shape == form.padded_shape(3, 7)
+    assert not padded[3:].any() and not padded[:, 7:].any() and padded[:3, :7].any()
+
+
+@pytest.mark.parametrize("name", ["q4_k:zigzag", "q4_0:rows8"])
+def test_scales_are_views(name):
+    form = formats.get(name)
+    packed = form.encode(weights(9, 9))
+    form.check_scales(packed, 9, 9)
+    form.scales(packed, *form.padded_shape(9, 9))[0][-1, 0] = np.nan
+    with pytest.raises(UsageError, match=f"{name}: expected finite scales for 9x9"):
+        form.check_scales(packed, 9, 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("q4_k:zigzag100", "a band of a multiple of 256 rows .the block of q4_k., .* but got 100"),
+        ("q4_k:zigzag0", "but got 0"),
+        ("q4nx:zigzag", "whose rows are runs of blocks, but got 'q4nx'"),
+        ("nvfp4:zigzag", "whose rows are runs of blocks, but got 'nvfp4'"),
+        ("int8:channel:rows4", "whose rows are runs of blocks, but got 'int8:channel'"),
+        ("act_i8:zigzag", "but got 'act_i8'"),
+        ("q4_k:zigzag:zigzag", "but got 'q4_k:zigzag'"),
+        ("q4_0:rows5", "expected rows4, rows8 or rows16, but got 'rows5'"),
+        ("q4_9:rows8", "unknown format 'q4_9'"),
+        ("q4_0:sideways", "unknown format 'q4_0:sideways'"),
+    ],
+)
+def test_refused(name, message):
+    with pytest.raises(UsageError, match=message):
+        formats.get(name)
+
+
+def test_names_are_found_again():
+    for name in ("q4_k:zigzag512", "q2_k:zigzag", "q5_0:rows16", "f16:zigzag1"):
+        assert formats.get(name).name == name
+        assert formats.get(name) is formats.get(name)
+    assert formats.get("q4_k:zigzag256").name == "q4_k:zigzag"
