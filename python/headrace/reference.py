@@ -1,7 +1,7 @@
 """What every operation means, in NumPy and float64, independent of the compiler.
 
-Weights are decoded by the `gguf` package where it knows the format, else by the codec of
-`headrace.formats`; activations in 8 bits by the codec. A target's results are compared with these.
+Weights are decoded by code of others (`headrace.check.independent`), activations in 8 bits by the
+codec. A target's results are compared with these.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace import formats
-from headrace.errors import ToolMissingError, UsageError
+from headrace.errors import UsageError
 from headrace.ops import OpSpec
 
 __all__ = [
@@ -39,28 +39,17 @@ _LEAST_NORMAL = float(np.finfo(np.float32).smallest_normal)
 
 
 def decode(format_name: str, data: Bytes, rows: int, cols: int) -> npt.NDArray[np.float32]:
-    """The values (rows, cols) of a packed matrix, f32."""
-    if decoder(format_name) == "gguf":
-        gguf = _gguf()
-        kind = gguf.GGMLQuantizationType[format_name.upper()]
-        blocks = np.ascontiguousarray(data, dtype=np.uint8).reshape(rows, -1)
-        return np.asarray(gguf.quants.dequantize(blocks, kind), dtype=np.float32)
-    return np.asarray(formats.get(format_name).decode(data, rows, cols), dtype=np.float32)
+    """The values (rows, cols) of a packed matrix, f32, by somebody else's code."""
+    from headrace.check import independent
+
+    return independent.decode(formats.get(format_name), data, rows, cols)
 
 
 def decoder(format_name: str) -> str:
-    """Who decodes a format for the reference: `gguf` or `headrace.formats`."""
-    return "gguf" if "gguf<" in formats.get(format_name).attribute else "headrace.formats"
+    """Who decodes a format for the reference: `gguf`, `ml_dtypes`, `torch`, ..."""
+    from headrace.check import independent
 
-
-def _gguf() -> Any:
-    try:
-        import gguf
-    except ImportError as error:
-        raise ToolMissingError(
-            f"the reference needs the python package 'gguf' (`pip install gguf`): {error}"
-        ) from error
-    return gguf
+    return independent.who(formats.get(format_name))
 
 
 def quantized_activations(x: npt.NDArray[Any], format_name: str = "act_i8") -> F64:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ from headrace.cli.common import (
     print_table,
     progress_bar,
 )
+from headrace.errors import UsageError
 
 if TYPE_CHECKING:
     from headrace.check import Row
@@ -23,31 +25,41 @@ __all__ = ["command"]
 
 def command(
     target: TargetOption = "cpu",
+    formats: Annotated[
+        bool, typer.Option("--formats", help="Check the storage formats instead of a target.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Draws shapes and data.", min=0)] = 0,
     filter: Annotated[
         str | None,
-        typer.Option(metavar="CELL", help="Only cells such as matvec/q4_k/i8, or a part of it."),
+        typer.Option(
+            metavar="CELL",
+            help="Only cells such as matvec/q4_k/i8 (of formats, decode/q4_k), or a part of it.",
+        ),
     ] = None,
     sample: Annotated[
         int | None, typer.Option(metavar="N", help="Only N operations, drawn from the seed.", min=1)
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Two shapes per cell.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Two shapes per cell or format.")] = False,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", help="Processes. [default: all CPUs]", min=1)
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Check every claimed cell of a target numerically.
+    """Check every claimed cell of a target numerically, or every storage format.
 
     Each operation runs on fresh and on hard data, with outputs and scratch memory poisoned, and is
-    compared with float64 on the dequantized weights. Exit code 1 if an error is above its bound.
+    compared with float64 on the dequantized weights. With --formats, what codecs and the compiler
+    decode, from random bytes and from encoded weights, is compared with the decoders of others, bit
+    for bit. Exit code 1 if an error is above its bound.
     """
     from headrace import check
     from headrace_runtime import default_threads
 
-    with progress_bar(f"checking {target}") as progress:
-        report = check.run(
-            target,
+    if formats and target != "cpu":
+        raise UsageError(f"check: --formats checks no target, but got --target {target}")
+    run = check.run_formats if formats else partial(check.run, target)
+    with progress_bar("checking formats" if formats else f"checking {target}") as progress:
+        report = run(
             seed,
             filter=filter,
             sample=sample,
@@ -58,7 +70,7 @@ def command(
     if json:
         print_json(report.to_json())
     else:
-        _print(list(report.rows))
+        (_print_formats if formats else _print)(list(report.rows))
         console().print(
             f"{len(report.rows)} rows, {sum(row.runs for row in report.rows)} runs, "
             f"{len(report.failed)} above the bound (seed {seed})"
@@ -80,6 +92,26 @@ def _print(rows: list[Row]) -> None:
                 f"{row.error:.2g}",
                 f"{row.bound:.2g}",
                 "ok" if row.ok else "FAILED",
+                row.data,
+                row.reference,
+            )
+            for row in rows
+        ],
+    )
+
+
+def _print_formats(rows: list[Row]) -> None:
+    head = ("operation", "format", "shape", "differ", "", "error", "worst data", "against")
+    print_table(
+        head,
+        [
+            (
+                row.op,
+                row.format,
+                row.shape,
+                f"{row.error:g}",
+                "ok" if row.ok else "FAILED",
+                "" if row.relative_rmse is None else f"{row.relative_rmse:.2%}",
                 row.data,
                 row.reference,
             )

@@ -58,7 +58,7 @@ def _per_token(kind: str) -> Format:
         name=f"fp8_{kind}:per_token",
         attribute=f"#qlinear.fp8<{kind}, scale = per_token>",
         summary=f"8-bit floats {kind}, a scale for a row",
-        checked_by="torch",
+        checked_by="ml_dtypes",
         block_shape=(1, 1),
         block_bytes=1,
         row_extra=4,
@@ -130,7 +130,7 @@ def _tiled(kind: str, granularity: str, tile_of: _Tile, summary: str) -> Format:
         name=f"fp8_{kind}:{granularity}",
         attribute=f"#qlinear.fp8<{kind}, scale = {granularity}>",
         summary=f"8-bit floats {kind}, {summary}",
-        checked_by="torch",
+        checked_by="ml_dtypes",
         block_shape=(1, 1),
         block_bytes=1,
         largest=2.0**127,  # code times scale, both rounded, stays finite

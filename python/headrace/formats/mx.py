@@ -103,7 +103,7 @@ def _format(
         name=f"mx{kind}",
         attribute=f"#qlinear.mx<{kind}>",
         summary=f"microscaling: {summary}, a power of two for 32",
-        checked_by="ml_dtypes" + (", gguf" if kind == "fp4" else ""),
+        checked_by="ml_dtypes",
         block_shape=(1, _BLOCK),
         block_bytes=block_bytes,
         largest=2.0**127,

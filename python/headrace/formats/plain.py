@@ -31,7 +31,7 @@ def _format(name: str, dtype: npt.DTypeLike, largest: float) -> Format:
         name=name,
         attribute=f"#qlinear.plain<{name}>",
         summary="every value in 16 bits",
-        checked_by="torch",
+        checked_by="gguf",
         block_shape=(1, 1),
         block_bytes=2,
         largest=largest,

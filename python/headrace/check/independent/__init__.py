@@ -51,6 +51,7 @@ def who(form: Format) -> str:
 
 
 def _found(form: Format, raw: U8, rows: int, cols: int) -> tuple[str, F32]:
+    missing: ImportError | None = None
     for name in MODULES:
         try:
             module: ModuleType = importlib.import_module(f"{__name__}.{name}")
@@ -58,10 +59,9 @@ def _found(form: Format, raw: U8, rows: int, cols: int) -> tuple[str, F32]:
             with np.errstate(over="ignore", invalid="ignore"):
                 values = module.decode(form, raw, rows, cols)
         except ImportError as error:
-            raise ToolMissingError(
-                f"the reference for {form.name} needs the python package '{error.name}' "
-                f"(`pip install {error.name}`): {error}"
-            ) from error
+            # Maybe the next module knows the format.
+            missing = missing or error
+            continue
         if values is None:
             continue
         if values.shape != (rows, cols) or values.dtype != np.float32:
@@ -70,6 +70,11 @@ def _found(form: Format, raw: U8, rows: int, cols: int) -> tuple[str, F32]:
                 f"got {values.dtype} of shape {list(values.shape)}"
             )
         return str(module.WHO), values
+    if missing is not None:
+        raise ToolMissingError(
+            f"the reference for {form.name} needs the python package '{missing.name}' "
+            f"(`pip install {missing.name}`): {missing}"
+        ) from missing
     raise HeadraceError(f"check: no independent implementation of {form.name} is known")
 
 
