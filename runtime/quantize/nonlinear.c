@@ -107,6 +107,7 @@ static vi fit_tile(const tile *t) {
     try_half(t, splat_int(k), coarse, &chosen);
     try_half(t, splat_int(k | 0x8000), coarse, &chosen);
   }
+  some &= (chosen.bits & 0x7fff) != 0; // so that zero is never negative
   return select_int(some, chosen.bits, splat_int(0));
 }
 
