@@ -141,7 +141,7 @@ def choose(
         reason = _small_part(names, shape)
         if reason:
             return Choice("f32" if options.container == "gguf" else None, reason)
-        if options.container == "q4nx" and "embed" in names[0] and options.weights == "q4nx":
+        if options.container == "q4nx" and "embed" in names[-1] and options.weights == "q4nx":
             return Choice("bf16", "a table that is looked up is bf16 in this container")
     wanted = options.weights if pattern is None else options.tensors[pattern]
     return _fitting(options, wanted, shape, where)
