@@ -292,7 +292,7 @@ def _format(affine: Affine) -> Format:
         name=affine.name,
         attribute=affine.attribute,
         summary=f"{bits} bits, {what[affine.zero]} ({affine.scale}) {shared}{order}",
-        checked_by="torch",
+        checked_by="torchao",
         block_shape=(1, group or 8 // bits),
         block_bytes=group * bits // 8 + affine.group_bytes if group else 1,
         row_extra=0 if group else affine.group_bytes,

@@ -7,7 +7,7 @@
 The codecs of `headrace.formats` and the compiler's decoders are compared with this, bit for bit.
 Each module knows some families, shares no code with their codecs, and has
 
-    WHO: str                             the implementation that gives the values, for reports
+    WHO: str, or who(form) -> str        the implementation that gives the values, for reports
     decode(form, data, rows, cols)       data: uint8 of the right size; float32 [rows, cols], or
                                          None if the format is of another family
 """
@@ -31,7 +31,7 @@ F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 
 # Imported when they are needed, as some need packages that are large or optional.
-MODULES = ("gguf", "floats", "activations", "q4nx", "codebook", "layouts")
+MODULES = ("gguf", "floats", "activations", "q4nx", "codebook", "layouts", "affine")
 
 
 def decode(form: Format, data: Any, rows: int, cols: int) -> F32:
@@ -66,10 +66,10 @@ def _found(form: Format, raw: U8, rows: int, cols: int) -> tuple[str, F32]:
             continue
         if values.shape != (rows, cols) or values.dtype != np.float32:
             raise HeadraceError(
-                f"check: expected {module.WHO} to give float32 {rows}x{cols} for {form.name}, but "
-                f"got {values.dtype} of shape {list(values.shape)}"
+                f"check: expected {name} to give float32 {rows}x{cols} for {form.name}, but got "
+                f"{values.dtype} of shape {list(values.shape)}"
             )
-        return str(module.WHO), values
+        return str(module.WHO if hasattr(module, "WHO") else module.who(form)), values
     if missing is not None:
         raise ToolMissingError(
             f"the reference for {form.name} needs the python package '{missing.name}' "
