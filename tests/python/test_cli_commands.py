@@ -13,7 +13,8 @@ from headrace.cli import main
 
 SPEC = "matvec:m=33,k=96,format=q4_0"
 COMMANDS = [
-    *("compile", "run", "inspect", "check", "bench", "targets", "formats", "opt", "translate"),
+    *("compile", "run", "inspect", "check", "bench", "quantize", "targets", "formats", "opt"),
+    "translate",
 ]
 
 
