@@ -10,12 +10,17 @@ import numpy.typing as npt
 from headrace import formats
 from headrace.formats import Format
 
-__all__ = ["WHO", "decode"]
-
-WHO = "the inner format's, placed by index"
+__all__ = ["decode", "who"]
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
+
+
+def who(form: Format) -> str:
+    """Who decodes the inner format."""
+    from headrace.check import independent
+
+    return f"{independent.who(formats.get(form.name.rpartition(':')[0]))}, placed by index"
 
 
 def decode(form: Format, data: U8, rows: int, cols: int) -> F32 | None:
