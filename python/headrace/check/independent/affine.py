@@ -74,4 +74,4 @@ def _typed(raw: U8, dtype: Any) -> Any:
     """Stored floats as float32."""
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(raw)).view(dtype).float()
+    return torch.frombuffer(bytearray(raw.tobytes()), dtype=dtype).reshape(len(raw), -1).float()
