@@ -5,8 +5,9 @@
     rows 0 .. 7:   | block 0 of rows 0 .. 7 | block 1 of rows 0 .. 7 | ...
     rows 8 .. 15:  | block 0 of rows 8 .. 15 | ...
 
-so a kernel that computes 8 rows at once reads one run of bytes. It is a permutation of the inner
-format's bytes; rows are padded to the interleaving, columns to whole blocks, with zeros.
+so a kernel that computes 8 rows at once reads one run of bytes. Each block is what the inner format
+stores for a row of one block: of int4:g32 16 bytes of codes, then their scale. Rows are padded to
+the interleaving, columns to whole blocks, with zeros.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _COUNTS = (4, 8, 16)
 
 
 def interleave(raw: U8, rows: int, count: int, block_bytes: int) -> U8:
-    """The bytes of `rows` rows of blocks, blocks of `count` rows side by side."""
+    """The bytes of `rows` rows of whole blocks, blocks of `count` rows side by side."""
     blocks = raw.reshape(rows // count, count, -1, block_bytes)
     return blocks.transpose(0, 2, 1, 3).reshape(-1)
 
@@ -52,25 +53,27 @@ def make(inner: Format, count: int) -> Format:
         )
     encode_inner, decode_inner = inner.encode_rows, inner.decode_rows
     assert encode_inner is not None and decode_inner is not None
+    width = inner.block_shape[1]
 
+    # A row of several blocks may keep its scales behind all codes (affine), so each block is
+    # encoded as a row of its own.
     def encode(values: F32, _cols: int) -> U8:
-        rows, cols = values.shape
-        return interleave(encode_inner(values, cols), rows, count, inner.block_bytes)
+        blocks = encode_inner(values.reshape(-1, width), width)
+        return interleave(blocks, len(values), count, inner.block_bytes)
 
     def decode(raw: U8, rows: int, cols: int) -> F32:
-        return decode_inner(separate(raw, rows, count, inner.block_bytes), rows, cols)
+        blocks = separate(raw, rows, count, inner.block_bytes)
+        return decode_inner(blocks, blocks.size // inner.block_bytes, width).reshape(rows, cols)
 
-    def scales(raw: U8, rows: int, _cols: int) -> list[Scales]:
-        # Wherever they lie: each block is like a row of one block.
-        columns = inner.block_shape[1]
-        return inner.scales(raw, raw.size // inner.block_bytes, columns) if rows else []
+    def scales(raw: U8, _rows: int, _cols: int) -> list[Scales]:
+        return inner.scales(raw, raw.size // inner.block_bytes, width)
 
     return Format(
         name=f"{inner.name}:rows{count}",
         attribute=f'#qlinear.repacked<{inner.attribute}, "rows{count}">',
         summary=f"{inner.name}, blocks of {count} rows side by side",
         checked_by=inner.checked_by,
-        block_shape=(count, inner.block_shape[1]),
+        block_shape=(count, width),
         block_bytes=count * inner.block_bytes,
         pads=True,
         largest=inner.largest,

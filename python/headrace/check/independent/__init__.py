@@ -31,7 +31,8 @@ F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 
 # Imported when they are needed, as some need packages that are large or optional.
-MODULES = ("gguf", "floats", "activations", "q4nx", "codebook", "layouts", "affine")
+# The layouts first: their names begin with those of the formats that they lay out.
+MODULES = ("layouts", "gguf", "floats", "activations", "q4nx", "codebook", "affine")
 
 
 def decode(form: Format, data: Any, rows: int, cols: int) -> F32:

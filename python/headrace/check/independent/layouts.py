@@ -49,5 +49,6 @@ def _repacked(inner: Format, count: int, data: U8, rows: int, cols: int) -> F32:
     row, block = np.arange(rows)[:, None], np.arange(blocks_per_row)[None, :]
     at = ((row // count * blocks_per_row + block) * count + row % count) * size
     stored = data[at[:, :, None] + np.arange(size)]
-    values = independent.decode(inner, stored.reshape(-1), rows, blocks_per_row * width)
-    return np.ascontiguousarray(values[:, :cols])
+    # Each block is a row of one block.
+    values = independent.decode(inner, stored.reshape(-1), rows * blocks_per_row, width)
+    return np.ascontiguousarray(values.reshape(rows, -1)[:, :cols])
