@@ -115,7 +115,7 @@ def _refuse_codes(path: Path, config: ConfigFile | None) -> None:
         name = method.get("quant_method") if isinstance(method, dict) else method
         raise UsageError(
             f"{path}: config.json says that it is quantized already ({name}); expected a "
-            "checkpoint of floats"
+            "checkpoint of floats; headrace.importers reads those of GPTQ, AWQ and torchao"
         )
 
 
