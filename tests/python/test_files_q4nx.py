@@ -88,6 +88,7 @@ def raw_file(path, metadata, **arrays):
         ("0x64 q8_0", "expected 'ROWSxCOLUMNS FORMAT'"),
         ("-2x64 q8_0", "expected 'ROWSxCOLUMNS FORMAT'"),
         ("2x64 q8_0 ", "expected 'ROWSxCOLUMNS FORMAT'"),
+        ("2x60 q8_0", "'w': q8_0: expected the number of columns to be a multiple of 32"),
         ("4x64 q8_0", "expected 272 bytes for [4, 64] q8_0, but got 136"),
         ("9999999999x9999999999 q8_0", "expected at most 64 values a byte"),
         ("2x64 f32", "expected a packed format, but got f32"),
@@ -109,6 +110,14 @@ def test_packed_metadata_of_other_tensors(tmp_path):
         files.open(path)
     path = raw_file(tmp_path / "b", {"headrace.packed.w": "1x32 q8_0"}, w=np.zeros(34, np.int16))
     with pytest.raises(FileError, match="expected dtype U8 for packed q8_0, but got i16"):
+        files.open(path)
+
+
+def test_many_formats(tmp_path):
+    arrays = {f"w{index}": np.zeros(1, dtype=np.uint8) for index in range(1025)}
+    metadata = {f"headrace.packed.w{index}": f"1x1 q{index + 99}" for index in range(1025)}
+    path = raw_file(tmp_path / "a", metadata, **arrays)
+    with pytest.raises(FileError, match="expected at most 1024 formats"):
         files.open(path)
 
 

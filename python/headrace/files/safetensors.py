@@ -44,6 +44,7 @@ __all__ = ["PACKED_KEY", "is_safetensors", "read_safetensors", "write_safetensor
 
 MAX_HEADER = 100_000_000  # as the specification's own implementation
 MAX_AXES = 32
+MAX_FORMATS = 1024  # different ones: each, once made, is kept
 PACKED_KEY = "headrace.packed."
 
 # One value takes at least this part of a byte; all formats take more than twice as much. It bounds
@@ -201,6 +202,7 @@ def _check_holes(path: Path, places: _Places, first: int, size: int) -> None:
 
 def _apply_packed(path: Path, metadata: dict[str, Any], places: _Places) -> None:
     """Takes what the metadata says of packed tensors out of it, and into their layouts."""
+    kinds: set[str] = set()
     for key in [key for key in metadata if key.startswith(PACKED_KEY)]:
         name, text = key.removeprefix(PACKED_KEY), metadata.pop(key)
         found = _PACKED.fullmatch(text)
@@ -209,6 +211,9 @@ def _apply_packed(path: Path, metadata: dict[str, Any], places: _Places) -> None
                 f"{path}: expected 'ROWSxCOLUMNS FORMAT' of a tensor of the file for "
                 f"{quoted(key)}, but got {text!r:.80}"
             )
+        kinds.add(found[2])
+        if len(kinds) > MAX_FORMATS:
+            raise FileError(f"{path}: expected at most {MAX_FORMATS} formats")
         shape = tuple(int(axis) for axis in found[1].split("x"))
         _repack(path, name, shape, found[2], places)
 
@@ -233,15 +238,24 @@ def _repack(path: Path, name: str, shape: tuple[int, ...], form: str, places: _P
         )
     if form in PLAIN or form.startswith(("gguf:", "safetensors:")):
         raise FileError(f"{where}: expected a packed format, but got {form}")
-    try:
-        expected = formats.get(form).storage_bytes(*matrix_shape(shape))
-    except UsageError:
-        expected = stored.nbytes  # it is listed; using it will say why it cannot be
-    if expected != stored.nbytes:
+    expected = _packed_bytes(where, shape, form)
+    if expected not in (None, stored.nbytes):
         raise FileError(
             f"{where}: expected {expected} bytes for {list(shape)} {form}, but got {stored.nbytes}"
         )
     places[name] = Layout(shape, form, stored.nbytes), start
+
+
+def _packed_bytes(where: str, shape: tuple[int, ...], form: str) -> int | None:
+    """None for a format that is not known: it is listed; using it says that it is unknown."""
+    try:
+        known = formats.get(form)
+    except UsageError:
+        return None
+    try:
+        return known.storage_bytes(*matrix_shape(shape))
+    except UsageError as error:
+        raise FileError(f"{where}: {error}") from error
 
 
 def write_safetensors(
