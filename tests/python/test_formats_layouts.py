@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace import formats
+from headrace import formats, ops
 from headrace.check import independent
 from headrace.errors import UsageError
+from headrace.reference_jit import Meaning
 
 
 def weights(rows: int, cols: int, seed: int = 0) -> np.ndarray:
@@ -72,6 +73,26 @@ def test_any_bytes_decode_as_the_independent_reference_says(name, rows, cols, se
         )
 
 
+@pytest.mark.parametrize("name", MANY.split())
+def test_the_compiler_reads_what_is_encoded(name):
+    """`qlinear.dequantize` on MLIR's JIT against the codec."""
+    form = formats.get(name)
+    rows, cols = 19, 3 * form.block_shape[1]
+    packed = form.encode(weights(rows, cols))
+    (read,) = Meaning(ops.dequantize(rows, cols, format=name).build())(packed.view(np.int8))
+    np.testing.assert_array_equal(read, form.decode(packed, rows, cols))
+
+
+def test_a_repacked_affine_block_has_its_scale_at_its_end():
+    form, inner = formats.get("int4:g32:rows4"), formats.get("int4:g32")
+    values = weights(4, 96)
+    packed = form.encode(values).reshape(3, 4, 18)
+    for row in range(4):
+        for block in range(3):
+            one = inner.encode(values[row : row + 1, 32 * block : 32 * block + 32])
+            np.testing.assert_array_equal(packed[block, row], one)
+
+
 # Only where zero has a code: padding shares scales and minima with values of the matrix.
 @pytest.mark.parametrize("name", ["q8_0:zigzag", "q4_0:rows8", "bf16:zigzag"])
 def test_padding_decodes_to_zero(name):
@@ -81,7 +102,7 @@ def test_padding_decodes_to_zero(name):
     assert not padded[3:].any() and not padded[:, 7:].any() and padded[:3, :7].any()
 
 
-@pytest.mark.parametrize("name", ["q4_k:zigzag", "q4_0:rows8"])
+@pytest.mark.parametrize("name", ["q4_k:zigzag", "q4_0:rows8", "int4:g32:rows8"])
 def test_scales_are_views(name):
     form = formats.get(name)
     packed = form.encode(weights(9, 9))
