@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def config(kind: str, words: int, **more: Any) -> Any:
 
 
 def save_model(folder: Path, kind: str, words: int, **more: Any) -> torch.nn.Module:
-    """A random model; returns it, its checkpoint is in the folder."""
+    """A random model of bfloat16 weights; returns it, its checkpoint is in the folder."""
     torch.manual_seed(7)
     made = config(kind, words, **more)
     model = transformers.AutoModelForCausalLM.from_config(made, attn_implementation="eager").eval()
@@ -76,7 +77,9 @@ def save_model(folder: Path, kind: str, words: int, **more: Any) -> torch.nn.Mod
                 parameter += 0.1 * torch.randn_like(parameter)
             else:
                 parameter *= 3
-    model.save_pretrained(folder)
+            # As published ones. Buffers, which are not in the file, stay in float32.
+            parameter.copy_(parameter.to(torch.bfloat16))
+    copy.deepcopy(model).to(torch.bfloat16).save_pretrained(folder)
     return model
 
 

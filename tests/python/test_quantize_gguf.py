@@ -211,13 +211,16 @@ def test_word_piece(convert):
 
 def test_byte_level(convert):
     settings = NAMES | {"add_bos_token": True, "chat_template": "{{ messages }}"}
-    report, reader, _ = convert(CONFIG, tokenizer=BYTES, tokenizer_config=settings)
+    ids = {"bos_token_id": 7, "eos_token_id": [5, 6], "pad_token_id": 99}
+    report, reader, _ = convert(CONFIG | ids, tokenizer=BYTES, tokenizer_config=settings)
     assert report.notes == ()
     found = fields(reader)
     assert found["tokenizer.ggml.model"] == "gpt2" and found["tokenizer.ggml.pre"] == "gpt-2"
     assert found["tokenizer.ggml.merges"] == ["a b"]
     assert found["tokenizer.ggml.token_type"][:6] == [1, 1, 1, 3, 4, 5]
-    assert found["tokenizer.ggml.bos_token_id"] == 3
+    assert found["tokenizer.ggml.bos_token_id"] == 3, "the tokenizer's own comes first"
+    assert found["tokenizer.ggml.eos_token_id"] == 5
+    assert "tokenizer.ggml.padding_token_id" not in found
     assert (found["tokenizer.ggml.add_bos_token"], found["tokenizer.ggml.add_eos_token"]) == (1, 0)
     assert found["tokenizer.chat_template"] == "{{ messages }}"
 

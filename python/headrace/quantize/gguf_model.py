@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -80,9 +81,22 @@ def _supported(source: TensorFile, config: ConfigFile, kind: str, folder: Path) 
         types = config.number("type_vocab_size", 1)
         model.metadata["tokenizer.ggml.token_type_count"] = Typed("u32", types)
     tokenizer, notes = tokenizer_metadata(folder, words)
+    if not notes:  # a tokenizer's own files come first
+        model.metadata |= _special_ids(config, words)
     model.metadata |= tokenizer
     model.notes += notes
     return model
+
+
+def _special_ids(config: ConfigFile, words: int) -> dict[str, Any]:
+    """Ids of special tokens as the configuration has them; of several ends of a text the first."""
+    found = {}
+    for key, ours in (("bos", "bos"), ("eos", "eos"), ("pad", "padding")):
+        index = config.get(f"{key}_token_id")
+        index = index[0] if isinstance(index, list) and index else index
+        if type(index) is int and 0 <= index < words:
+            found[f"tokenizer.ggml.{ours}_token_id"] = Typed("u32", index)
+    return found
 
 
 def _parts(source: TensorFile, arch: str, config: ConfigFile) -> tuple[list[Part], list[str]]:
