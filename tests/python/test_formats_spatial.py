@@ -13,6 +13,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from headrace import formats
+from headrace.check import independent
+from headrace.errors import UsageError
 
 Q4NX = formats.get("q4nx")
 ACT = formats.get("act_i8")
@@ -45,6 +47,79 @@ def test_q4nx_decode(shape: tuple[int, int]) -> None:
     for row, col in zip(rng.integers(0, rows, 500), rng.integers(0, cols, 500), strict=True):
         assert got[row, col] == q4nx_value(data, cols, row, col)
     assert_array_equal(Q4NX.decode(raw, *shape), got[: shape[0], : shape[1]])
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=st.integers(1, 70), cols=st.integers(1, 600), seed=st.integers(0, 2**31))
+def test_q4nx_any_bytes_are_what_the_independent_formula_says(
+    rows: int, cols: int, seed: int
+) -> None:
+    """Scales that are subnormal, infinite and NaN too (whose bits are not compared)."""
+    raw = np.random.default_rng(seed).integers(
+        0, 256, Q4NX.storage_bytes(rows, cols), dtype=np.uint8
+    )
+    with np.errstate(all="ignore"):
+        got = Q4NX.decode(raw, rows, cols)
+        want = independent.decode(Q4NX, raw, rows, cols)
+    assert ((got.view(np.uint32) == want.view(np.uint32)) | (np.isnan(got) & np.isnan(want))).all()
+
+
+def test_the_independent_formula_is_that_of_single_values() -> None:
+    """So that the two references of this file do not drift apart."""
+    raw = Q4NX.encode(np.random.default_rng(14).standard_normal((40, 300)))
+    want = independent.decode(Q4NX, raw, 40, 300)
+    for row in range(0, 40, 3):
+        for col in range(0, 300, 7):
+            assert want[row, col] == q4nx_value(raw.tobytes(), 512, row, col)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(1, 40),
+    cols=st.integers(1, 300),
+    exponent=st.integers(-140, 120),
+    center=st.sampled_from([0.0, 0.0, 3.0, -3.0]),
+    seed=st.integers(0, 2**31),
+)
+def test_q4nx_errors_are_bounded_whatever_the_size(
+    rows: int, cols: int, exponent: int, center: float, seed: int
+) -> None:
+    """Down to subnormal values and scales; nothing becomes NaN or infinite."""
+    w = np.random.default_rng(seed).uniform(center - 1, center + 1, (rows, cols))
+    w = np.ldexp(w, exponent).astype(np.float32)
+    packed = Q4NX.encode(w)
+    Q4NX.check_scales(packed, rows, cols)
+    got = Q4NX.decode(packed, rows, cols, keep_padding=True)
+    padding = got.copy()
+    padding[:rows, :cols] = 0
+    assert not padding.any()
+    # Half a step of the range, which reaches 0 where there is padding, and its rounding; besides,
+    # bfloat16 has steps of 2^-133 near zero, and codes go up to 15.
+    size = float(np.abs(w).max())
+    assert np.abs(got[:rows, :cols] - w).max() <= 0.11 * size + 16 * 2.0**-133
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (32, 256), (33, 270)])
+def test_q4nx_extremes(shape: tuple[int, int]) -> None:
+    assert not Q4NX.decode(Q4NX.encode(np.zeros(shape, np.float32)), *shape).any()
+    w = np.full(shape, Q4NX.largest, np.float32)
+    w[:, ::2] *= -1
+    got = Q4NX.decode(Q4NX.encode(w), *shape)
+    assert np.abs(got / w - 1).max() <= 0.1
+    w[-1, -1] = np.nextafter(np.float32(Q4NX.largest), np.float32(np.inf))
+    with pytest.raises(UsageError, match=f"q4nx: cannot encode .* at row {shape[0] - 1}, column"):
+        Q4NX.encode(w)
+
+
+def test_q4nx_scales_are_views() -> None:
+    packed = Q4NX.encode(np.ones((33, 300), np.float32))
+    (view,) = Q4NX.scales(packed, 64, 512)
+    assert view.shape == (4, 512) and view.dtype == ml_dtypes.bfloat16
+    for at in ((0, 0), (3, 511)):
+        changed = packed.copy()
+        Q4NX.scales(changed, 64, 512)[0][at] = np.nan
+        with pytest.raises(UsageError, match="q4nx: expected finite scales for 33x300"):
+            Q4NX.check_scales(changed, 33, 300)
 
 
 def test_q4nx_sizes() -> None:
