@@ -295,21 +295,9 @@ def test_names_and_attributes() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "int3:g128",
-        "int4",
-        "int4:",
-        "int4:g0",
-        "int4:g12",
-        "int4:128",
-        "int4:g128:f16",
-        "int16:g32",
-        "int4:g128:act_order:zp",
-        "int4:g128:zp:fz",
-        "int4:g0128",
-        "int4:g1073741824",
-        "int4:g128:bf16:zp",
-        "int4:g" + "9" * 100,
-        "int4:channel:zp:",
+        *("int3:g128", "int4", "int4:", "int4:g0", "int4:g12", "int4:128", "int4:g128:f16"),
+        *("int16:g32", "int4:g128:act_order:zp", "int4:g128:zp:fz", "int4:g0128", "int4:channel:"),
+        *("int4:g1073741824", "int4:g128:bf16:zp", "int4:g" + "9" * 100, "int4:channel:zp:"),
     ],
 )
 def test_wrong_names(name: str) -> None:
