@@ -153,6 +153,28 @@ def test_q4nx_has_tables_in_bf16_and_tied_embeddings_twice(source, tmp_path, val
         np.testing.assert_array_equal(file["lm_head.weight"].packed(), want)
 
 
+def test_stacked_experts_are_quantized(tmp_path):
+    source, experts = tmp_path / "in.gguf", normal(4, 32, 256)
+    files.write_gguf(source, [out("blk.0.ffn_up_exps.weight", experts)])
+    report = quantize_model(source, tmp_path / "o.gguf", "q4_k")
+    assert report.tensors[0].format == "q4_k"
+    with files.open(tmp_path / "o.gguf") as made:
+        tensor = made["blk.0.ffn_up_exps.weight"]
+        assert tensor.shape == (4, 32, 256)
+        want = quantize_matrix(experts.reshape(128, 256), "q4_k")
+        np.testing.assert_array_equal(tensor.data, want.data)
+
+
+def test_types_that_gguf_lacks_are_left_out_and_it_is_said(tmp_path):
+    source = tmp_path / "in.safetensors"
+    mask = out("attn.mask", np.ones((4, 4), np.bool_), "bool")
+    files.write_safetensors(source, [out("a.weight", normal(32, 32)), mask])
+    report = quantize_model(source, tmp_path / "o.gguf", "q8_0")
+    assert "left out, GGUF has no such types: attn.mask (bool)" in report.notes
+    with files.open(tmp_path / "o.gguf") as made:
+        assert made.names() == ["a.weight"]
+
+
 def test_checkpoints_in_parts(tmp_path, values):
     folder = tmp_path / "model"
     folder.mkdir()

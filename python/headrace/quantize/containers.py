@@ -8,6 +8,8 @@ from typing import Any
 from headrace import files
 from headrace.errors import UsageError, one_of
 from headrace.files import FileError, Out, TensorFile, Typed
+from headrace.files.base import PLAIN
+from headrace.files.gguf_types import TYPE_CODES
 from headrace.quantize.config_file import ConfigFile
 from headrace.quantize.gguf_model import gguf_model
 from headrace.quantize.parts import Model, Part
@@ -84,18 +86,31 @@ def model_of(file: TensorFile, path: Path, container: str) -> Model:
     config = ConfigFile.read(folder / "config.json")
     _refuse_codes(path, config)
     if container == "gguf":
-        return gguf_model(file, folder if config is not None else None)
+        return _without_strange(gguf_model(file, folder if config is not None else None), "GGUF")
     model = Model(parts)
     if container == "q4nx":
         tied = config is not None and config.flag("tie_word_embeddings")
         if tied and _OUTPUT not in file and _EMBEDDING in file:
             parts.append(Part(_OUTPUT, file[_EMBEDDING]))
             model.notes.append(f"{_OUTPUT} holds the embeddings again, to multiply with")
-        others = [p for p in parts if not is_float(p.source.format) and p.source.format != "q4nx"]
-        if others:
-            kinds = ", ".join(f"{p.name} ({p.source.format})" for p in others)
-            model.notes.append(f"left out, a q4nx container has no such types: {kinds}")
-            model.parts = [part for part in parts if part not in others]
+        return _without_strange(model, "q4nx")
+    return model
+
+
+def _without_strange(model: Model, container: str) -> Model:
+    """The model without tensors of integers, bools and codes that the container has no type for."""
+    types = TYPE_CODES if container == "GGUF" else ()
+    others = [
+        part
+        for part in model.parts
+        if part.source.format in PLAIN
+        and not is_float(part.source.format)
+        and part.source.format not in types
+    ]
+    if others:
+        kinds = ", ".join(f"{part.source.name} ({part.source.format})" for part in others)
+        model.notes.append(f"left out, {container} has no such types: {kinds}")
+        model.parts = [part for part in model.parts if part not in others]
     return model
 
 
