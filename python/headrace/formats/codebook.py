@@ -38,7 +38,9 @@ from .kmeans import kmeans
 
 __all__ = ["FORMATS", "Parts", "Shape", "pack", "parse", "product_tables", "shape_of", "unpack"]
 
-_NAME = re.compile(r"codebook:d(\d+):e(\d+):g(\d+)(?::i([48]):a(\d+))?")
+# As `make` writes them: no leading zeros, no digits of other scripts, nothing that int() refuses.
+_N = "(0|[1-9][0-9]{0,8})"
+_NAME = re.compile(rf"codebook:d{_N}:e{_N}:g{_N}(?::i([48]):a{_N})?")
 _HELP = "codebook:d2:e16:g512, codebook:d2:e16:g512:i8:a64"
 
 
@@ -152,30 +154,42 @@ def unpack(shape: Shape, raw: U8, rows: int, cols: int) -> Parts:
     )
 
 
-def product_tables(activation_centroids: F32, centroids: F32, bits: int) -> tuple[U8, float, float]:
+def product_tables(
+    activation_centroids: F32, centroids: F32, bits: int, *, usage: F32 | None = None
+) -> tuple[U8, float, float]:
     """Codes [B, P, activations, entries], scale and offset of the products of centroids.
 
-    activation_centroids [P, activations, dim], centroids [B, P, entries, dim]. The range of the
-    codes is that of the products, or narrower where clipping the extremes leaves less error.
+    activation_centroids [P, activations, dim], centroids [B, P, entries, dim]; usage, broadcast to
+    [B, P, activations, entries], is how much the error of an entry counts.
+
+    One code is exactly 0: most products are small, and what they all are off by would add up over
+    the positions. The range of the codes is that of the products, or narrower where clipping the
+    extremes leaves less error.
     """
     products = np.einsum("pad,bped->bpae", activation_centroids, centroids, optimize=True)
-    low, high = float(products.min()), float(products.max())
+    low, high = min(float(products.min()), 0.0), max(float(products.max()), 0.0)
     levels = (1 << bits) - 1
-    middle, half = (low + high) / 2, (high - low) / 2
-    best: tuple[float, float, float] = (np.inf, 0.0, 0.0)
-    sample = products.reshape(-1)[:: max(products.size >> 20, 1)].astype(np.float64)
-    for share in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3) if half > 0 else (1.0,):
-        scale = float(np.float32(2 * share * half / levels))
-        offset = float(np.float32(middle - share * half))
-        codes = np.rint((sample - offset) / scale) if scale > 0 else np.zeros_like(sample)
-        error = float(np.sum((np.clip(codes, 0, levels) * scale + offset - sample) ** 2))
+    # An odd stride, so that the sample has all centroids.
+    every = slice(None, None, (products.size >> 20) | 1)
+    sample = products.reshape(-1)[every].astype(np.float64)
+    counts = np.ones_like(sample)
+    if usage is not None:
+        counts = np.broadcast_to(usage, products.shape).reshape(-1)[every].astype(np.float64)
+    best: tuple[float, np.float32, int] = (np.inf, np.float32(0), 0)
+    for share in np.geomspace(1.0, 0.01, 32) if high > low else ():
+        scale = np.float32(share * (high - low) / levels)
+        if scale == 0:  # products of denormals
+            continue
+        zero = round(levels * -low / (high - low))
+        codes = np.clip(np.rint(sample / scale) + zero, 0, levels)
+        error = float(np.sum(counts * ((codes - zero) * scale - sample) ** 2))
         if error < best[0]:
-            best = (error, scale, offset)
-    _, scale, offset = best
-    with np.errstate(divide="ignore", invalid="ignore"):
-        codes = np.rint((products - np.float32(offset)) / np.float32(scale))
-    codes = np.where(scale > 0, np.clip(codes, 0, levels), np.float32(0))
-    return codes.astype(np.uint8), scale, offset
+            best = (error, scale, zero)
+    _, scale, zero = best
+    if scale == 0:
+        return np.zeros(products.shape, dtype=np.uint8), 0.0, 0.0
+    codes = np.clip(np.rint(products / scale) + np.float32(zero), 0, levels)
+    return codes.astype(np.uint8), float(scale), float(np.float32(-zero * scale))
 
 
 @functools.cache
