@@ -117,6 +117,28 @@ def test_what_torchao_writes(tmp_path: Path, name: str, suffix: str) -> None:
             assert ours == theirs
 
 
+def test_a_checkpoint_in_parts(tmp_path: Path) -> None:
+    """As Hugging Face's programs write it: the metadata of all is in each part."""
+    state = quantized(CONFIGS["int4 zero points"][0]())
+    tensors, texts = flattened(state)
+    places = {name: f"model-{1 + (i % 2)}.safetensors" for i, name in enumerate(tensors)}
+    for file in set(places.values()):
+        part = {name: tensor for name, tensor in tensors.items() if places[name] == file}
+        save_file(part, tmp_path / file, metadata=texts)
+    index = {"metadata": {}, "weight_map": places}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    config = {"quantization_config": {"quant_method": "torchao"}}
+    for text in (json.dumps(config), "{}"):
+        (tmp_path / "config.json").write_text(text)
+        with importers.open(tmp_path) as checkpoint:
+            found = {linear.name: linear.values() for linear in checkpoint.linears()}
+            assert {tensor.name for tensor in checkpoint.tensors()} == {"1.weight", "1.bias"}
+        assert list(found) == ["0", "2"]
+        for name, values in found.items():
+            want = state[f"{name}.weight"].dequantize()
+            assert torch.equal(torch.from_numpy(values).to(want.dtype), want)
+
+
 def written_by_us(folder: Path, linear: ImportedLinear, **more: Any) -> Path:
     outs, entry = export_tensors(linear, **more)
     files.write_safetensors(folder / "model.safetensors", outs, metadata([entry]))

@@ -78,19 +78,19 @@ class State:
 
 def is_flattened(file: TensorFile) -> bool:
     """Whether an open file is in torchao's layout of safetensors."""
-    return any(_has_names(part) for part in _parts(file).values())
+    return any("tensor_names" in texts for texts in _metadata(file).values())
 
 
-def _has_names(file: TensorFile) -> bool:
-    return "tensor_names" in file.metadata
-
-
-def _parts(file: TensorFile) -> dict[str, TensorFile]:
-    """Each file of a checkpoint, with its own metadata, under the names of its tensors' files."""
-    if _has_names(file):
-        return {str(file.path): file}
-    paths = dict.fromkeys(file[name].path for name in file.names())
-    return {str(path): files.open(path) for path in paths if path != file.path}
+def _metadata(file: TensorFile) -> dict[str, dict[str, Any]]:
+    """The metadata of each file of a checkpoint, by its path."""
+    if "tensor_names" in file.metadata:
+        return {str(file.path): file.metadata}
+    found = {}
+    for path in dict.fromkeys(file[name].path for name in file.names()):
+        if path != file.path:
+            with files.open(path) as part:
+                found[str(path)] = part.metadata
+    return found
 
 
 def from_file(file: TensorFile) -> State:
@@ -98,15 +98,15 @@ def from_file(file: TensorFile) -> State:
     weights: dict[str, Callable[[], Weight]] = {}
     plain: dict[str, Callable[[], Array]] = {}
     used: set[str] = set()
-    for part in _parts(file).values():
-        for name, entry in _entries(part):
+    for path, texts in _metadata(file).items():
+        for name, entry in _entries(path, texts):
             kind = entry.get("_type")
             if kind == "Tensor":
                 continue
             names = entry.get("_tensor_data_names")
             attributes = entry.get("_data")
             layer, _, last = name.rpartition(".")
-            where = f"{part.path}: {quoted(name)}"
+            where = f"{path}: {quoted(name)}"
             if not isinstance(names, list) or not isinstance(attributes, dict):
                 raise FileError(f"{where}: expected '_data' and '_tensor_data_names'")
             found = {str(key): f"{layer}._{last}_{key}" for key in names}
@@ -123,24 +123,24 @@ def from_file(file: TensorFile) -> State:
     return State(str(file.path), weights, plain, file.close)
 
 
-def _entries(file: TensorFile) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Names of tensors and what the metadata says about each."""
+def _entries(path: str, texts: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Names of tensors and what the metadata of a file says about each."""
 
     def parsed(key: str) -> Any:
         try:
-            return json.loads(file.metadata[key])
+            return json.loads(texts[key])
         except KeyError:
-            raise FileError(f"{file.path}: expected {quoted(key)} in the metadata") from None
+            raise FileError(f"{path}: expected {quoted(key)} in the metadata") from None
         except (TypeError, ValueError, RecursionError) as error:
-            raise FileError(f"{file.path}: metadata {quoted(key)}: {error}") from error
+            raise FileError(f"{path}: metadata {quoted(key)}: {error}") from error
 
     names = parsed("tensor_names")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise FileError(f"{file.path}: expected a list of names for 'tensor_names'")
+        raise FileError(f"{path}: expected a list of names for 'tensor_names'")
     for name in names:
         entry = parsed(name)
         if not isinstance(entry, dict):
-            raise FileError(f"{file.path}: expected an object for {quoted(name)} in the metadata")
+            raise FileError(f"{path}: expected an object for {quoted(name)} in the metadata")
         yield name, entry
 
 
