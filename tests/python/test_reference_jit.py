@@ -4,6 +4,8 @@ Nothing of the CPU target takes part: weights are decoded by the `gguf` package 
 format, and everything else is float64 in NumPy.
 """
 
+import math
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -17,9 +19,10 @@ DTYPES = {"f32": np.float32, "bf16": ml_dtypes.bfloat16, "i8": np.float32}
 
 
 def columns(name: str, blocks: int) -> int:
-    """A few blocks of columns; for a format that pads, an odd number."""
+    """A few blocks of columns, of activations too; for a format that pads, an odd number."""
     form = formats.get(name)
-    return 32 * (2 * blocks + 1) if form.pads else form.block_shape[1] * blocks
+    unit = math.lcm(32, form.k_multiple)
+    return unit * (2 * blocks + 1) if form.pads else unit * blocks
 
 
 def weights(name: str, rows: int, cols: int, rng: np.random.Generator) -> np.ndarray:
@@ -59,8 +62,9 @@ def test_products(name, activations):
         assert got.shape == want.shape
         error = reference.relative_l2(got, want)
         assert error < 1e-5, f"{spec}: {error}"
-        # An exact zero would mean that the two are not independent.
-        assert error > 0.0
+        # An exact zero would mean that the two are not independent, unless the sums of products of
+        # such short numbers are exact.
+        assert error > 0.0 or activations == "bf16"
 
 
 @pytest.mark.parametrize("name", WEIGHTS)

@@ -61,14 +61,14 @@ def shapes(form: Format, draw: Generator, *, quick: bool = False) -> list[tuple[
     def odd(low: int, high: int) -> int:
         return 2 * int(draw.integers(low, high)) + 1
 
-    # Larger than the tiles of fp8; where a block is as tall as that, a few columns will do.
-    low, high = (260, 420) if block_rows < 128 else (40, 90)
-    several = unit * -(-int(draw.integers(low, high)) // unit)
+    # Larger than the tiles of fp8, whose values stand alone.
+    rows, cols = (130, 260) if block_cols == 1 and block_rows == 1 else (33, 64)
+    rows, cols = (low + int(draw.integers(0, low // 8)) for low in (rows, cols))
     sizes = [
         (odd(1, 20), unit * odd(0, max(1, 200 // unit))),
         (1, unit),
         (1, unit * odd(1, max(2, 300 // unit))),
-        (block_rows * -(-int(draw.integers(130, 150)) // block_rows), several),
+        (block_rows * -(-rows // block_rows), unit * (1 + -(-cols // unit))),
     ]
     if form.pads:
         sizes += [
