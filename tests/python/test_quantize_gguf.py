@@ -3,12 +3,14 @@
 import json
 import math
 import re
+import sys
 
 import gguf
 import numpy as np
 import pytest
 
 from headrace import files
+from headrace.errors import ToolMissingError
 from headrace.files import FileError, Out
 from headrace.quantize import quantize_model
 
@@ -280,3 +282,9 @@ def test_tokenizers_without_a_conversion_are_left_out_and_it_is_said(convert, to
 def test_damaged_tokenizers(convert, tokenizer, message):
     with pytest.raises(FileError, match=message):
         convert(CONFIG, tokenizer=tokenizer)
+
+
+def test_without_gguf_the_error_names_it(convert, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(ToolMissingError, match="need the Python package gguf; `pip install gguf`"):
+        convert(CONFIG)

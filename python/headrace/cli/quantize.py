@@ -95,12 +95,12 @@ def command(
             force=force,
             progress=progress,
         )
-    if plot is not None:
-        report.plot(plot)
     if json:
         print_json(report.to_json())
     else:
         _print(report)
+    if plot is not None:
+        report.plot(plot)
 
 
 def _patterns(given: list[str]) -> dict[str, str]:
