@@ -71,6 +71,25 @@ def test_scores_are_those_of_the_quantized_vectors():
     assert np.linalg.norm(scores - exact) / np.linalg.norm(exact) < 5e-2
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-38, 1e-30, 1e-20, 1e-10, 1.0, 1e10])
+def test_scores_add_up_in_float32(size):
+    """However small the content is beside the rotated part: one chain, then both scales."""
+    content, rope = tokens(6, 6)
+    content *= np.float32(size)
+    kept = quantize_mla(content, rope)
+    whole = np.concatenate(
+        [
+            kept.codes.view(ml_dtypes.float8_e4m3fn).astype(np.float32),
+            kept.rope.astype(np.float32),
+        ],
+        axis=1,
+    )
+    scores = (whole @ whole.T) * kept.scale[:, None] * kept.scale
+    exact = np.hstack([content, rope]).astype(np.float64)
+    exact = exact @ exact.T
+    assert np.abs(scores - exact).max() <= 1e-2 * np.abs(exact).max()
+
+
 def test_the_rotated_part_keeps_the_digits_of_bf16():
     content, rope = tokens(50, 3)
     kept = quantize_mla(content, rope).rope_values()

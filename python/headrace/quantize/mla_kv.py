@@ -10,7 +10,8 @@ One token, `CONTENT + 4 + 2 ROPE` bytes (644 for 512 and 64), little endian:
     | content e4m3 codes | scale f32 | rope / scale as bf16 |
 
 scale = max |content| / 448, and 1 for a content of zeros, which leaves its rotated part as it is.
-Where the rotated part over the scale would leave bf16, the scale is raised until it fits. NaN and
+Where the rotated part over the scale would exceed 2^56, the scale is raised: 64 products of two
+such numbers still add up in float32, and content that small beside it does not count. NaN and
 infinities are refused.
 """
 
@@ -31,7 +32,7 @@ F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 
 E4M3_MAX = 448.0
-_BF16_MAX = float(ml_dtypes.finfo(ml_dtypes.bfloat16).max)
+_ROPE_MAX = 2.0**56  # of the rotated part over the scale
 
 
 def token_bytes(content: int = 512, rope: int = 64) -> int:
@@ -137,8 +138,8 @@ def quantize_mla(content: npt.ArrayLike, rope: npt.ArrayLike) -> MlaTokens:
             f"mla: expected content and rope of the same tokens, but got {list(c.shape)} and "
             f"{list(r.shape)}"
         )
-    least = np.max(np.abs(r), axis=-1) / np.float32(_BF16_MAX)
-    scale = np.maximum(_scale(c), least * np.float32(1.01))
+    least = np.max(np.abs(r), axis=-1) / np.float32(_ROPE_MAX)
+    scale = np.maximum(_scale(c), least)
     return MlaTokens(_e4m3(c, scale), scale, (r / scale[..., None]).astype(ml_dtypes.bfloat16))
 
 
