@@ -132,6 +132,24 @@ def test_refused(name, message):
         formats.get(name)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "q4_k:zigzag0512",
+        "q4_0:rows08",
+        "q4_k:zigzag\u0665\u0661\u0662",  # digits, but not ASCII's
+        "q4_k:zigzag\n",
+        "q4_k:zigzag" + "9" * 5000,
+        "q4_0:rows" + "8" * 5000,
+        "q4_0" + ":zigzag" * 2000,
+        "q4_0" + ":rows8" * 2000,
+    ],
+)
+def test_a_name_is_written_in_one_way(name):
+    with pytest.raises(UsageError, match="unknown format"):
+        formats.get(name)
+
+
 def test_names_are_found_again():
     for name in ("q4_k:zigzag512", "q2_k:zigzag", "q5_0:rows16", "f16:zigzag1"):
         assert formats.get(name).name == name

@@ -10,7 +10,7 @@ import numpy as np
 
 from .base import F32
 
-__all__ = ["fit_affine", "fit_symmetric", "inverse", "normalised", "quantize_to"]
+__all__ = ["fit_affine", "inverse", "normalised", "quantize_to"]
 
 # How far the range of codes is stretched over the range of values. Above 0 the extreme values
 # are clipped a little and all others get finer steps. The best differs from group to group.
@@ -44,17 +44,14 @@ def _dot(a: F32, b: F32) -> F32:
     return np.einsum("ng,ng->n", a, b)[:, None]
 
 
-def fit_affine(groups: F32, levels: int, *, offset_at_most_zero: bool) -> tuple[F32, F32]:
+def fit_affine(groups: F32, levels: int) -> tuple[F32, F32]:
     """Scale >= 0 and offset, each [n, 1], of least squared error of scale q + offset.
 
     q runs over 0 .. levels. The groups [n, g] must be normalised.
     """
     n, g = groups.shape
     low = np.min(groups, axis=1, keepdims=True)
-    if offset_at_most_zero:
-        low = np.minimum(low, np.float32(0))
     span = np.max(groups, axis=1, keepdims=True) - low
-    span = np.maximum(span, np.float32(0))
     best_scale = span / np.float32(levels)
     best_offset = low.copy()
     best_error = np.full((n, 1), np.inf, dtype=np.float32)
@@ -73,10 +70,6 @@ def fit_affine(groups: F32, levels: int, *, offset_at_most_zero: bool) -> tuple[
         det = g * qq - q_sum * q_sum
         scale = (g * xq - q_sum * total) * inverse(det)
         offset = (total - scale * q_sum) / np.float32(g)
-        if offset_at_most_zero:
-            clamped = offset > 0
-            scale = np.where(clamped, xq * inverse(qq), scale)
-            offset = np.where(clamped, np.float32(0), offset)
         # Squared error less the constant sum of squares.
         error = scale * (scale * qq + 2 * (offset * q_sum - xq)) + offset * (g * offset - 2 * total)
         better = (error < best_error) & (scale > 0)
@@ -84,26 +77,3 @@ def fit_affine(groups: F32, levels: int, *, offset_at_most_zero: bool) -> tuple[
         best_scale = np.where(better, scale, best_scale)
         best_offset = np.where(better, offset, best_offset)
     return best_scale, best_offset
-
-
-def fit_symmetric(groups: F32, half_range: int) -> F32:
-    """Scale [n, 1], of either sign, of least squared error of scale q.
-
-    q runs over -half_range .. half_range - 1. The groups [n, g] must be normalised.
-    """
-    at = np.argmax(np.abs(groups), axis=1, keepdims=True)
-    extreme = np.take_along_axis(groups, at, axis=1)
-    best_scale = extreme / np.float32(-half_range)
-    best_gain = np.full_like(best_scale, -1)
-    per_extreme = inverse(extreme)
-    for stretch in _STRETCHES:
-        q = groups * (np.float32(-half_range - stretch) * per_extreme)
-        np.rint(q, out=q)
-        np.clip(q, -half_range, half_range - 1, out=q)
-        qq, xq = _dot(q, q), _dot(groups, q)
-        scale = xq * inverse(qq)
-        gain = scale * xq
-        better = gain > best_gain
-        best_gain = np.where(better, gain, best_gain)
-        best_scale = np.where(better, scale, best_scale)
-    return best_scale

@@ -55,7 +55,7 @@ def _error(groups: F32, codes: F32, scale: F32, offset: F32) -> F32:
 def _quantize(groups: F32) -> tuple[F32, F32, F32]:
     """Codes [n, 32], and bf16-rounded scale and minimum [n, 1], of groups [n, 32]."""
     unit, size = normalised(groups)
-    scale, low = fit_affine(unit, 15, offset_at_most_zero=False)
+    scale, low = fit_affine(unit, 15)
     scale, low = _rounded(scale * size), _rounded(low * size)
     codes = quantize_to(groups, scale, low, 0, 15)
 

@@ -23,8 +23,9 @@ from .zigzag import has_plain_rows
 
 __all__ = ["FORMATS", "interleave", "make", "parse", "separate", "split"]
 
-_NAME = re.compile(r"(.+):rows(\d+)")
+_NAME = re.compile(r"(.+):rows(0|[1-9][0-9]{0,8})")
 _COUNTS = (4, 8, 16)
+_LONGEST_NAME = 120  # as in zigzag
 
 
 def interleave(raw: U8, rows: int, count: int, block_bytes: int) -> U8:
@@ -85,7 +86,7 @@ def make(inner: Format, count: int) -> Format:
 
 def split(name: str) -> tuple[str, int] | None:
     """The inner format's name and the number of rows of `FORMAT:rowsN`."""
-    match = _NAME.fullmatch(name)
+    match = _NAME.fullmatch(name) if len(name) <= _LONGEST_NAME else None
     return (match[1], int(match[2])) if match else None
 
 

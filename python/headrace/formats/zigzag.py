@@ -25,8 +25,10 @@ from .base import F32, U8, Format, Scales
 __all__ = ["FORMATS", "has_plain_rows", "make", "parse", "split"]
 
 _BAND = 256
-_NAME = re.compile(r"(.+):zigzag(\d*)")
+_NAME = re.compile(r"(.+):zigzag(0|[1-9][0-9]{0,8}|)")
 _MOST = 1 << 20
+# Names come from files too; in longer ones layouts of layouts could nest without end.
+_LONGEST_NAME = 120
 
 
 def has_plain_rows(inner: Format) -> bool:
@@ -86,7 +88,7 @@ def make(inner: Format, band: int = _BAND) -> Format:
 
 def split(name: str) -> tuple[str, int] | None:
     """The inner format's name and the band of `FORMAT:zigzag` or `FORMAT:zigzagBAND`."""
-    match = _NAME.fullmatch(name)
+    match = _NAME.fullmatch(name) if len(name) <= _LONGEST_NAME else None
     return (match[1], int(match[2] or _BAND)) if match else None
 
 
