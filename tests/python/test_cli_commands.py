@@ -182,9 +182,44 @@ def test_targets(call):
 
 
 def test_formats(call):
-    assert "32x256" in call("formats")[1]
+    out = call("formats")[1]
+    assert "32x256" in out and "checked by" in out and len(out.splitlines()) >= 23
     rows = json.loads(call("formats", "--json")[1])["formats"]
-    assert {"name": "q4_k", "attribute": "#qlinear.gguf<q4_k>"}.items() <= rows[3].items()
+    assert {row["name"] for row in rows} == set(formats.names())
+    by_name = {row["name"]: row for row in rows}
+    assert {
+        "family": "gguf",
+        "attribute": "#qlinear.gguf<q4_k>",
+        "block": [1, 256],
+        "block_bytes": 144,
+        "bits_per_weight": 4.5,
+        "checked_by": "gguf",
+    }.items() <= by_name["q4_k"].items()
+    assert by_name["act_i8"]["holds"] == "activations"
+    assert all(row["checked_by"] and row["summary"] for row in rows)
+    families = [row["family"] for row in rows]
+    assert families == sorted(families)
+
+
+def test_check_formats(call):
+    code, out, _ = call("check", "--formats", "--seed", 2, "--filter", "mxfp4", "--json")
+    report = json.loads(out)
+    assert code == 0 and report["target"] == "formats" and report["seed"] == 2
+    assert {cell["op"] for cell in report["cells"]} == {"decode", "encode", "ir-decode"}
+    assert all(cell["ok"] and cell["error"] == cell["bound"] == 0 for cell in report["cells"])
+    code, out, _ = call("check", "--formats", "--filter", "encode/nvfp4", "--quick")
+    assert code == 0 and " ok " in out and "0 above the bound" in out and "%" in out
+
+
+def test_check_formats_fails_with_exit_code_1(call, monkeypatch):
+    monkeypatch.setattr(reference, "count_differences", lambda got, want: 1.0)
+    code, out, _ = call("check", "--formats", "--filter", "decode/q4_0", "--sample", 1)
+    assert code == 1 and "FAILED" in out
+
+
+def test_check_formats_takes_no_target(call):
+    code, _, err = call("check", "--formats", "--target", "cpu:znver5")
+    assert code == 2 and "--formats checks no target, but got --target cpu:znver5" in err
 
 
 @pytest.mark.parametrize(
