@@ -200,3 +200,45 @@ def test_layers_that_are_not_there():
         collect_inputs(model, [torch.ones(1, 2)], ["c"])
     with pytest.raises(UsageError, match="expected the model to use the layer 'b'"):
         collect_inputs(model, [torch.ones(1, 2)], ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("weights", "inputs"), [(1e37, 1.0), (1.0, 1e37), (1e-30, 1.0), (1.0, 1e-38), (1e-30, 1e25)]
+)
+def test_errors_do_not_depend_on_units(weights, inputs):
+    """Up to where float32 ends, neither the search nor the tables lose or overflow anything."""
+    weight, x = problem(16, 8, 60)
+    plain = co_quantize(weight, x, SMALL)
+    scaled = co_quantize(weight * np.float32(weights), x * np.float32(inputs / 100), SMALL)
+    assert scaled.output_error == pytest.approx(plain.output_error, rel=0.02)
+    formats.get(SMALL).check_scales(scaled.data, 16, 8)
+
+
+def test_weight_centroids_survive_products_that_do_not():
+    weight, x = problem(16, 8, 60)
+    found = co_quantize(
+        weight * np.float32(1e-30), x * np.float32(1e-30), "codebook:d2:e16:g8:i8:a8"
+    )
+    assert found.weight_error < 1e-5  # 16 centroids for 8 rows
+    assert found.output_error == 1.0  # 1e-60 is 0 in the tables
+    with pytest.raises(UsageError, match="expected products that float32 holds, but got weights"):
+        co_quantize(weight * np.float32(1e25), x * np.float32(1e25), SMALL)
+
+
+def test_what_is_looked_up_must_fit():
+    weight, x = problem(16, 8, 60)
+    data = co_quantize(weight, x, SMALL).data
+    same = lut_matvec(data.view(np.int8), x[:3], 16, 8, SMALL)
+    np.testing.assert_array_equal(same, lut_matvec(data, x[:3], 16, 8, SMALL))
+    with pytest.raises(
+        UsageError, match=r"expected finite inputs \[N, 8\], but got shape \[60, 5\]"
+    ):
+        lut_matvec(data, x[:, :5], 16, 8, SMALL)
+    with pytest.raises(UsageError, match="with NaN or infinite ones"):
+        lut_matvec(data, x * np.float32(np.nan), 16, 8, SMALL)
+    with pytest.raises(UsageError, match="expected .* bytes .* for 16x8 values, but got"):
+        lut_matvec(data[:-1], x, 16, 8, SMALL)
+    broken = data.copy()
+    broken[:4] = 0xFF
+    with pytest.raises(UsageError, match="expected finite scales"):
+        lut_matvec(broken, x, 16, 8, SMALL)

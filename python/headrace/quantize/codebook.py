@@ -113,12 +113,17 @@ def _means(pieces: F32, which: Indices, old: F32) -> F32:
 
 
 def _roots(moments: F64) -> F64:
-    """L [P, dim, dim] with L L^T = S for second moments S, lifted where S is singular."""
+    """L [P, dim, dim] with L L^T = S for second moments S, lifted where S is singular.
+
+    S is taken relative to its mean square: what all points of a position are multiplied by does not
+    change its clusters, and weights stay of a size that float32 holds.
+    """
     dim = moments.shape[1]
     level = np.trace(moments, axis1=1, axis2=2) / dim
+    unit = moments / np.where(level > 0, level, 1.0)[:, None, None]
     # A direction that activations never take must not let weights go anywhere.
-    lift = np.where(level > 0, 1e-4 * level, 1.0)
-    return np.asarray(np.linalg.cholesky(moments + lift[:, None, None] * np.eye(dim)), np.float64)
+    lift = np.where(level > 0, 1e-4, 1.0)
+    return np.asarray(np.linalg.cholesky(unit + lift[:, None, None] * np.eye(dim)), np.float64)
 
 
 def _weight_centroids(weight: F32, moments: F64, shape: Shape, seed: int) -> tuple[F32, U8]:
@@ -161,7 +166,8 @@ def co_quantize(
     `UsageError` for a format without tables, shapes that do not match, NaN and infinite values.
     """
     shape = shape_of(format)
-    w, x = (np.asarray(a, dtype=np.float32) for a in (weight, inputs))
+    with np.errstate(over="ignore"):  # infinite, and found below
+        w, x = (np.asarray(a, dtype=np.float32) for a in (weight, inputs))
     if not shape.table_bits:
         raise UsageError(f"co-quantization: expected a format with tables, but got '{format}'")
     if w.ndim != 2 or x.ndim != 2 or w.shape[1] != x.shape[1] or not x.size or not w.size:
@@ -184,6 +190,12 @@ def co_quantize(
     moments = np.einsum("pnd,pne->pde", rounded, rounded, dtype=np.float64) / len(x)
     centroids, indices = _weight_centroids(w, moments, shape, seed)
     step(2)
+    largest = shape.dim * float(np.max(np.abs(a))) * float(np.max(np.abs(centroids)))
+    if not largest <= float(np.finfo(np.float32).max):
+        raise UsageError(
+            f"co-quantization: expected products that float32 holds, but got weights up to "
+            f"{np.max(np.abs(w)):g} and inputs up to {np.max(np.abs(x)):g}"
+        )
     usage = _usage(assigned, shape.activations)[None, :, :, None]
     tables, scale, offset = product_tables(a, centroids, shape.table_bits, usage=usage)
     data = pack(shape, Parts(indices, centroids, tables, scale, offset, a))
@@ -216,13 +228,24 @@ def _relative(got: F64, want: F64) -> float:
 
 
 def lut_matvec(data: U8, x: npt.ArrayLike, rows: int, cols: int, format: str) -> F64:
-    """x W^T by table lookup, float64 [N, rows], for x [N, cols]; codes are summed as integers."""
-    shape = shape_of(format)
-    padded = formats.get(format).padded_shape(rows, cols)
-    parts = unpack(shape, np.asarray(data), *padded)
+    """x W^T by table lookup, float64 [N, rows], for x [N, cols]; codes are summed as integers.
+
+    `UsageError` for a format without tables, data of another size, scales or inputs that are not
+    finite, and inputs of another shape.
+    """
+    shape, form = shape_of(format), formats.get(format)
+    form.check_scales(data, rows, cols)
+    x = np.asarray(x, dtype=np.float32)
+    if x.ndim != 2 or x.shape[1] != cols or not np.isfinite(x).all():
+        raise UsageError(
+            f"table lookup: expected finite inputs [N, {cols}], but got shape {list(x.shape)}"
+            + (" with NaN or infinite ones" if x.shape[-1:] == (cols,) and x.ndim == 2 else "")
+        )
+    padded = form.padded_shape(rows, cols)
+    parts = unpack(shape, np.asarray(data).view(np.uint8).reshape(-1), *padded)
     if parts.tables is None or parts.activation_centroids is None:
         raise UsageError(f"table lookup: expected a format with tables, but got '{format}'")
-    pieces = _pieces(np.asarray(x, dtype=np.float32), shape.dim)
+    pieces = _pieces(x, shape.dim)
     which = assign_chebyshev(pieces, parts.activation_centroids)  # [P, N]
     total = np.zeros((pieces.shape[1], padded[0]), dtype=np.int64)
     for p in range(len(pieces)):
