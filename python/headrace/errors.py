@@ -76,4 +76,5 @@ def unknown(kind: str, name: str, allowed: Iterable[str]) -> UsageError:
     names = list(allowed)
     close = nearest(name, names)
     hint = f", did you mean '{close}'" if close else ""
-    return UsageError(f"unknown {kind} '{name}'{hint}; allowed: {', '.join(names) or 'nothing'}")
+    shown = name if len(name) <= 80 else f"{name[:77]}..."
+    return UsageError(f"unknown {kind} '{shown}'{hint}; allowed: {', '.join(names) or 'nothing'}")

@@ -38,6 +38,12 @@ def test_unknown_lists_what_is_allowed():
     assert str(error) == "unknown format 'q4_kk', did you mean 'q4_k'; allowed: q4_0, q4_k"
 
 
+def test_unknown_shortens_what_is_no_name():
+    assert f"unknown format '{'x' * 77}...'; allowed" in str(
+        errors.unknown("format", "x" * 10_000, ["q4_0"])
+    )
+
+
 def test_unknown_without_a_near_name():
     error = errors.unknown("format", "zzzz", ["q4_0"])
     assert str(error) == "unknown format 'zzzz'; allowed: q4_0"
