@@ -46,10 +46,12 @@ def test_seeds_open(exercise, kind):
     assert seeds(kind) == seeds(kind)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_findings(exercise, limited_memory, kind):
-    for data in findings(kind).values():
-        exercise(data)
+FOUND = [(kind, name) for kind in KINDS for name in findings(kind)]
+
+
+@pytest.mark.parametrize(("kind", "name"), FOUND)
+def test_findings(exercise, limited_memory, kind, name):
+    exercise(findings(kind)[name])
 
 
 @pytest.mark.parametrize("kind", KINDS)
