@@ -211,6 +211,7 @@ def test_any_layer(
         ({"group_size": 0}, "expected a group_size of -1 or more, but got 0"),
         ({"checkpoint_format": "gptq_v3"}, "unknown checkpoint_format 'gptq_v3'; allowed: gptq or"),
         ({"checkpoint_format": "marlin"}, "unknown checkpoint_format 'marlin'"),
+        ({"checkpoint_format": ["gptq"]}, "unknown checkpoint_format"),
         ({"is_marlin_format": True}, "is in marlin's order"),
     ],
 )

@@ -283,6 +283,7 @@ def good_parts() -> dict[str, torch.Tensor]:
         ("Int8Tensor", {}, {"act_pre_scale": torch.ones(64)}, "expected no act_pre_scale"),
         ("IntxUnpackedToInt8Tensor", {}, {}, "no format holds None; allowed: int2, int4 or int8"),
         ("IntxUnpackedToInt8Tensor", {"target_dtype": "int3"}, {}, "no format holds 'int3'"),
+        ("IntxUnpackedToInt8Tensor", {"target_dtype": ["int4"]}, {}, "no format holds"),
         (
             "IntxUnpackedToInt8Tensor",
             {"target_dtype": "int4"},

@@ -80,7 +80,7 @@ def _version(file: TensorFile, config: Mapping[str, Any]) -> int:
             f"{file.path}: is in marlin's order; expected checkpoint_format {one_of(_VERSIONS)}"
         )
     name = config.get("checkpoint_format") or config.get("format") or "gptq"
-    if name not in _VERSIONS:
+    if not isinstance(name, str) or name not in _VERSIONS:
         raise FileError(
             f"{file.path}: unknown checkpoint_format {name!a:.60}; allowed: {one_of(_VERSIONS)}"
         )

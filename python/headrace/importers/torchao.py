@@ -251,9 +251,9 @@ def _from_bytes(where: str, layer: str, weight: Weight) -> ImportedLinear:
     if weight.kind != "Int8Tensor":
         target = weight.attributes.get("target_dtype")
         name = target.get("_data") if isinstance(target, dict) else target
-        if name not in _BITS:
+        if not isinstance(name, str) or name not in _BITS:
             raise FileError(f"{where}: no format holds {name!a:.40}; allowed: {one_of(_BITS)}")
-        bits = _BITS[str(name)]
+        bits = _BITS[name]
     codes = _part(where, weight, "qdata", ("int8",), 2)
     rows, cols = codes.shape
     check_codes(where, codes, bits)
