@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,6 +82,9 @@ def _quiet_transformers():  # type: ignore[no-untyped-def]
         raise ToolMissingError(
             "sentence encoder: the Python package transformers is not installed"
         ) from error
+    # Where torchao is installed, transformers imports it, and it lists GPU libraries that it lacks.
+    for logger in ("torchao", "torch.utils._pytree"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     return transformers
