@@ -242,3 +242,17 @@ def test_what_is_looked_up_must_fit():
     broken[:4] = 0xFF
     with pytest.raises(UsageError, match="expected finite scales"):
         lut_matvec(broken, x, 16, 8, SMALL)
+
+
+def test_inputs_that_are_given_by_name_are_collected():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.linear(input=x)
+
+    x = torch.arange(8.0).reshape(2, 4)
+    found = collect_inputs(Named(), [x], ["linear"])
+    np.testing.assert_array_equal(found["linear"], x.numpy())

@@ -66,15 +66,18 @@ def collect_inputs(
     samples = {name: _Reservoir(tokens, seed) for name in wanted}
 
     def hook(sample: _Reservoir) -> Callable[..., None]:
-        def keep(module: nn.Linear, inputs: tuple[torch.Tensor, ...]) -> None:
-            x = inputs[0].detach().reshape(-1, module.in_features)
+        def keep(
+            module: nn.Linear, inputs: tuple[torch.Tensor, ...], named: dict[str, Any]
+        ) -> None:
+            x = inputs[0] if inputs else named["input"]
+            x = x.detach().reshape(-1, module.in_features)
             sample.add(x.to(torch.float32).cpu().numpy())
 
         return keep
 
     with ExitStack() as hooks, torch.no_grad():
         for name, sample in samples.items():
-            handle = modules[name].register_forward_pre_hook(hook(sample))
+            handle = modules[name].register_forward_pre_hook(hook(sample), with_kwargs=True)
             hooks.callback(handle.remove)
         for done, batch in enumerate(batches, start=1):
             model(*(batch if isinstance(batch, tuple) else (batch,)))
