@@ -39,7 +39,7 @@ def saved(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["compile", "matvec:m=33,k=96,format=q4_1"], "unknown format 'q4_1', did you mean"),
+        (["compile", "matvec:m=33,k=96,format=q4_9"], "unknown format 'q4_9', did you mean"),
         (["compile", "matvec:m=33,k=97,format=q4_0"], "multiple of 32, the block of q4_0"),
         (["compile", "matvec:m=33,k=100,format=q6_k"], "multiple of 256, the block of q6_k"),
         (["compile", "matvec:m=0,k=96,format=q4_0"], "expected m to be a positive integer"),
@@ -201,7 +201,7 @@ def test_missing_gguf_is_named():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "the reference needs the python package 'gguf'" in done.stderr
+    assert "the reference for q8_0 needs the python package 'gguf'" in done.stderr
 
 
 def test_missing_compiler_is_named():

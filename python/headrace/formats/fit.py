@@ -16,6 +16,8 @@ __all__ = ["fit_affine", "inverse", "normalised", "quantize_to"]
 # are clipped a little and all others get finer steps. The best differs from group to group.
 _STRETCHES = (-0.6, -0.2, 0.2, 0.6, 1.1, 1.7)
 
+_SMALL = np.float32(2.0**-100)
+
 
 def inverse(values: F32) -> F32:
     """1 / values, and 0 where that is not finite."""
@@ -33,8 +35,12 @@ def normalised(groups: F32) -> tuple[F32, F32]:
 
 def quantize_to(groups: F32, scale: F32, offset: F32, low: int, high: int) -> F32:
     """The codes (as float32) nearest to (groups - offset) / scale; 0 or `low` where scale is 0."""
-    codes: F32 = groups - offset
-    codes *= inverse(scale)
+    # The reciprocal of a subnormal scale may be infinite: lift both sides.
+    small = (scale != 0) & (np.abs(scale) < _SMALL)
+    lift = np.where(small, np.float32(2.0**64), np.float32(1))
+    with np.errstate(over="ignore"):
+        codes: F32 = (groups - offset) * lift
+        codes *= inverse(scale * lift)
     np.rint(codes, out=codes)
     np.clip(codes, low, high, out=codes)
     return codes
