@@ -120,9 +120,7 @@ def op_examples():
 def test_examples_of_operations_are_valid(code):
     """Their operands become arguments of a function."""
     types = {}
-    for values, kinds in re.findall(
-        r"\(([%\w, ]+) : (.*?)\)(?=\s+outs|\s+->)", code, re.DOTALL
-    ):
+    for values, kinds in re.findall(r"\(([%\w, ]+) : (.*?)\)(?=\s+outs|\s+->)", code, re.DOTALL):
         names = re.findall(r"%\w+", values)
         kinds = re.split(r",\s+(?=!|tensor)", kinds)
         assert len(names) == len(kinds)
