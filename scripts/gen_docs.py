@@ -3,7 +3,8 @@
 
     scripts/gen_docs.py build/docs        what `make docs` gives to mkdocs
 
-The reference is what mlir-tblgen makes of the descriptions in TableGen. On every page, in those
+The reference is what mlir-tblgen makes of the descriptions in TableGen, and of storage formats what
+their codecs say. On every page, in those
 descriptions too, a line
 
     <!-- lit: tests/passes/cpu/form_kernels.mlir#plan -->
@@ -123,6 +124,32 @@ def pass_pages(tablegen: Tablegen) -> dict[str, str]:
     return pages
 
 
+def format_page() -> str:
+    """The storage formats: a table, then what each codec says of its byte layout."""
+    from headrace import formats
+
+    found = [formats.get(name) for name in formats.names()]
+    lines = [
+        "# Storage formats",
+        "",
+        "Names as on the command line; `headrace formats` prints this table. Byte layouts are",
+        "those of the codecs in `headrace.formats`, below.",
+        "",
+        "| format | bits per value | block | checked by | attribute |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for form in found:
+        rows, cols = form.block_shape
+        lines.append(
+            f"| `{form.name}` | {form.bits_per_weight:g} | {rows} x {cols} | {form.checked_by} | "
+            f"`{form.attribute}` |"
+        )
+    for module in formats.modules():
+        title, _, text = (module.__doc__ or "").partition("\n")
+        lines += ["", f"## {title}", "", text.strip("\n")]
+    return "\n".join(lines) + "\n"
+
+
 def written_pages() -> dict[str, str]:
     """The pages of docs/."""
     folder = ROOT / "docs"
@@ -133,6 +160,7 @@ def generate(out: Path, build: Path) -> list[Path]:
     """Write every page into the folder `out`, which is emptied first."""
     tablegen = Tablegen(build)
     pages = written_pages() | dialect_pages(tablegen) | pass_pages(tablegen)
+    pages["reference/formats.md"] = format_page()
     expanded = {}
     for name, text in pages.items():
         try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace import ir
+from headrace import formats, ir
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -99,6 +99,12 @@ def test_generated_pages(tmp_path):
     assert "From `tests/passes/cpu/form_kernels.mlir`:" in reference
     dialect = pages["reference/dialect-qlinear.md"].read_text()
     assert "### `qlinear.gated_matvec`" in dialect and "### PackedType" in dialect
+    formats_page = pages["reference/formats.md"].read_text()
+    assert all(f"| `{name}` |" in formats_page for name in formats.names())
+    for module in formats.modules():
+        assert module.__doc__.partition("\n")[0] in formats_page
+        # A drawing, which is code: indented, with the bounds of fields.
+        assert re.search(r"^    .*(\||byte)", module.__doc__, re.MULTILINE), module.__name__
     navigation = (ROOT / "docs" / "mkdocs.yml").read_text()
     assert set(re.findall(r": ([\w/-]+\.md)$", navigation, re.MULTILINE)) == set(pages)
 

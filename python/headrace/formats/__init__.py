@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from types import ModuleType
 
 from headrace.errors import unknown
 
@@ -32,9 +33,9 @@ from . import (
 )
 from .base import Format
 
-__all__ = ["Converted", "Format", "convert", "get", "names"]
+__all__ = ["Converted", "Format", "convert", "get", "modules", "names"]
 
-_MODULES = (
+_MODULES: tuple[ModuleType, ...] = (
     gguf,
     kquants,
     q4nx,
@@ -62,6 +63,11 @@ _PARSERS: tuple[Callable[[str], Format | None], ...] = tuple(
 def names() -> list[str]:
     """The short names of all formats, of families with parameters the usual ones."""
     return list(_FORMATS)
+
+
+def modules() -> tuple[ModuleType, ...]:
+    """The modules of the families, whose documentation draws their byte layouts."""
+    return _MODULES
 
 
 @functools.cache
