@@ -37,7 +37,7 @@ config.name = "headrace"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".py"]
 # pytest's folders, and data and helpers of lit tests.
-config.excludes = ["python", "e2e", "Inputs", "lit.cfg.py", "conftest.py"]
+config.excludes = ["python", "e2e", "Inputs", "lit.cfg.py", "conftest.py", "fuzz"]
 config.test_source_root = str(TESTS)
 config.test_exec_root = str(BUILD / "tests")
 
