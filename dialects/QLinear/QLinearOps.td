@@ -205,7 +205,7 @@ def QLinear_GatedMatvecOp : QLinear_DestinationOp<"gated_matvec"> {
   let arguments = (ins QLinear_ActivationAttr:$activation, QLinear_PackedType:$gate,
                        QLinear_PackedType:$up, QLinear_Vector:$x, QLinear_VectorOut:$init);
   let assemblyFormat = [{
-    $activation `ins` `(` $gate `,` $up `,` $x `:` qualified(type($gate)) `,` qualified(type($up)) `,` type($x) `)`
+    `` $activation `ins` `(` $gate `,` $up `,` $x `:` qualified(type($gate)) `,` qualified(type($up)) `,` type($x) `)`
     `outs` `(` $init `:` type($init) `)` attr-dict (`->` type($results)^)?
   }];
 }

@@ -63,7 +63,7 @@ def QLinear_GatedActivationOp : QLinear_DestinationOp<"gated_activation"> {
   let arguments = (ins QLinear_ActivationAttr:$activation, QLinear_Rows:$gate, QLinear_Rows:$up,
                        QLinear_Rows:$init);
   let assemblyFormat = [{
-    $activation `ins` `(` $gate `,` $up `:` type($gate) `,` type($up) `)`
+    `` $activation `ins` `(` $gate `,` $up `:` type($gate) `,` type($up) `)`
     `outs` `(` $init `:` type($init) `)` attr-dict (`->` type($results)^)?
   }];
 }

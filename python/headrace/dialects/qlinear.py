@@ -81,3 +81,105 @@ def dequantize(
 ) -> _ir.Value | _ir.OpView:
     """The values of a packed MxK matrix, written to init [M, K] f32."""
     return _unwrap(DequantizeOp(_results(init), packed, init, loc=loc, ip=ip))
+
+
+def _f32(value: float | _ir.Attribute) -> _ir.Attribute:
+    return value if isinstance(value, _ir.Attribute) else _ir.FloatAttr.get_f32(value)
+
+
+def select_columns(
+    x: _Operand,
+    indices: _Operand,
+    count: _Operand,
+    *,
+    threshold: float | _ir.Attribute,
+    loc: _ir.Location | None = None,
+    ip: _ir.InsertionPoint | None = None,
+) -> Sequence[_ir.Value] | _ir.OpView:
+    """The k with |x[k]| > threshold: indices [K] i32 (zeros behind the last) and count [1] i32."""
+    kinds = [*_results(indices), *_results(count)]
+    op = SelectColumnsOp(kinds, x, indices, count, _f32(threshold), loc=loc, ip=ip)
+    return list(op.results) if len(op.results) else op
+
+
+def sparse_matvec(
+    weight: _Operand,
+    x: _Operand,
+    indices: _Operand,
+    count: _Operand,
+    init: _Operand,
+    *,
+    loc: _ir.Location | None = None,
+    ip: _ir.InsertionPoint | None = None,
+) -> _ir.Value | _ir.OpView:
+    """`dequantize(weight) * x` of the first `count` columns in `indices`, init [M] f32."""
+    op = SparseMatvecOp(_results(init), weight, x, indices, count, init, loc=loc, ip=ip)
+    return _unwrap(op)
+
+
+def assign_centroids(
+    weight: _Operand,
+    x: _Operand,
+    init: _Operand,
+    *,
+    loc: _ir.Location | None = None,
+    ip: _ir.InsertionPoint | None = None,
+) -> _ir.Value | _ir.OpView:
+    """The nearest activation centroid of each piece of x [K] or [N, K], init [P] or [N, P] i32."""
+    return _unwrap(AssignCentroidsOp(_results(init), weight, x, init, loc=loc, ip=ip))
+
+
+def lut_matvec(
+    weight: _Operand,
+    assignment: _Operand,
+    init: _Operand,
+    *,
+    loc: _ir.Location | None = None,
+    ip: _ir.InsertionPoint | None = None,
+) -> _ir.Value | _ir.OpView:
+    """The product by table lookup for assignments [P] or [N, P], init [M] or [N, M] f32."""
+    return _unwrap(LutMatvecOp(_results(init), weight, assignment, init, loc=loc, ip=ip))
+
+
+def rms_norm(
+    x: _Operand,
+    weight: _Operand,
+    init: _Operand,
+    *,
+    eps: float | _ir.Attribute,
+    add_unit: bool = False,
+    loc: _ir.Location | None = None,
+    ip: _ir.InsertionPoint | None = None,
+) -> _ir.Value | _ir.OpView:
+    """`x / sqrt(mean(x^2) + eps) * weight` for rows of x [K] or [N, K]; or `* (1 + weight)`."""
+    op = RmsNormOp(
+        _results(init), x, weight, init, _f32(eps), add_unit=add_unit or None, loc=loc, ip=ip
+    )
+    return _unwrap(op)
+
+
+def layer_norm(
+    x: _Operand,
+    weight: _Operand,
+    bias: _Operand,
+    init: _Operand,
+    *,
+    eps: float | _ir.Attribute,
+    loc: _ir.Location | None = None,
+    ip: _ir.InsertionPoint | None = None,
+) -> _ir.Value | _ir.OpView:
+    """Rows of x [K] or [N, K] with mean 0 and deviation 1, `* weight + bias`."""
+    return _unwrap(LayerNormOp(_results(init), x, weight, bias, init, _f32(eps), loc=loc, ip=ip))
+
+
+def gated_activation(
+    activation: Activation | _ir.Attribute,
+    gate: _Operand,
+    up: _Operand,
+    init: _Operand,
+    *,
+    loc: _ir.Location | None = None,
+    ip: _ir.InsertionPoint | None = None,
+) -> _ir.Value | _ir.OpView:
+    """`activation(gate) * up`, all of one shape."""
+    return _unwrap(GatedActivationOp(_results(init), activation, gate, up, init, loc=loc, ip=ip))
