@@ -93,10 +93,11 @@ def test_q4nx_errors_are_bounded_whatever_the_size(
     padding = got.copy()
     padding[:rows, :cols] = 0
     assert not padding.any()
-    # Half a step of the range, which reaches 0 where there is padding, and its rounding; besides,
-    # bfloat16 has steps of 2^-133 near zero, and codes go up to 15.
+    # Least squares may clip the extremes of a group, which costs them up to a step and a half of
+    # its range (that reaches 0 where there is padding); besides, bfloat16 has steps of 2^-133 near
+    # zero, and codes go up to 15.
     size = float(np.abs(w).max())
-    assert np.abs(got[:rows, :cols] - w).max() <= 0.11 * size + 16 * 2.0**-133
+    assert np.abs(got[:rows, :cols] - w).max() <= 0.2 * size + 16 * 2.0**-133
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (32, 256), (33, 270)])
