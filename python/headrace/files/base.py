@@ -6,6 +6,7 @@ import difflib
 import itertools
 import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -197,7 +198,7 @@ class Out:
     data: U8 | Callable[[], U8] = field(repr=False)
 
 
-class TensorFile:
+class TensorFile(ABC):
     """An open file (or checkpoint of several). A context manager; `file[name]` is a `Tensor`.
 
     The bytes of tensors are views of the mapped file. They stay valid after `close`: the mapping
@@ -215,15 +216,15 @@ class TensorFile:
         self.metadata = metadata
         self._closed = False
 
+    @abstractmethod
     def names(self) -> list[str]:
         """The names of all tensors, in the order of the file."""
-        raise NotImplementedError
 
-    def __len__(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def __len__(self) -> int: ...
 
-    def __contains__(self, name: object) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def __contains__(self, name: object) -> bool: ...
 
     def __getitem__(self, name: str) -> Tensor:
         if self._closed:
@@ -238,8 +239,8 @@ class TensorFile:
             )
         return self._tensor(name)
 
-    def _tensor(self, name: str) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def _tensor(self, name: str) -> Tensor: ...
 
     def tensors(self) -> Iterator[Tensor]:
         """All tensors, in the order of the file."""
