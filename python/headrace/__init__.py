@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from headrace.compiler import compile
     from headrace.loading import load
     from headrace.quantize import Quantize
+    from headrace.reference_run import run_reference
 
 # public name -> (module, attribute), or (module, None) for the module itself
 _LAZY: dict[str, tuple[str, str | None]] = {
@@ -30,6 +31,7 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "formats": ("headrace.formats", None),
     "load": ("headrace.loading", "load"),
     "ops": ("headrace.ops", None),
+    "run_reference": ("headrace.reference_run", "run_reference"),
     "targets": ("headrace.targets", None),
 }
 
@@ -41,6 +43,7 @@ __all__ = [
     "formats",
     "load",
     "ops",
+    "run_reference",
     "targets",
 ]
 

@@ -12,25 +12,22 @@ from __future__ import annotations
 
 import ctypes
 import math
-from typing import Any
 
-import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
 from headrace import ir
-from headrace.dialects import qlinear
-from headrace.errors import CompileError, UsageError
+from headrace.decomposition import Array, checked, decompose
+from headrace.errors import CompileError
 from headrace.execution_engine import ExecutionEngine
-from headrace.modules import entry_function
 from headrace.passmanager import PassManager
 
 __all__ = ["PIPELINE", "Meaning"]
 
-# From qlinear on tensors to the llvm dialect: results become arguments, linalg becomes loops.
+# From linalg on tensors to the llvm dialect: results become arguments, linalg becomes loops.
 # Calls of libm are fine here.
 PIPELINE = (
-    "builtin.module(decompose-qlinear,canonicalize,cse,func.func(llvm-request-c-wrappers),"
+    "builtin.module(func.func(llvm-request-c-wrappers,convert-elementwise-to-linalg),"
     "one-shot-bufferize{bufferize-function-boundaries=true "
     "function-boundary-type-conversion=identity-layout-map},"
     "buffer-results-to-out-params{hoist-static-allocs=true modify-public-functions=true},"
@@ -40,80 +37,37 @@ PIPELINE = (
     "convert-index-to-llvm,convert-cf-to-llvm,convert-func-to-llvm,reconcile-unrealized-casts)"
 )
 
-_DTYPES: dict[str, npt.DTypeLike] = {
-    "f32": np.float32,
-    "bf16": ml_dtypes.bfloat16,
-    "i8": np.int8,
-    "i32": np.int32,
-}
-
-Array = npt.NDArray[Any]
-Signature = list[tuple[tuple[int, ...], np.dtype[Any]]]
-
 
 class Meaning:
     """The entry function of a module, compiled for this machine.
 
     module: operations on tensors; it is left as it is.
-    inputs, outputs: (shape, dtype) of each argument and result; a packed value is int8 bytes.
+    function: the name of the entry; without it, the only one, the only public one, or `main`.
+    inputs, outputs: (shape, dtype) of each argument and result; packed values and caches are int8
+        bytes.
     Raises `CompileError` where something does not decompose.
     """
 
-    def __init__(self, module: ir.Module) -> None:
-        function = entry_function(module.operation)
-        self.inputs: Signature = [_array_type(kind) for kind in function.type.inputs]
-        self.outputs: Signature = [_array_type(kind) for kind in function.type.results]
-        self._name = function.name.value
-        lowered = module.operation.clone()
-        with module.context:
+    def __init__(self, module: ir.Module, function: str | None = None) -> None:
+        lowered, self._name, self.inputs, self.outputs = decompose(module, function)
+        with lowered.context:
             try:
-                PassManager.parse(PIPELINE).run(lowered)
+                PassManager.parse(PIPELINE).run(lowered.operation)
                 # Holds the code only; the module may go.
-                self._engine = ExecutionEngine(ir.Module.parse(str(lowered)), opt_level=2)
+                self._engine = ExecutionEngine(lowered, opt_level=2)
             except (ir.MLIRError, RuntimeError) as error:
                 raise CompileError(f"reference: cannot be compiled by the jit: {error}") from error
 
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:
         """The results for `inputs`; raises `UsageError` for arrays of another shape or type."""
-        if len(inputs) != len(self.inputs):
-            raise UsageError(
-                f"reference: expected {len(self.inputs)} inputs, but got {len(inputs)}"
-            )
-        arrays = [
-            _checked(array, i, *want)
-            for i, (array, want) in enumerate(zip(inputs, self.inputs, strict=True))
-        ]
+        # Copies, as code that updates a cache in place does so in its argument.
+        arrays = [array.copy() for array in checked(inputs, self.inputs)]
         results = [np.empty(shape, dtype) for shape, dtype in self.outputs]
         descriptors = [_descriptor(array) for array in [*arrays, *results]]
         # The engine takes the address of each argument, and an argument is an address.
         addresses = [ctypes.c_void_p(item.ctypes.data) for item in descriptors]
         self._engine.invoke(self._name, *(ctypes.pointer(address) for address in addresses))
         return tuple(results)
-
-
-def _array_type(kind: ir.Type) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    if isinstance(kind, qlinear.PackedType):
-        return (kind.storage_bytes,), np.dtype(np.int8)
-    if isinstance(kind, ir.RankedTensorType) and kind.has_static_shape:
-        dtype = _DTYPES.get(str(kind.element_type))
-        if dtype is not None:
-            return tuple(kind.shape), np.dtype(dtype)
-    raise CompileError(
-        f"reference: expected packed values or static tensors of {', '.join(_DTYPES)}, "
-        f"but got {kind}"
-    )
-
-
-def _checked(array: Array, index: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """`array` in C order; bytes may come as uint8."""
-    if dtype == np.int8 and array.dtype == np.uint8:
-        array = array.view(np.int8)
-    if array.shape != shape or array.dtype != dtype:
-        raise UsageError(
-            f"reference: expected input {index} to be {dtype} of shape {shape}, "
-            f"but got {array.dtype} of shape {array.shape}"
-        )
-    return np.ascontiguousarray(array)
 
 
 def _descriptor(array: Array) -> npt.NDArray[np.int64]:
