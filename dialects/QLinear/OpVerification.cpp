@@ -93,3 +93,23 @@ LogicalResult headrace::qlinear::expectOneWorld(Operation *op, ValueRange inits,
   return diag << " for outs of " << inits[0].getType() << ", but got "
               << results;
 }
+
+/// Effects of an op in destination style: on memrefs it reads its inputs and
+/// writes its destination; on tensors it has none. A packed operand may be a
+/// view of a memref, so it counts as read whenever the destination is a memref.
+void headrace::qlinear::addDestinationStyleEffects(
+    DestinationStyleOpInterface op,
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  if (op.hasPureTensorSemantics())
+    return;
+  bool buffers = isa<BaseMemRefType>(op.getDpsInitOperand(0)->get().getType());
+  if (!buffers)
+    return;
+  for (OpOperand *input : op.getDpsInputOperands())
+    effects.emplace_back(MemoryEffects::Read::get(), input,
+                         SideEffects::DefaultResource::get());
+  for (OpOperand &init : op.getDpsInitsMutable())
+    effects.emplace_back(MemoryEffects::Write::get(), &init,
+                         SideEffects::DefaultResource::get());
+}

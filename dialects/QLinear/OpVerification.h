@@ -1,4 +1,5 @@
-//===- OpVerification.h - what verifiers of qlinear share -------*- C++ -*-===//
+//===- OpVerification.h - what operations of qlinear share -------*- C++
+//-*-===//
 
 #ifndef HEADRACE_DIALECTS_QLINEAR_OPVERIFICATION_H
 #define HEADRACE_DIALECTS_QLINEAR_OPVERIFICATION_H
@@ -39,6 +40,13 @@ mlir::LogicalResult expectActivations(mlir::Operation *op, mlir::Value x,
 /// init, or all memrefs, with none.
 mlir::LogicalResult expectOneWorld(mlir::Operation *op, mlir::ValueRange inits,
                                    mlir::ValueRange inputs, size_t results);
+
+/// Effects of an operation that writes its destination: none on tensors.
+void addDestinationStyleEffects(
+    mlir::DestinationStyleOpInterface op,
+    llvm::SmallVectorImpl<
+        mlir::SideEffects::EffectInstance<mlir::MemoryEffects::Effect>>
+        &effects);
 
 } // namespace headrace::qlinear
 

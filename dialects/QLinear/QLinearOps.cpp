@@ -5,28 +5,6 @@
 using namespace mlir;
 using namespace headrace::qlinear;
 
-/// Effects of an op in destination style: on memrefs it reads its inputs and
-/// writes its destination; on tensors it has none. A packed operand may be a
-/// view of a memref, so it counts as read whenever the destination is a memref.
-namespace headrace::qlinear::detail {
-static void addDestinationStyleEffects(
-    DestinationStyleOpInterface op,
-    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
-        &effects) {
-  if (op.hasPureTensorSemantics())
-    return;
-  bool buffers = isa<BaseMemRefType>(op.getDpsInitOperand(0)->get().getType());
-  if (!buffers)
-    return;
-  for (OpOperand *input : op.getDpsInputOperands())
-    effects.emplace_back(MemoryEffects::Read::get(), input,
-                         SideEffects::DefaultResource::get());
-  for (OpOperand &init : op.getDpsInitsMutable())
-    effects.emplace_back(MemoryEffects::Write::get(), &init,
-                         SideEffects::DefaultResource::get());
-}
-} // namespace headrace::qlinear::detail
-
 #define GET_OP_CLASSES
 #include "dialects/QLinear/QLinearOps.cpp.inc"
 

@@ -24,7 +24,7 @@ class QLinear_DestinationOp<string mnemonic, list<Trait> traits = []>
   let extraClassDefinition = [{
     void $cppClass::getEffects(::llvm::SmallVectorImpl<
         ::mlir::SideEffects::EffectInstance<::mlir::MemoryEffects::Effect>> &effects) {
-      detail::addDestinationStyleEffects(
+      ::headrace::qlinear::addDestinationStyleEffects(
           ::llvm::cast<::mlir::DestinationStyleOpInterface>(getOperation()), effects);
     }
   }];

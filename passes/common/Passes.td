@@ -4,6 +4,10 @@
 #define HEADRACE_PASSES_COMMON
 
 include "mlir/Pass/PassBase.td"
+include "passes/common/LinearPasses.td"
+include "passes/common/AttentionPasses.td"
+include "passes/common/RaisePasses.td"
+include "passes/common/CostPasses.td"
 
 def DecomposeQLinear : Pass<"decompose-qlinear", "::mlir::ModuleOp"> {
   let summary = "Replace qlinear by what it means in linalg and arith";
@@ -30,6 +34,38 @@ def DecomposeQLinear : Pass<"decompose-qlinear", "::mlir::ModuleOp"> {
     ```
 
     <!-- lit: tests/passes/common/decompose_products.mlir#matvec -->
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::math::MathDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def DecomposeQAttn : Pass<"decompose-qattn", "::mlir::ModuleOp"> {
+  let summary = "Replace qattn by what it means in linalg and arith";
+  let description = [{
+    Caches become tensors of bytes, and every operation becomes linalg, arith,
+    math, scf and tensor operations that read and write those bytes; appending
+    inserts slices, which bufferize in place. As with `decompose-qlinear`, which
+    comes behind it, the result is the meaning that targets are tested against.
+
+    Before:
+    ```mlir
+    %k, %v = qattn.fetch_kv ins(%c, %start : !qattn.kv_cache<64x2x16, bf16>, tensor<1xi32>)
+        outs(%ki, %vi : tensor<4x2x16xf32>, tensor<4x2x16xf32>) -> tensor<4x2x16xf32>, tensor<4x2x16xf32>
+    ```
+    After (shortened):
+    ```mlir
+    %k = linalg.generic outs(%e : tensor<4x2x16xf32>) {
+      %t = linalg.index 0 : index
+      ...
+      %byte = tensor.extract %c[%at] : tensor<8192xi8>
+      ...
+      %seen = arith.select %valid, %value, %zero : f32
+      linalg.yield %seen : f32
+    } -> tensor<4x2x16xf32>
+    ```
+
+    <!-- lit: tests/passes/common/decompose_caches.mlir#fetch -->
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
