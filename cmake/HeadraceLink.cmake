@@ -66,7 +66,9 @@ function(headrace_add_library name)
 endfunction()
 
 # headrace_add_dialect(QLinear NAME qlinear CLASS ::headrace::qlinear::QLinearDialect ...)
-# declares the library Headrace<Folder> and registers the dialect everywhere.
+# declares the library Headrace<Folder> and registers the dialect everywhere, with
+# its external models where the folder has an InterfaceModels.h, which declares
+# <dialect namespace>::registerInterfaceModels(DialectRegistry &).
 function(headrace_add_dialect folder)
   cmake_parse_arguments(ARG "" "CLASS" "SOURCES;DEPENDS;LINK;MLIR_LIBS" ${ARGN})
   headrace_add_library(Headrace${folder} ${ARG_SOURCES}
@@ -104,9 +106,15 @@ function(headrace_generate_registration)
   set(dialect_body "")
   set(pass_body "")
   foreach(entry ${dialects})
-    string(REGEX MATCH "^([^:]+):(.*)$" _ ${entry})
-    string(APPEND includes "#include \"dialects/${CMAKE_MATCH_1}/${CMAKE_MATCH_1}.h\"\n")
+    string(REGEX MATCH "^([^:]+):((.*)::[^:]+)$" _ ${entry})
+    set(folder ${CMAKE_MATCH_1})
+    set(namespace ${CMAKE_MATCH_3})
+    string(APPEND includes "#include \"dialects/${folder}/${folder}.h\"\n")
     string(APPEND dialect_body "  registry.insert<${CMAKE_MATCH_2}>();\n")
+    if(EXISTS ${PROJECT_SOURCE_DIR}/dialects/${folder}/InterfaceModels.h)
+      string(APPEND includes "#include \"dialects/${folder}/InterfaceModels.h\"\n")
+      string(APPEND dialect_body "  ${namespace}::registerInterfaceModels(registry);\n")
+    endif()
   endforeach()
   foreach(entry ${groups})
     string(REGEX MATCH "^([^:]+):([^:]+):(.*)$" _ ${entry})

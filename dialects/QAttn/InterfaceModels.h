@@ -1,0 +1,23 @@
+//===- InterfaceModels.h - interfaces of qattn operations -------*- C++ -*-===//
+//
+// Tiling and bufferization need dialects and analyses that the operations
+// themselves do not, so these interfaces are attached as external models.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef HEADRACE_DIALECTS_QATTN_INTERFACEMODELS_H
+#define HEADRACE_DIALECTS_QATTN_INTERFACEMODELS_H
+
+#include "mlir/IR/DialectRegistry.h"
+
+namespace headrace::qattn {
+
+/// Attaches all of the models below when the dialect is loaded.
+void registerInterfaceModels(mlir::DialectRegistry &registry);
+
+void registerTilingModels(mlir::DialectRegistry &registry);
+void registerBufferizationModels(mlir::DialectRegistry &registry);
+
+} // namespace headrace::qattn
+
+#endif // HEADRACE_DIALECTS_QATTN_INTERFACEMODELS_H
