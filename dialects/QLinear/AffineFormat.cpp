@@ -81,12 +81,16 @@ Attribute AffineFormatAttr::parse(AsmParser &parser, Type) {
       parseEnum<ScaleKind>(parser, scale, symbolizeScaleKind, "f16, bf16, f32"))
     return {};
   while (succeeded(parser.parseOptionalComma())) {
-    if (!actOrder && succeeded(parser.parseOptionalKeyword("act_order"))) {
+    if (succeeded(parser.parseOptionalKeyword("act_order"))) {
       actOrder = true;
       break;
     }
-    if (zeroPoint != ZeroPointKind::None || parser.parseKeyword("zero_point") ||
-        parser.parseEqual() ||
+    SMLoc at = parser.getCurrentLocation();
+    if (zeroPoint != ZeroPointKind::None) {
+      parser.emitError(at) << "expected 'act_order' after the zero point";
+      return {};
+    }
+    if (parser.parseKeyword("zero_point") || parser.parseEqual() ||
         parseEnum<ZeroPointKind>(parser, zeroPoint, symbolizeZeroPointKind,
                                  "integer, float"))
       return {};

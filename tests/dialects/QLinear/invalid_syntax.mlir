@@ -57,3 +57,8 @@ func.func @function_of_gate(%w: !w, %x: tensor<32xf32>, %o: tensor<4xf32>) {
   // expected-error@+1 {{failed to parse QLinear_ActivationAttr parameter 'value'}}
   %0 = qlinear.gated_matvec relu ins(%w, %w, %x : !w, !w, tensor<32xf32>) outs(%o : tensor<4xf32>) -> tensor<4xf32>
 }
+
+// -----
+
+// expected-error@+1 {{expected 'act_order' after the zero point}}
+func.func private @second_zero_point(!qlinear.packed<4x32, #qlinear.affine<bits = 4, group = 8, scale = f16, zero_point = float, zero_point = integer>>)
