@@ -19,6 +19,7 @@ class Row:
     reference: what the result was compared with.
     data: which of the `runs` drawn data sets gave that error.
     relative_rmse: what quantizing normal weights loses, where an encoder is checked.
+    engine: what ran a decomposition ("jit" or "iree"), where that is checked.
     """
 
     target: str
@@ -33,6 +34,7 @@ class Row:
     runs: int
     operation: str
     relative_rmse: float | None = None
+    engine: str | None = None
 
     @property
     def ok(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +19,7 @@ from headrace.cli.common import (
 from headrace.errors import UsageError
 
 if TYPE_CHECKING:
-    from headrace.check import Row
+    from headrace.check import Report, Row
 
 __all__ = ["command"]
 
@@ -28,38 +29,64 @@ def command(
     formats: Annotated[
         bool, typer.Option("--formats", help="Check the storage formats instead of a target.")
     ] = False,
+    ops: Annotated[
+        bool, typer.Option("--ops", help="Check what every operation decomposes to instead.")
+    ] = False,
+    passes: Annotated[
+        bool, typer.Option("--passes", help="Check every common pass instead.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Draws shapes and data.", min=0)] = 0,
     filter: Annotated[
         str | None,
         typer.Option(
             metavar="CELL",
-            help="Only cells such as matvec/q4_k/i8 (of formats, decode/q4_k), or a part of it.",
+            help="Only cells such as matvec/q4_k/i8, or a part of it; of formats such as "
+            "decode/q4_k, of operations qattn.decode/ring, of passes split-kv/ring.",
         ),
     ] = None,
     sample: Annotated[
         int | None, typer.Option(metavar="N", help="Only N operations, drawn from the seed.", min=1)
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Two shapes per cell or format.")] = False,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", help="Two shapes per cell or format; one case per operation or pass."
+        ),
+    ] = False,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", help="Processes. [default: all CPUs]", min=1)
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Check every claimed cell of a target numerically, or every storage format.
+    """Check every claimed cell of a target numerically, or formats, operations or passes.
 
     Each operation runs on fresh and on hard data, with outputs and scratch memory poisoned, and is
     compared with float64 on the dequantized weights. With --formats, what codecs and the compiler
     decode, from random bytes and from encoded weights, is compared with the decoders of others, bit
-    for bit. Exit code 1 if an error is above its bound.
+    for bit. With --ops, what every operation of qlinear and qattn decomposes to, run by MLIR's JIT
+    and by IREE, is compared with NumPy in float64. With --passes, the IR before and after every
+    common pass is run by the JIT, and compared. Exit code 1 if an error is above its bound.
     """
     from headrace import check
     from headrace_runtime import default_threads
 
-    if formats and target != "cpu":
-        raise UsageError(f"check: --formats checks no target, but got --target {target}")
-    run = check.run_formats if formats else partial(check.run, target)
-    with progress_bar("checking formats" if formats else f"checking {target}") as progress:
-        report = run(
+    chosen = {"formats": formats, "ops": ops, "passes": passes}
+    asked = [f"--{name}" for name, given in chosen.items() if given]
+    if target != "cpu":
+        asked.append(f"--target {target}")
+    if len(asked) > 1:
+        raise UsageError(
+            f"check: expected one of {', '.join(asked)}, as each is a check of its own"
+        )
+    what = next((name for name, given in chosen.items() if given), "target")
+    runs: dict[str, Callable[..., Report]] = {
+        "formats": check.run_formats,
+        "ops": check.run_ops,
+        "passes": check.run_passes,
+        "target": partial(check.run, target),
+    }
+    with progress_bar(f"checking {target if what == 'target' else what}") as progress:
+        report = runs[what](
             seed,
             filter=filter,
             sample=sample,
@@ -70,7 +97,8 @@ def command(
     if json:
         print_json(report.to_json())
     else:
-        (_print_formats if formats else _print)(list(report.rows))
+        printers = {"formats": _print_formats, "target": _print}
+        printers.get(what, _print_cases)(list(report.rows))
         console().print(
             f"{len(report.rows)} rows, {sum(row.runs for row in report.rows)} runs, "
             f"{len(report.failed)} above the bound (seed {seed})"
@@ -112,6 +140,27 @@ def _print_formats(rows: list[Row]) -> None:
                 f"{row.error:g}",
                 "ok" if row.ok else "FAILED",
                 "" if row.relative_rmse is None else f"{row.relative_rmse:.2%}",
+                row.data,
+                row.reference,
+            )
+            for row in rows
+        ],
+    )
+
+
+def _print_cases(rows: list[Row]) -> None:
+    head = ("case", "format", "shape", "by", "error", "bound", "", "worst data", "against")
+    print_table(
+        head,
+        [
+            (
+                row.operation,
+                row.format,
+                row.shape,
+                row.engine or "-",
+                f"{row.error:.2g}",
+                f"{row.bound:.2g}",
+                "ok" if row.ok else "FAILED",
                 row.data,
                 row.reference,
             )
