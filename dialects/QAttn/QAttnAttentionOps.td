@@ -32,7 +32,7 @@ def QAttn_PrefillOp : QAttn_DestinationOp<"prefill", "getInits().size()", [AttrS
                        Optional<QAttn_Numbers>:$offset, Variadic<QAttn_F32x23>:$inits,
                        F32Attr:$scale, OptionalAttr<I64Attr>:$window, OptionalAttr<F32Attr>:$softcap);
   let assemblyFormat = [{
-    $mask `ins` `(` $q `,` $k `,` $v (`offset` $offset^)? `:` type($q) `,` type($k) `,` type($v) (`,` type($offset)^)? `)`
+    `` $mask `ins` `(` $q `,` $k `,` $v (`offset` $offset^)? `:` type($q) `,` type($k) `,` type($v) (`,` type($offset)^)? `)`
     `outs` `(` $inits `:` type($inits) `)` attr-dict (`->` type($results)^)?
   }];
 }

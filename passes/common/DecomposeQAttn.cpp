@@ -55,6 +55,8 @@ struct DecomposeQAttn
 
     RewritePatternSet patterns(context);
     populateDecomposeCachePatterns(patterns, types);
+    populateDecomposeAttentionPatterns(patterns, types);
+    populateDecomposeRopePatterns(patterns, types);
     populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns,
                                                                    types);
     populateReturnOpTypeConversionPattern(patterns, types);
