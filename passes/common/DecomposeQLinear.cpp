@@ -112,13 +112,27 @@ struct DecomposeSlice : OpConversionPattern<SliceOp> {
   LogicalResult
   matchAndRewrite(SliceOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
-    auto type = RankedTensorType::get(
-        {op.getResult().getType().getStorageBytes()}, rewriter.getI8Type());
-    SmallVector<OpFoldResult> offset{rewriter.getIndexAttr(op.getByteOffset())};
-    SmallVector<OpFoldResult> size{rewriter.getIndexAttr(type.getDimSize(0))};
-    SmallVector<OpFoldResult> stride{rewriter.getIndexAttr(1)};
-    rewriter.replaceOpWithNewOp<tensor::ExtractSliceOp>(
-        op, type, adaptor.getPacked(), offset, size, stride);
+    Location loc = op.getLoc();
+    int64_t header = op.getPacked().getType().getHeaderBytes();
+    int64_t all = op.getResult().getType().getStorageBytes();
+    SmallVector<OpFoldResult> zero{rewriter.getIndexAttr(0)};
+    SmallVector<OpFoldResult> one{rewriter.getIndexAttr(1)};
+    SmallVector<OpFoldResult> headerSize{rewriter.getIndexAttr(header)};
+    SmallVector<OpFoldResult> rowsSize{rewriter.getIndexAttr(all - header)};
+    SmallVector<OpFoldResult> offset{op.getByteOffset(rewriter)};
+    Value rows = tensor::ExtractSliceOp::create(
+        rewriter, loc, adaptor.getPacked(), offset, rowsSize, one);
+    if (!header) {
+      rewriter.replaceOp(op, rows);
+      return success();
+    }
+    Value bytes = empty(rewriter, loc, {all}, rewriter.getI8Type());
+    Value front = tensor::ExtractSliceOp::create(
+        rewriter, loc, adaptor.getPacked(), zero, headerSize, one);
+    bytes = tensor::InsertSliceOp::create(rewriter, loc, front, bytes, zero,
+                                          headerSize, one);
+    rewriter.replaceOpWithNewOp<tensor::InsertSliceOp>(op, rows, bytes,
+                                                       headerSize, rowsSize, one);
     return success();
   }
 };
@@ -225,7 +239,8 @@ struct DecomposeQLinear
   void runOnOperation() override {
     WalkResult onTensors = getOperation()->walk([](Operation *op) {
       if (!isa_and_nonnull<QLinearDialect>(op->getDialect()) ||
-          llvm::none_of(op->getOperandTypes(), llvm::IsaPred<MemRefType>))
+          (llvm::none_of(op->getOperandTypes(), llvm::IsaPred<MemRefType>) &&
+           llvm::none_of(op->getResultTypes(), llvm::IsaPred<MemRefType>)))
         return WalkResult::advance();
       op->emitOpError("decompose-qlinear: expected tensors, but got a memref; "
                       "this pass runs before kernels are formed");
@@ -254,6 +269,7 @@ struct DecomposeQLinear
                  DecomposeSlice, DecomposeDequantize, DecomposeMatvec,
                  DecomposeMatmul, DecomposeGatedMatvec>(types, context);
     populateDecomposeQuantizePatterns(patterns, types);
+    populateDecomposeLayoutPatterns(patterns, types);
     populateDecomposeRowPatterns(patterns, types);
     populateDecomposeSparsePatterns(patterns, types);
     populateDecomposeTablePatterns(patterns, types);

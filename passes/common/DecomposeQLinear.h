@@ -31,6 +31,9 @@ mlir::Value activate(mlir::OpBuilder &b, mlir::Location loc,
 
 void populateDecomposeQuantizePatterns(mlir::RewritePatternSet &patterns,
                                        const mlir::TypeConverter &types);
+/// Concat and repack.
+void populateDecomposeLayoutPatterns(mlir::RewritePatternSet &patterns,
+                                     const mlir::TypeConverter &types);
 /// Norms and gated activations.
 void populateDecomposeRowPatterns(mlir::RewritePatternSet &patterns,
                                   const mlir::TypeConverter &types);

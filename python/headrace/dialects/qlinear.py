@@ -83,6 +83,36 @@ def dequantize(
     return _unwrap(DequantizeOp(_results(init), packed, init, loc=loc, ip=ip))
 
 
+def concat(
+    inputs: Sequence[_Operand],
+    *,
+    loc: _ir.Location | None = None,
+    ip: _ir.InsertionPoint | None = None,
+) -> _ir.Value:
+    """The rows of packed matrices of one format and one number of columns, one after another."""
+    kinds = [_packed_type(item) for item in inputs]
+    rows = sum(kind.rows for kind in kinds)
+    kind = PackedType.get(rows, kinds[0].cols, kinds[0].format, loc=loc)
+    return ConcatOp(kind, inputs, loc=loc, ip=ip).result
+
+
+def repack(
+    packed: _Operand,
+    format: _ir.Attribute,
+    *,
+    loc: _ir.Location | None = None,
+    ip: _ir.InsertionPoint | None = None,
+) -> _ir.Value:
+    """The same values in `format`: another order of the same blocks."""
+    kind = _packed_type(packed)
+    result = PackedType.get(kind.rows, kind.cols, format, loc=loc)
+    return RepackOp(result, packed, loc=loc, ip=ip).result
+
+
+def _packed_type(operand: _Operand) -> PackedType:
+    return PackedType(_value(operand).type)
+
+
 def _f32(value: float | _ir.Attribute) -> _ir.Attribute:
     return value if isinstance(value, _ir.Attribute) else _ir.FloatAttr.get_f32(value)
 
