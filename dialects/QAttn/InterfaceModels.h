@@ -17,6 +17,7 @@ void registerInterfaceModels(mlir::DialectRegistry &registry);
 
 void registerTilingModels(mlir::DialectRegistry &registry);
 void registerBufferizationModels(mlir::DialectRegistry &registry);
+void registerCostModels(mlir::DialectRegistry &registry);
 
 } // namespace headrace::qattn
 

@@ -5,4 +5,5 @@
 void headrace::qlinear::registerInterfaceModels(mlir::DialectRegistry &registry) {
   registerTilingModels(registry);
   registerBufferizationModels(registry);
+  registerCostModels(registry);
 }
