@@ -5,6 +5,33 @@
 using namespace mlir;
 using namespace headrace::qlinear;
 
+/// `32`, or `%i` for an offset that is known at run time only.
+static ParseResult
+parseRowOffset(OpAsmParser &parser,
+               std::optional<OpAsmParser::UnresolvedOperand> &value,
+               IntegerAttr &offset) {
+  int64_t number = ShapedType::kDynamic;
+  OpAsmParser::UnresolvedOperand operand;
+  OptionalParseResult parsed = parser.parseOptionalOperand(operand);
+  if (parsed.has_value()) {
+    if (failed(*parsed))
+      return failure();
+    value = operand;
+  } else if (parser.parseInteger(number)) {
+    return failure();
+  }
+  offset = parser.getBuilder().getI64IntegerAttr(number);
+  return success();
+}
+
+static void printRowOffset(OpAsmPrinter &printer, SliceOp, Value value,
+                           IntegerAttr offset) {
+  if (value)
+    printer << value;
+  else
+    printer << offset.getInt();
+}
+
 #define GET_OP_CLASSES
 #include "dialects/QLinear/QLinearOps.cpp.inc"
 
@@ -30,6 +57,13 @@ LogicalResult FromBytesOp::verify() {
   return expectStorage(*this, getBytes().getType(), getResult().getType());
 }
 
+OpFoldResult FromBytesOp::fold(FoldAdaptor) {
+  auto source = getBytes().getDefiningOp<ToBytesOp>();
+  if (source && source.getPacked().getType() == getResult().getType())
+    return source.getPacked();
+  return {};
+}
+
 LogicalResult ToBytesOp::verify() {
   return expectStorage(*this, getResult().getType(), getPacked().getType());
 }
@@ -39,38 +73,6 @@ OpFoldResult ToBytesOp::fold(FoldAdaptor) {
   if (source && source.getBytes().getType() == getResult().getType())
     return source.getBytes();
   return {};
-}
-
-int64_t SliceOp::getByteOffset() {
-  PackedType type = getPacked().getType();
-  return static_cast<int64_t>(getOffset()) / type.getFormat().getBlockRows() *
-         type.getBlockRowBytes();
-}
-
-LogicalResult SliceOp::verify() {
-  PackedType source = getPacked().getType(), result = getResult().getType();
-  int64_t offset = getOffset(), size = getSize();
-  int64_t block = source.getFormat().getBlockRows();
-  if (offset < 0 || size <= 0 || offset > source.getRows() - size)
-    return emitOpError() << "expected rows [offset, size] within "
-                         << source.getRows() << " rows, but got [" << offset
-                         << ", " << size << "]";
-  if (source.getHeaderBytes() != 0)
-    return emitOpError() << "expected rows that stand alone, but got "
-                         << source.getFormat()
-                         << ", whose rows share the header of the matrix; "
-                            "allowed: for example #qlinear.gguf<q4_k>";
-  bool toEnd = offset + size == source.getRows();
-  if (offset % block || (size % block && !toEnd))
-    return emitOpError() << "expected offset and size in multiples of " << block
-                         << " rows (the block of "
-                         << source.getFormat().getFormatName() << "), but got ["
-                         << offset << ", " << size << "]";
-  auto want = PackedType::get(size, source.getCols(), source.getFormat());
-  if (result != want)
-    return emitOpError() << "expected a result of type " << want << ", but got "
-                         << result;
-  return success();
 }
 
 //===----------------------------------------------------------------------===//

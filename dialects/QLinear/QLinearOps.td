@@ -68,12 +68,20 @@ def QLinear_FromBytesOp : QLinear_Op<"from_bytes", [Pure]> {
   let arguments = (ins QLinear_Bytes:$bytes);
   let results = (outs QLinear_PackedType:$result);
   let assemblyFormat = "$bytes attr-dict `:` type($bytes) `to` qualified(type($result))";
+  let hasFolder = 1;
 }
 
 def QLinear_ToBytesOp : QLinear_Op<"to_bytes", [Pure]> {
   let summary = "the raw bytes of a packed matrix";
+  let description = [{
+    A memref is a read-only view of them.
+
+    ```mlir
+    %b = qlinear.to_bytes %w : !qlinear.packed<4x256, #qlinear.gguf<q4_k>> to tensor<576xi8>
+    ```
+  }];
   let arguments = (ins QLinear_PackedType:$packed);
-  let results = (outs TensorRankOf<[I8], [1]>:$result);
+  let results = (outs QLinear_Bytes:$result);
   let assemblyFormat = "$packed attr-dict `:` qualified(type($packed)) `to` type($result)";
   let hasFolder = 1;
 }
@@ -83,19 +91,39 @@ def QLinear_SliceOp : QLinear_Op<"slice", [Pure]> {
   let description = [{
     Offset and size are whole blocks of rows, so that the slice is a contiguous
     range of the bytes. The last block may be partial where the matrix ends.
+    Where the format has a header that all rows share, it goes before the range,
+    and the bytes of the slice are not a range of those of the matrix.
 
     ```mlir
     %s = qlinear.slice %w rows [32, 64] : !qlinear.packed<128x256, #qlinear.q4nx> to !qlinear.packed<64x256, #qlinear.q4nx>
     ```
+
+    An offset that is known only at run time must be a multiple of the block, and
+    the size too. The slice must end within the padded rows.
+
+    ```mlir
+    %s = qlinear.slice %w rows [%i, 64] : !qlinear.packed<128x256, #qlinear.q4nx> to !qlinear.packed<64x256, #qlinear.q4nx>
+    ```
   }];
-  let arguments = (ins QLinear_PackedType:$packed, I64Attr:$offset, I64Attr:$size);
+  let arguments = (ins QLinear_PackedType:$packed, Optional<Index>:$dynamic_offset,
+                       I64Attr:$offset, I64Attr:$size);
   let results = (outs QLinear_PackedType:$result);
   let assemblyFormat = [{
-    $packed `rows` `[` $offset `,` $size `]` attr-dict `:` qualified(type($packed)) `to` qualified(type($result))
+    $packed `rows` `[` custom<RowOffset>($dynamic_offset, $offset) `,` $size `]` attr-dict `:`
+    qualified(type($packed)) `to` qualified(type($result))
   }];
+  let builders = [
+    OpBuilder<(ins "::mlir::Value":$packed, "::mlir::OpFoldResult":$offset, "int64_t":$size)>
+  ];
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
   let extraClassDeclaration = [{
-    /// First byte of the slice in the storage of the operand.
-    int64_t getByteOffset();
+    /// The first row: an attribute, or a value known at run time.
+    ::mlir::OpFoldResult getMixedOffset();
+    /// Bytes of the operand before the first row.
+    ::mlir::OpFoldResult getByteOffset(::mlir::OpBuilder &b);
+    /// Whether rows of `type` need nothing but the header, the same for all.
+    static bool canSlice(PackedType type);
   }];
 }
 

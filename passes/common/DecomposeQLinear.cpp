@@ -131,8 +131,8 @@ struct DecomposeSlice : OpConversionPattern<SliceOp> {
         rewriter, loc, adaptor.getPacked(), zero, headerSize, one);
     bytes = tensor::InsertSliceOp::create(rewriter, loc, front, bytes, zero,
                                           headerSize, one);
-    rewriter.replaceOpWithNewOp<tensor::InsertSliceOp>(op, rows, bytes,
-                                                       headerSize, rowsSize, one);
+    rewriter.replaceOpWithNewOp<tensor::InsertSliceOp>(
+        op, rows, bytes, headerSize, rowsSize, one);
     return success();
   }
 };

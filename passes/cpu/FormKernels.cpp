@@ -5,6 +5,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -284,8 +285,14 @@ LogicalResult PlanBuilder::convert(Operation &op) {
     return success();
   }
   if (auto slice = dyn_cast<SliceOp>(op)) {
-    Value offset = arith::ConstantIndexOp::create(builder, op.getLoc(),
-                                                  slice.getByteOffset());
+    std::optional<int64_t> first =
+        getConstantIntValue(slice.getByteOffset(builder));
+    if (!first || slice.getPacked().getType().getHeaderBytes())
+      return op.emitOpError() << "expected a range of the bytes that is known, "
+                                 "but got "
+                              << (first ? "a format with a header"
+                                        : "an offset known at run time");
+    Value offset = arith::ConstantIndexOp::create(builder, op.getLoc(), *first);
     buffers[slice.getResult()] = memref::ViewOp::create(
         builder, op.getLoc(), bytesType(slice.getResult().getType()),
         buffers.lookup(slice.getPacked()), offset, ValueRange{});

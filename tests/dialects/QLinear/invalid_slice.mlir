@@ -74,11 +74,54 @@ func.func @result_type(%w: !w) {
 
 // -----
 
-!w = !qlinear.packed<4x32, #qlinear.nvfp4>
+!w = !qlinear.packed<200x32, #qlinear.fp8<e4m3, scale = per_block>>
+!s = !qlinear.packed<130x32, #qlinear.fp8<e4m3, scale = per_block>>
 
-// All rows need the scale of the tensor, which a part of the bytes would lack.
+// The tiles of scales begin at row 0 of the matrix, not at that of the slice.
 func.func @header(%w: !w) {
-  // expected-error@+1 {{expected rows that stand alone, but got #qlinear.nvfp4, whose rows share the header of the matrix; allowed: for example #qlinear.gguf<q4_k>}}
-  %s = qlinear.slice %w rows [0, 2] : !w to !qlinear.packed<2x32, #qlinear.nvfp4>
+  // expected-error@+1 {{expected rows that stand alone, or with a header that is the same for all, but got #qlinear.fp8<e4m3, scale = per_block>, whose header is of tiles of rows; allowed: for example #qlinear.gguf<q4_k>}}
+  %s = qlinear.slice %w rows [70, 130] : !w to !s
+  return
+}
+
+// -----
+
+!w = !qlinear.packed<80x256, #qlinear.q4nx, padded = 96x256>
+
+func.func @dynamic_size_in_a_block(%w: !w, %i: index) {
+  // The last tile may end within the padding.
+  %ok = qlinear.slice %w rows [%i, 64] : !w to !qlinear.packed<64x256, #qlinear.q4nx>
+  // expected-error@+1 {{expected offset and size in multiples of 32 rows (the block of q4nx), but got [%, 40]}}
+  %s = qlinear.slice %w rows [%i, 40] : !w to !qlinear.packed<40x256, #qlinear.q4nx, padded = 64x256>
+  return
+}
+
+// -----
+
+!w = !qlinear.packed<80x256, #qlinear.q4nx, padded = 96x256>
+
+func.func @dynamic_past_the_end(%w: !w, %i: index) {
+  // expected-error@+1 {{expected rows [offset, size] within 96 rows, but got [%, 128]}}
+  %s = qlinear.slice %w rows [%i, 128] : !w to !qlinear.packed<128x256, #qlinear.q4nx>
+  return
+}
+
+// -----
+
+!w = !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
+
+func.func @two_offsets(%w: !w, %i: index) {
+  // expected-error@+1 {{expected the offset -9223372036854775808 beside an offset known at run time, but got 2}}
+  %s = "qlinear.slice"(%w, %i) <{offset = 2 : i64, size = 1 : i64}> : (!w, index) -> !qlinear.packed<1x32, #qlinear.gguf<q8_0>>
+  return
+}
+
+// -----
+
+!w = !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
+
+func.func @no_offset(%w: !w) {
+  // expected-error@+1 {{expected rows [offset, size] within 4 rows, but got [-9223372036854775808, 1]}}
+  %s = "qlinear.slice"(%w) <{offset = -9223372036854775808 : i64, size = 1 : i64}> : (!w) -> !qlinear.packed<1x32, #qlinear.gguf<q8_0>>
   return
 }
