@@ -88,4 +88,80 @@ def ChunkPrefill : Pass<"chunk-prefill", "::mlir::ModuleOp"> {
     "::mlir::linalg::LinalgDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def AbsorbMlaProjections : Pass<"absorb-mla-projections", "::mlir::ModuleOp"> {
+  let summary = "Latent attention on the latents themselves";
+  let description = [{
+    `qattn.mla_attention` has keys `w_k[h] content` and values `w_v[h] content`
+    for each head and token. Both products are linear, so they can be taken
+    elsewhere (DeepSeek-V2, arXiv 2405.04434):
+
+    ```
+    q . (w_k[h] content) = (q w_k[h]) . content
+    sum of p (w_v[h] content) = w_v[h] (sum of p content)
+    ```
+
+    Then all heads attend to the latents, which the cache has once for all of
+    them (`qattn.mla_decode`), and no key or value is formed. The result is the
+    same but for the order of sums. Other attributes of the operation pass to the
+    decode. Operations on memrefs stay as they are.
+
+    Before:
+    ```mlir
+    %o = qattn.mla_attention ins(%q, %qr, %wk, %wv, %cache, %length
+            : tensor<16x128xf32>, tensor<16x64xf32>, tensor<16x128x512xf32>, tensor<16x128x512xf32>, ...)
+        outs(%init : tensor<16x128xf32>) {scale = 7.216880e-02 : f32} -> tensor<16x128xf32>
+    ```
+    After (shortened):
+    ```mlir
+    %qc = linalg.batch_vecmat ins(%q, %wk : tensor<16x128xf32>, tensor<16x128x512xf32>)
+        outs(%zero : tensor<16x512xf32>) -> tensor<16x512xf32>
+    %oc, %lse = qattn.mla_decode ins(%qc, %qr, %cache, %length : tensor<16x512xf32>, tensor<16x64xf32>, ...)
+        outs(%e0, %e1 : tensor<16x512xf32>, tensor<16xf32>) {scale = 7.216880e-02 : f32}
+    %o = linalg.batch_matvec ins(%wv, %oc : tensor<16x128x512xf32>, tensor<16x512xf32>)
+        outs(%zero : tensor<16x128xf32>) -> tensor<16x128xf32>
+    ```
+
+    <!-- lit: tests/passes/common/absorb_mla_projections.mlir#absorb -->
+  }];
+  let dependentDialects = [
+    "::headrace::qattn::QAttnDialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def QuantizeKVPipeline : Pass<"quantize-kv-pipeline", "::mlir::ModuleOp"> {
+  let summary = "Queries in 8-bit floats for caches in 8-bit floats (SnapMLA)";
+  let description = [{
+    A `qattn.mla_decode` of an `fp8_e4m3` cache with a query in f32 decodes each
+    token before it multiplies. This pass makes it SnapMLA's pipeline (arXiv
+    2602.10718): the query is quantized as the tokens are, content to e4m3 with
+    one scale for each head and the rotated part over that scale to 16 bits, and
+    products are of codes, with scales applied to scores and weights.
+
+    This rounds the query and the weights, so the result is another: within the
+    fp8 bound (relative L2 error 5e-2) of what it was. Decodes of other caches,
+    those with a quantized query, and those on memrefs stay as they are.
+
+    Before:
+    ```mlir
+    %o, %lse = qattn.mla_decode ins(%q, %qr, %cache, %length
+            : tensor<16x512xf32>, tensor<16x64xf32>, !qattn.mla_cache<4096x512+64, fp8_e4m3>, tensor<1xi32>)
+        outs(%oi, %li : tensor<16x512xf32>, tensor<16xf32>) {scale = 7.216880e-02 : f32}
+        -> tensor<16x512xf32>, tensor<16xf32>
+    ```
+    After:
+    ```mlir
+    %codes, %s, %r = qattn.quantize_kv ins(%q, %qr : tensor<16x512xf32>, tensor<16x64xf32>)
+        outs(%e0, %e1, %e2 : tensor<16x512xi8>, tensor<16xf32>, tensor<16x64xf32>)
+        -> tensor<16x512xi8>, tensor<16xf32>, tensor<16x64xf32>
+    %o, %lse = qattn.mla_decode ins(%codes, %r, %cache, %length q_scale %s
+            : tensor<16x512xi8>, tensor<16x64xf32>, !qattn.mla_cache<4096x512+64, fp8_e4m3>, tensor<1xi32> q_scale tensor<16xf32>)
+        outs(%oi, %li : tensor<16x512xf32>, tensor<16xf32>) {scale = 7.216880e-02 : f32}
+        -> tensor<16x512xf32>, tensor<16xf32>
+    ```
+
+    <!-- lit: tests/passes/common/quantize_kv_pipeline.mlir#quantize -->
+  }];
+  let dependentDialects = ["::headrace::qattn::QAttnDialect", "::mlir::tensor::TensorDialect"];
+}
+
 #endif // HEADRACE_PASSES_COMMON_ATTENTION
