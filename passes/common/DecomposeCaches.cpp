@@ -138,8 +138,8 @@ struct DecomposeAppendKV : OpConversionPattern<AppendKVOp> {
     int64_t width = slotBytes / (2 * cache.getHeads() * dim);
     int64_t scaleBytes = cache.getHeads() * 4;
     SmallVector<Piece> pieces;
-    for (auto [part, heads] :
-         llvm::enumerate(ValueRange{adaptor.getK(), adaptor.getV()})) {
+    Value parts[] = {adaptor.getK(), adaptor.getV()};
+    for (auto [part, heads] : llvm::enumerate(parts)) {
       auto number = static_cast<int64_t>(part);
       Value scales;
       if (cache.hasScales()) {

@@ -19,7 +19,7 @@ from headrace.passmanager import PassManager
 __all__ = ["DECOMPOSE", "Array", "Decomposed", "Signature", "checked", "decompose"]
 
 # Packed values and caches become tensors of bytes, operations become linalg and arith.
-DECOMPOSE = "decompose-qlinear,canonicalize,cse"
+DECOMPOSE = "decompose-qattn,decompose-qlinear,canonicalize,cse"
 
 Array = npt.NDArray[Any]
 Signature = list[tuple[tuple[int, ...], np.dtype[Any]]]
