@@ -57,6 +57,8 @@ struct DecomposeQAttn
     populateDecomposeCachePatterns(patterns, types);
     populateDecomposeAttentionPatterns(patterns, types);
     populateDecomposeRopePatterns(patterns, types);
+    populateDecomposeMlaPatterns(patterns, types);
+    populateDecomposeMlaRecurrencePatterns(patterns, types);
     populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns,
                                                                    types);
     populateReturnOpTypeConversionPattern(patterns, types);
