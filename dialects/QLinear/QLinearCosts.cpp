@@ -254,6 +254,18 @@ static Cost costOf(GatedActivationOp op, const CostAssumptions &) {
   return gatedActivationCost(op.getActivation(), elementsOf(op.getGate()));
 }
 
+static Cost costOf(ConcatOp op, const CostAssumptions &) {
+  double bytes = 0;
+  for (Type type : op.getInputs().getTypes())
+    bytes += bytesOf(type);
+  return {bytes, bytesOf(op.getResult().getType()), 0, 0};
+}
+
+static Cost costOf(RepackOp op, const CostAssumptions &) {
+  return {bytesOf(op.getPacked().getType()), bytesOf(op.getResult().getType()),
+          0, 0};
+}
+
 namespace {
 template <typename OpT>
 struct CostModel : CostOpInterface::ExternalModel<CostModel<OpT>, OpT> {
@@ -271,6 +283,7 @@ void headrace::qlinear::registerCostModels(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, QLinearDialect *) {
     attach<MatvecOp, MatmulOp, GatedMatvecOp, DequantizeOp, QuantizeOp,
            SelectColumnsOp, SparseMatvecOp, AssignCentroidsOp, LutMatvecOp,
-           RmsNormOp, LayerNormOp, GatedActivationOp>(context);
+           RmsNormOp, LayerNormOp, GatedActivationOp, ConcatOp, RepackOp>(
+        context);
   });
 }

@@ -1,0 +1,252 @@
+//===- ChooseKernel.cpp - dense, sparse or tables, and splits, by cost ----===//
+
+#include "dialects/QAttn/QAttn.h"
+#include "dialects/QAttn/QAttnCosts.h"
+#include "dialects/QLinear/QLinearCosts.h"
+#include "passes/common/CostAssumptions.h"
+#include "passes/common/Passes.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <algorithm>
+
+namespace headrace::common {
+#define GEN_PASS_DEF_CHOOSEKERNEL
+#include "passes/common/Passes.h.inc"
+} // namespace headrace::common
+
+using namespace mlir;
+using namespace headrace;
+using namespace headrace::common;
+using namespace headrace::qlinear;
+
+namespace {
+
+constexpr llvm::StringLiteral kKernel = "headrace.kernel";
+constexpr llvm::StringLiteral kSplits = "headrace.splits";
+constexpr llvm::StringLiteral kThreshold = "headrace.threshold";
+
+/// A part of a cache is not worth a kernel of its own below this.
+constexpr int64_t kLeastTokens = 64;
+
+/// Rates are per microsecond.
+struct Device {
+  double bytes, products, lookups, overhead;
+  int64_t threads;
+
+  /// Time of a kernel that starts, moves and computes `cost`.
+  double time(const Cost &cost, double rate) const {
+    return overhead + work(cost, rate);
+  }
+  double work(const Cost &cost, double rate) const {
+    return std::max(cost.movedBytes() / bytes,
+                    (cost.operations + cost.transcendentals) / rate);
+  }
+};
+
+struct Choice {
+  StringRef kernel;
+  double microseconds;
+};
+
+/// How many products use one list of columns with `op`: sparse products of the
+/// same activations and threshold share it.
+int64_t productsOfList(Operation *op, Value x) {
+  return llvm::count_if(llvm::SmallPtrSet<Operation *, 8>(x.getUsers().begin(),
+                                                          x.getUsers().end()),
+                        [&](Operation *user) {
+                          return isa<MatvecOp, GatedMatvecOp>(user) &&
+                                 user->getBlock() == op->getBlock() &&
+                                 user->getAttr(kThreshold) ==
+                                     op->getAttr(kThreshold);
+                        });
+}
+
+class Chooser {
+public:
+  Chooser(const Device &device, const CostAssumptions &assumptions)
+      : device(device), assumptions(assumptions) {}
+
+  SmallVector<Choice> choices(Operation *op) const {
+    return llvm::TypeSwitch<Operation *, SmallVector<Choice>>(op)
+        .Case<MatvecOp, MatmulOp>([&](auto product) {
+          SmallVector<Choice> all{dense(product)};
+          if (isa<MatvecOp>(op))
+            addSparse(op, product.getX(), product.getWeight().getType(), all);
+          addLut(product.getWeight().getType(), product.getX().getType(), all);
+          return all;
+        })
+        .Case([&](GatedMatvecOp gated) {
+          SmallVector<Choice> all{dense(gated)};
+          addSparseGated(gated, all);
+          return all;
+        })
+        .Default(SmallVector<Choice>());
+  }
+
+  /// The number of parts with the least time; the smallest of equals.
+  template <typename Op> int64_t splits(Op op, int64_t units) const {
+    std::optional<int64_t> window;
+    if constexpr (std::is_same_v<Op, qattn::DecodeOp>)
+      if (op.getWindow())
+        window = static_cast<int64_t>(*op.getWindow());
+    int64_t tokens = qattn::seenTokens(op.getCache().getType(), op.getTable(),
+                                       assumptions.length, window);
+    Cost cost = cast<CostOpInterface>(op.getOperation()).getCost(assumptions);
+    double whole = device.work(cost, device.products);
+    double results = cost.writtenBytes;
+    int64_t most = std::min(tokens / kLeastTokens, 8 * device.threads);
+    int64_t best = 1;
+    double least = 0;
+    for (int64_t parts = 1; parts <= std::max<int64_t>(most, 1); ++parts) {
+      // In whole rounds, a thread does one unit of work in each.
+      auto rounds =
+          static_cast<double>(llvm::divideCeil(units * parts, device.threads));
+      double time = device.overhead + rounds * whole *
+                                          static_cast<double>(device.threads) /
+                                          static_cast<double>(units * parts);
+      if (parts > 1) // partial results are written and read again
+        time += device.overhead +
+                2 * results * static_cast<double>(parts) / device.bytes;
+      if (parts == 1 || time < least) {
+        best = parts;
+        least = time;
+      }
+    }
+    return best;
+  }
+
+private:
+  Choice dense(Operation *op) const {
+    Cost cost = cast<CostOpInterface>(op).getCost(assumptions);
+    return {"dense", device.time(cost, device.products)};
+  }
+
+  double sparseTime(PackedType weight, Type x) const {
+    return device.time(
+        sparseMatvecCost(weight, x, weight.getCols(), assumptions),
+        device.products);
+  }
+
+  /// This product's part of the time in which columns are found.
+  double listTime(Operation *op, Value x) const {
+    double time = device.time(selectColumnsCost(x.getType()), device.products);
+    return time / static_cast<double>(productsOfList(op, x));
+  }
+
+  void addSparse(Operation *op, Value x, PackedType weight,
+                 SmallVectorImpl<Choice> &all) const {
+    if (op->hasAttr(kThreshold) && isa<ShapedType>(x.getType()))
+      all.push_back(
+          {"sparse", listTime(op, x) + sparseTime(weight, x.getType())});
+  }
+
+  void addSparseGated(GatedMatvecOp op, SmallVectorImpl<Choice> &all) const {
+    Type x = op.getX().getType();
+    if (!op->hasAttr(kThreshold) || !isa<ShapedType>(x))
+      return;
+    PackedType gate = op.getGate().getType();
+    Cost combine = gatedActivationCost(op.getActivation(), gate.getRows());
+    all.push_back({"sparse", listTime(op, op.getX()) + sparseTime(gate, x) +
+                                 sparseTime(op.getUp().getType(), x) +
+                                 device.time(combine, device.products)});
+  }
+
+  void addLut(PackedType weight, Type x, SmallVectorImpl<Choice> &all) const {
+    auto codebook = dyn_cast<CodebookFormatAttr>(weight.getFormat());
+    auto shaped = dyn_cast<ShapedType>(x);
+    if (!codebook || !codebook.hasTables() || device.lookups <= 0 || !shaped ||
+        !shaped.getElementType().isF32())
+      return;
+    int64_t tokens = shaped.getNumElements() / weight.getCols();
+    all.push_back(
+        {"lut",
+         device.time(assignCentroidsCost(weight, tokens), device.products) +
+             device.time(lutProductCost(weight, tokens), device.lookups)});
+  }
+
+  const Device &device;
+  CostAssumptions assumptions;
+};
+
+struct ChooseKernel : headrace::common::impl::ChooseKernelBase<ChooseKernel> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    CostAssumptions given{density, length, sector};
+    if (failed(verifyOptions()) ||
+        failed(verifyAssumptions(getOperation(), "choose-kernel", given)))
+      return signalPassFailure();
+    Device device{readBandwidth * 1e3, denseRate * 1e3, lookupRate * 1e3,
+                  overhead, threads};
+    WalkResult result = getOperation()->walk([&](Operation *op) {
+      if (!isa<CostOpInterface>(op))
+        return WalkResult::advance();
+      FailureOr<CostAssumptions> assumptions = assumptionsFor(op, given);
+      if (failed(assumptions))
+        return WalkResult::interrupt();
+      Chooser chooser(device, *assumptions);
+      chooseKernel(op, chooser);
+      if (auto decode = dyn_cast<qattn::DecodeOp>(op))
+        chooseSplits(decode, decode.getCache().getType().getHeads(), chooser);
+      else if (auto mla = dyn_cast<qattn::MlaDecodeOp>(op))
+        chooseSplits(mla, 1, chooser); // all heads read the same latents
+      return WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
+  }
+
+private:
+  LogicalResult verifyOptions() {
+    auto expect = [&](StringRef name, double value, bool allowed,
+                      StringRef what) -> LogicalResult {
+      if (allowed)
+        return success();
+      return getOperation()->emitError()
+             << "choose-kernel: expected " << name << " " << what
+             << ", but got " << value;
+    };
+    return success(
+        succeeded(expect("read-bandwidth", readBandwidth, readBandwidth > 0,
+                         "above 0")) &&
+        succeeded(expect("dense-gops", denseRate, denseRate > 0, "above 0")) &&
+        succeeded(expect("lookup-gops", lookupRate, lookupRate >= 0,
+                         "of 0 or above")) &&
+        succeeded(
+            expect("overhead-us", overhead, overhead >= 0, "of 0 or above")) &&
+        succeeded(expect("threads", static_cast<double>(threads), threads >= 1,
+                         "of at least 1")));
+  }
+
+  void chooseKernel(Operation *op, const Chooser &chooser) {
+    if (op->hasAttr(kKernel))
+      return;
+    SmallVector<Choice> choices = chooser.choices(op);
+    if (choices.size() < 2)
+      return;
+    const Choice *best =
+        llvm::min_element(choices, [](const Choice &a, const Choice &b) {
+          return a.microseconds < b.microseconds;
+        });
+    Builder b(&getContext());
+    op->setAttr(kKernel, b.getStringAttr(best->kernel));
+    SmallVector<NamedAttribute> times;
+    for (const Choice &choice : choices)
+      times.push_back(b.getNamedAttr(choice.kernel,
+                                     b.getF64FloatAttr(choice.microseconds)));
+    op->setAttr("headrace.modelled_us", b.getDictionaryAttr(times));
+  }
+
+  template <typename Op>
+  void chooseSplits(Op op, int64_t units, const Chooser &chooser) {
+    if (threads == 1 || op.getSplits() || op->hasAttr(kSplits) ||
+        op->getResults().empty())
+      return;
+    Builder b(&getContext());
+    op->setAttr(kSplits, b.getI64IntegerAttr(chooser.splits(op, units)));
+  }
+};
+
+} // namespace
