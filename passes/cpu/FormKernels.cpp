@@ -1,6 +1,8 @@
 //===- FormKernels.cpp - operations to kernels, functions to plans --------===//
 
+#include "dialects/QAttn/QAttn.h"
 #include "dialects/QLinear/QLinear.h"
+#include "passes/cpu/KernelInfo.h"
 #include "passes/cpu/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -17,110 +19,37 @@ namespace headrace::cpu {
 using namespace mlir;
 using namespace headrace::cpu;
 using namespace headrace::qlinear;
+using namespace headrace::qattn;
 
 namespace {
 
 /// Transient buffers are aligned for the widest vectors.
 constexpr int64_t kBufferAlignment = 64;
 
-/// Rows of a workgroup: enough work to hide a launch, few enough to balance
-/// two threads on small matrices; a multiple of every format's block height.
-constexpr int64_t kRowsPerWorkgroup = 32;
-
-/// What a kernel computes and costs, and over how many workgroups it runs.
-struct KernelInfo {
-  std::string name;
-  SmallVector<NamedAttribute> attributes;
-  int64_t workgroups = 1;
-};
-
-MemRefType bytesType(PackedType type) {
-  return MemRefType::get({type.getStorageBytes()},
-                         IntegerType::get(type.getContext(), 8));
+/// The cache that `op` appends to, or null if it is no such operation.
+Value appendedCache(Operation *op) {
+  if (auto append = dyn_cast_or_null<AppendKVOp>(op))
+    return append.getCache();
+  if (auto append = dyn_cast_or_null<AppendMlaOp>(op))
+    return append.getCache();
+  return {};
 }
 
-/// The buffer that holds a value of `type`, or null if it cannot be held.
-MemRefType bufferType(Type type) {
-  if (auto packed = dyn_cast<PackedType>(type))
-    return bytesType(packed);
-  auto tensor = dyn_cast<RankedTensorType>(type);
-  if (!tensor || !tensor.hasStaticShape())
-    return {};
-  return MemRefType::get(tensor.getShape(), tensor.getElementType());
-}
-
-int64_t byteSize(Type type) {
-  MemRefType buffer = bufferType(type);
-  return buffer.getNumElements() *
-         llvm::divideCeil(buffer.getElementTypeBitWidth(), 8);
-}
-
-StringRef precision(Type x) {
-  if (isa<PackedType>(x))
-    return "i8";
-  return cast<ShapedType>(x).getElementType().isBF16() ? "bf16" : "f32";
-}
-
-/// Describes the kernel of `op`.
-KernelInfo describe(Operation *op) {
-  Builder b(op->getContext());
-  KernelInfo info;
-  int64_t bytes = 0;
-  for (Value operand : op->getOperands())
-    bytes += byteSize(operand.getType());
-  PackedType matrix;
-  StringRef activations;
-  int64_t tokens = 1, products = 1;
-  if (auto matvec = dyn_cast<MatvecOp>(op)) {
-    matrix = matvec.getWeight().getType();
-    activations = precision(matvec.getX().getType());
-  } else if (auto matmul = dyn_cast<MatmulOp>(op)) {
-    matrix = matmul.getWeight().getType();
-    activations = precision(matmul.getX().getType());
-    tokens = cast<ShapedType>(matmul.getInit().getType()).getDimSize(0);
-  } else if (auto gated = dyn_cast<GatedMatvecOp>(op)) {
-    matrix = gated.getGate().getType();
-    activations = precision(gated.getX().getType());
-    products = 2;
-  } else if (auto dequantize = dyn_cast<DequantizeOp>(op)) {
-    matrix = dequantize.getPacked().getType();
-  } else {
-    matrix = cast<QuantizeOp>(op).getPackedType();
-    bytes += byteSize(matrix);
+/// The argument of the function that `value` is, after it was appended to; null
+/// for other values.
+BlockArgument updatedArgument(Value value) {
+  bool appended = false;
+  while (Operation *op = value.getDefiningOp()) {
+    if (Value cache = appendedCache(op)) {
+      appended = true;
+      value = cache;
+    } else if (isa<CacheFromBytesOp, CacheToBytesOp>(op)) {
+      value = op->getOperand(0);
+    } else {
+      return {};
+    }
   }
-  int64_t m = matrix.getRows(), k = matrix.getCols();
-  bool isProduct = !activations.empty();
-  int64_t operations = isProduct ? 2 * m * k * tokens * products : m * k;
-  int64_t rowsPerGroup = isa<QuantizeOp>(op) ? 1 : kRowsPerWorkgroup;
-  info.workgroups = llvm::divideCeil(m, rowsPerGroup);
-
-  StringRef format = matrix.getFormat().getFormatName();
-  StringRef opName = op->getName().stripDialect();
-  std::string shape = std::to_string(m) + "x" + std::to_string(k);
-  info.name = (opName + "_" + format + "_" + shape).str();
-  // Parameters of formats follow a colon; symbols of objects have none.
-  llvm::replace(info.name, ':', '_');
-  if (auto gated = dyn_cast<GatedMatvecOp>(op))
-    info.name += "_" + stringifyActivation(gated.getActivation()).str();
-  if (isa<MatmulOp>(op))
-    info.name += "_n" + std::to_string(tokens);
-  if (isProduct)
-    info.name += "_" + activations.str();
-
-  auto add = [&](StringRef key, Attribute value) {
-    info.attributes.push_back(b.getNamedAttr(key, value));
-  };
-  add("op", b.getStringAttr(op->getName().getStringRef()));
-  add("format", b.getStringAttr(format));
-  add("m", b.getI64IntegerAttr(m));
-  add("k", b.getI64IntegerAttr(k));
-  add("n", b.getI64IntegerAttr(tokens));
-  if (isProduct)
-    add("activations", b.getStringAttr(activations));
-  add("bytes", b.getI64IntegerAttr(bytes));
-  add("operations", b.getI64IntegerAttr(operations));
-  add(kWorkgroupRows, b.getI64IntegerAttr(rowsPerGroup));
-  return info;
+  return appended ? cast<BlockArgument>(value) : BlockArgument();
 }
 
 /// Builds the plan of one function.
@@ -139,6 +68,7 @@ private:
   LogicalResult launch(Operation &op);
   func::FuncOp kernelFor(Operation &op, TypeRange buffers,
                          const KernelInfo &info);
+  LogicalResult checkLastUse(Operation &append, Value cache);
   Value destination(Value result, Location loc);
 
   func::FuncOp source, plan;
@@ -163,7 +93,16 @@ LogicalResult PlanBuilder::createPlan() {
                 "packed types, but got "
              << type;
   }
-  for (Value result : ret.getOperands()) {
+  // Caches are updated where they lie: the argument, not a result, has them.
+  SmallVector<OpOperand *> results;
+  SmallVector<BlockArgument> updated;
+  for (OpOperand &operand : ret->getOpOperands()) {
+    Value result = operand.get();
+    if (auto argument = updatedArgument(result)) {
+      updated.push_back(argument);
+      continue;
+    }
+    results.push_back(&operand);
     types.push_back(bufferType(result.getType()));
     if (!types.back())
       return ret.emitOpError()
@@ -175,28 +114,28 @@ LogicalResult PlanBuilder::createPlan() {
   plan = func::FuncOp::create(builder, source.getLoc(), source.getName(),
                               builder.getFunctionType(types, {}));
   plan->setAttr(kPlanAttr, builder.getUnitAttr());
-  plan->setAttr("headrace.results",
-                builder.getI64IntegerAttr(ret.getNumOperands()));
+  plan->setAttr("headrace.results", builder.getI64IntegerAttr(results.size()));
   for (unsigned i = 0, e = source.getNumArguments(); i < e; ++i)
     if (auto attrs = source.getArgAttrDict(i))
       plan.setArgAttrs(i, attrs);
+  for (BlockArgument argument : updated)
+    plan.setArgAttr(argument.getArgNumber(), kUpdatedAttr,
+                    builder.getUnitAttr());
   Block *body = plan.addEntryBlock();
   builder.setInsertionPointToStart(body);
   for (auto [from, to] : llvm::zip(source.getArguments(), body->getArguments()))
     buffers[from] = to;
-  for (auto [i, result] : llvm::enumerate(ret.getOperands())) {
-    bool fresh =
-        resultBuffers
-            .try_emplace(result,
-                         body->getArgument(source.getNumArguments() + i))
-            .second;
-    Operation *producer = result.getDefiningOp();
+  for (auto [i, operand] : llvm::enumerate(results)) {
+    Value argument = body->getArgument(source.getNumArguments() + i);
+    bool fresh = resultBuffers.try_emplace(operand->get(), argument).second;
+    Operation *producer = operand->get().getDefiningOp();
     if (!fresh ||
         !isa_and_nonnull<DestinationStyleOpInterface, QuantizeOp>(producer))
       return ret.emitOpError()
              << "cpu-form-kernels: expected each result to be computed by an "
                 "operation of its own, but result #"
-             << i << (fresh ? " is not computed here" : " is returned twice");
+             << operand->getOperandNumber()
+             << (fresh ? " is not computed here" : " is returned twice");
   }
   return success();
 }
@@ -239,10 +178,12 @@ func::FuncOp PlanBuilder::kernelFor(Operation &op, TypeRange types,
   if (auto quantize = dyn_cast<QuantizeOp>(op))
     sourceTypes.push_back(quantize.getPackedType());
   for (auto [type, argument] : llvm::zip(sourceTypes, body->getArguments())) {
-    auto packed = dyn_cast<PackedType>(type);
-    operands.push_back(
-        packed ? FromBytesOp::create(b, loc, packed, argument).getResult()
-               : Value(argument));
+    if (isa<PackedType>(type))
+      operands.push_back(FromBytesOp::create(b, loc, type, argument));
+    else if (isa<KVCacheType, MlaCacheType>(type))
+      operands.push_back(CacheFromBytesOp::create(b, loc, type, argument));
+    else
+      operands.push_back(argument);
   }
   OperationState state(loc, op.getName(), operands, TypeRange{}, op.getAttrs());
   state.propertiesAttr = op.getPropertiesAsAttribute();
@@ -253,23 +194,43 @@ func::FuncOp PlanBuilder::kernelFor(Operation &op, TypeRange types,
   return kernel;
 }
 
+/// What was appended to is gone: the new cache has its memory.
+LogicalResult PlanBuilder::checkLastUse(Operation &append, Value cache) {
+  for (Operation *user : cache.getUsers())
+    if (user != &append && append.isBeforeInBlock(user))
+      return user->emitOpError()
+                 .append("uses a cache that was appended to")
+                 .attachNote(append.getLoc())
+             << "appended to here; expected uses of what this yields";
+  return success();
+}
+
 LogicalResult PlanBuilder::launch(Operation &op) {
   SmallVector<Value> operands;
   auto dps = dyn_cast<DestinationStyleOpInterface>(op);
   for (OpOperand &operand : op.getOpOperands()) {
     // What an init held is never read, so its buffer does not matter. By
     // operand, not by value: an input may be the same value.
-    bool isInit = dps && dps.isDpsInit(&operand);
-    operands.push_back(isInit ? destination(op.getResult(0), op.getLoc())
-                              : buffers.lookup(operand.get()));
+    if (dps && dps.isDpsInit(&operand)) {
+      Value result = dps.getTiedOpResult(&operand);
+      buffers[result] = destination(result, op.getLoc());
+      operands.push_back(buffers[result]);
+    } else {
+      operands.push_back(buffers.lookup(operand.get()));
+    }
     if (!operands.back())
       return op.emitOpError("cpu-form-kernels: expected operands that are "
                             "arguments or results of qlinear operations");
   }
-  if (isa<QuantizeOp>(op))
+  if (Value cache = appendedCache(&op)) {
+    if (failed(checkLastUse(op, cache)))
+      return failure();
+    buffers[op.getResult(0)] = buffers.lookup(cache);
+  } else if (isa<QuantizeOp>(op)) {
     operands.push_back(destination(op.getResult(0), op.getLoc()));
-  buffers[op.getResult(0)] = operands.back();
-  KernelInfo info = describe(&op);
+    buffers[op.getResult(0)] = operands.back();
+  }
+  KernelInfo info = describeKernel(&op);
   func::FuncOp kernel = kernelFor(op, ValueRange(operands).getTypes(), info);
   auto call = func::CallOp::create(builder, op.getLoc(), kernel, operands);
   call->setAttr(kGridAttr,
@@ -280,7 +241,7 @@ LogicalResult PlanBuilder::launch(Operation &op) {
 LogicalResult PlanBuilder::convert(Operation &op) {
   if (isa<tensor::EmptyOp, func::ReturnOp>(op))
     return success();
-  if (isa<FromBytesOp, ToBytesOp>(op)) {
+  if (isa<FromBytesOp, ToBytesOp, CacheFromBytesOp, CacheToBytesOp>(op)) {
     buffers[op.getResult(0)] = buffers.lookup(op.getOperand(0));
     return success();
   }
@@ -294,15 +255,16 @@ LogicalResult PlanBuilder::convert(Operation &op) {
                                         : "an offset known at run time");
     Value offset = arith::ConstantIndexOp::create(builder, op.getLoc(), *first);
     buffers[slice.getResult()] = memref::ViewOp::create(
-        builder, op.getLoc(), bytesType(slice.getResult().getType()),
+        builder, op.getLoc(), bufferType(slice.getResult().getType()),
         buffers.lookup(slice.getPacked()), offset, ValueRange{});
     return success();
   }
-  if (isa<MatvecOp, MatmulOp, GatedMatvecOp, DequantizeOp, QuantizeOp>(op))
+  if (hasKernel(&op))
     return launch(op);
   return op.emitOpError()
-         << "cannot be part of a CPU plan; allowed: qlinear operations and "
-            "tensor.empty; whole programs go through headrace.interop.iree";
+         << "cannot be part of a CPU plan; allowed: qlinear and qattn "
+            "operations with kernels, tensor.empty; whole programs go through "
+            "headrace.interop.iree";
 }
 
 LogicalResult PlanBuilder::build() {

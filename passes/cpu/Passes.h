@@ -17,6 +17,8 @@ namespace headrace::cpu {
 
 /// Attribute of an entry function after cpu-form-kernels: it is a plan.
 constexpr llvm::StringLiteral kPlanAttr = "headrace.plan";
+/// Attribute of an argument of a plan: a cache that the plan updates in place.
+constexpr llvm::StringLiteral kUpdatedAttr = "headrace.updated";
 /// Attribute of a call in a plan: workgroups in x, y, z.
 constexpr llvm::StringLiteral kGridAttr = "headrace.grid";
 /// Attribute of a kernel: a dictionary of what it computes and costs.

@@ -49,7 +49,7 @@ func.func @returned_twice(%x: tensor<32xf32>) -> (!qlinear.packed<1x32, #qlinear
 // -----
 
 func.func @other_operation(%x: tensor<32xf32>) -> !qlinear.packed<1x32, #qlinear.act_i8> {
-  // expected-error@+1 {{'math.absf' op cannot be part of a CPU plan; allowed: qlinear operations and tensor.empty; whole programs go through headrace.interop.iree}}
+  // expected-error@+1 {{'math.absf' op cannot be part of a CPU plan; allowed: qlinear and qattn operations with kernels, tensor.empty; whole programs go through headrace.interop.iree}}
   %a = math.absf %x : tensor<32xf32>
   %q = qlinear.quantize %a : tensor<32xf32> to !qlinear.packed<1x32, #qlinear.act_i8>
   return %q : !qlinear.packed<1x32, #qlinear.act_i8>
