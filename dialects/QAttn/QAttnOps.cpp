@@ -2,6 +2,8 @@
 
 #include "dialects/QAttn/Verification.h"
 
+#include "llvm/Support/MathExtras.h"
+
 using namespace mlir;
 using namespace headrace::qattn;
 
@@ -12,14 +14,23 @@ using namespace headrace::qattn;
 // Shared checks
 //===----------------------------------------------------------------------===//
 
+/// Sizes are known and positive, and bytes can be counted.
+static bool isCountable(ShapedType type) {
+  int64_t bytes = 16;
+  return type.hasStaticShape() &&
+         llvm::all_of(type.getShape(), [&](int64_t size) {
+           return size > 0 && !llvm::MulOverflow(bytes, size, bytes);
+         });
+}
+
 LogicalResult headrace::qattn::expectStatic(Operation *op, StringRef what,
                                             Value value) {
-  ShapedType type = shaped(value);
-  if (type.hasStaticShape() &&
-      llvm::all_of(type.getShape(), [](int64_t size) { return size > 0; }))
+  if (isCountable(shaped(value)))
     return success();
   return op->emitOpError() << "expected " << what
-                           << " of static, positive sizes, but got " << type;
+                           << " of static, positive sizes and less than 2^59 "
+                              "numbers, but got "
+                           << shaped(value);
 }
 
 LogicalResult headrace::qattn::expectShape(Operation *op, StringRef what,
@@ -27,7 +38,7 @@ LogicalResult headrace::qattn::expectShape(Operation *op, StringRef what,
                                            const Twine &why) {
   ShapedType type = shaped(value);
   if (type.getShape() == want)
-    return success();
+    return expectStatic(op, what, value);
   InFlightDiagnostic diag = op->emitOpError();
   diag << "expected " << what << " of the shape ";
   llvm::interleave(want, diag, "x");
@@ -113,16 +124,21 @@ LogicalResult headrace::qattn::expectDecodeOuts(Operation *op, Value init,
 // Storage
 //===----------------------------------------------------------------------===//
 
+static LogicalResult expectStorage(Operation *op, Value bytes, Type cache) {
+  int64_t want = geometryOf(cache).storageBytes;
+  ShapedType got = shaped(bytes);
+  if (got.getDimSize(0) == want)
+    return success();
+  return op->emitOpError() << "expected " << want << " bytes to store " << cache
+                           << ", but got " << got;
+}
+
 LogicalResult CacheFromBytesOp::verify() {
-  int64_t want = geometryOf(getCache().getType()).storageBytes;
-  return expectSize(*this, "bytes", want, shaped(getBytes()).getDimSize(0),
-                    "the bytes of the cache");
+  return expectStorage(*this, getBytes(), getCache().getType());
 }
 
 LogicalResult CacheToBytesOp::verify() {
-  int64_t want = geometryOf(getCache().getType()).storageBytes;
-  return expectSize(*this, "bytes", want, shaped(getBytes()).getDimSize(0),
-                    "the bytes of the cache");
+  return expectStorage(*this, getBytes(), getCache().getType());
 }
 
 OpFoldResult CacheToBytesOp::fold(FoldAdaptor) {

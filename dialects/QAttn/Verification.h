@@ -18,7 +18,7 @@ mlir::LogicalResult expectShape(mlir::Operation *op, llvm::StringRef what,
                                 mlir::Value value, llvm::ArrayRef<int64_t> want,
                                 const llvm::Twine &why);
 
-/// All sizes of `value` are known and positive.
+/// All sizes of `value` are known and positive, and its bytes can be counted.
 mlir::LogicalResult expectStatic(mlir::Operation *op, llvm::StringRef what,
                                  mlir::Value value);
 
