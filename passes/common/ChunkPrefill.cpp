@@ -159,8 +159,9 @@ private:
     }
     if (whole == tokens)
       return running;
-    Value isSeen = arith::AndIOp::create(b, loc, less(index(whole), end),
-                                         less(first, end));
+    Value isSeen = less(index(whole), end);
+    if (op.getWindow())
+      isSeen = arith::AndIOp::create(b, loc, isSeen, less(first, end));
     auto ifOp = scf::IfOp::create(b, loc, ValueRange(running).getTypes(),
                                   isSeen, /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(b);
@@ -227,9 +228,10 @@ struct ChunkPrefill : headrace::common::impl::ChunkPrefillBase<ChunkPrefill> {
 
   void runOnOperation() override {
     if (queries < 0 || keys < 0) {
-      getOperation()->emitError() << "chunk-prefill: expected queries and keys "
-                                     "of at least 0 (all), but got "
-                                  << queries << " and " << keys;
+      getOperation()->emitError()
+          << "chunk-prefill: expected queries and keys "
+             "of at least 0 (all), but got "
+          << queries.getValue() << " and " << keys.getValue();
       return signalPassFailure();
     }
     // The chunks are prefills themselves, so that all are collected first.

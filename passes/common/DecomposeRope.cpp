@@ -4,12 +4,31 @@
 #include "passes/common/LinalgBuilders.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace headrace::common;
 using namespace headrace::qattn;
 
 namespace {
+
+/// `angle` less its whole turns. Approximations of cosine and sine, such as
+/// IREE's, are good near 0 only, and angles go up to the number of tokens. The
+/// first two parts of 2 pi have few bits, so that products with the turns are
+/// exact.
+Value withoutTurns(OpBuilder &b, Location loc, Value angle) {
+  constexpr double kParts[] = {6.25, 17.0 / 512,
+                               2 * llvm::numbers::pi - 6.25 - 17.0 / 512};
+  Value turns = arith::MulFOp::create(
+      b, loc, angle, constant(b, loc, 0.5 * llvm::numbers::inv_pi));
+  turns = arith::AddFOp::create(b, loc, turns, constant(b, loc, 0.5));
+  turns = math::FloorOp::create(b, loc, turns);
+  for (double part : kParts) {
+    Value turned = arith::MulFOp::create(b, loc, turns, constant(b, loc, part));
+    angle = arith::SubFOp::create(b, loc, angle, turned);
+  }
+  return angle;
+}
 
 /// Cosine or sine of position * frequency, times the magnitude: f32 [N, P].
 template <typename Function>
@@ -26,7 +45,7 @@ Value turn(OpBuilder &b, Location loc, RopeOp op, Value positions,
         Value position =
             arith::SIToFPOp::create(n, at, n.getF32Type(), args[0]);
         Value angle = arith::MulFOp::create(n, at, position, args[1]);
-        Value turned = Function::create(n, at, angle);
+        Value turned = Function::create(n, at, withoutTurns(n, at, angle));
         if (!op.getMagnitude())
           return turned;
         Value magnitude = arith::ConstantOp::create(

@@ -63,7 +63,8 @@ struct SplitKV : headrace::common::impl::SplitKVBase<SplitKV> {
       getOperation()->emitError()
           << "split-kv: expected one of splits and tokens-per-split, at least "
              "1, but got splits "
-          << splits << " and tokens-per-split " << tokensPerSplit;
+          << splits.getValue() << " and tokens-per-split "
+          << tokensPerSplit.getValue();
       return signalPassFailure();
     }
     // Splitting adds operations, so they are collected first.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from attention_programs import compile_text, f32, function
+from attention_programs import f32, function
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import headrace
 
 POSITIONS = [0, 1, 2, 77, 1000, 4095, 131071]
 
@@ -19,6 +21,7 @@ def rope(
     *,
     interleaved: bool = False,
     magnitude: float | None = None,
+    engine: str = "jit",
 ) -> np.ndarray:
     shape = f32(*x.shape)
     arguments = {
@@ -32,14 +35,14 @@ def rope(
         f"qattn.rope {'interleaved ' if interleaved else ''}"
         f"ins(%x, %p, %f : {', '.join(list(arguments.values())[:3])}) outs(%o : {shape}) {factor}"
     )
-    meaning = compile_text(function(arguments, operation, [shape]))
-    (y,) = meaning(
+    inputs = [
         x,
         np.array(positions, np.int32),
         np.asarray(frequencies, np.float32),
         np.full(x.shape, np.nan, np.float32),
-    )
-    return y
+    ]
+    text = function(arguments, operation, [shape])
+    return headrace.run_reference(text, inputs, engine=engine)[0]
 
 
 def draw(heads: int, dim: int) -> np.ndarray:
@@ -185,6 +188,18 @@ def test_rope(tokens, heads, dim, interleaved, data):
     want[..., first], want[..., second] = number.real, number.imag
     np.testing.assert_allclose(y, want, rtol=1e-6, atol=1e-6)
     np.testing.assert_array_equal(y[..., 2 * pairs :], x[..., 2 * pairs :])
+
+
+def test_angles_of_many_turns():
+    """Frequency 1 at positions of long contexts, in both engines."""
+    positions = [3, 4095, 131071, 1048575, 3000001]
+    x = np.zeros((5, 1, 2), np.float32)
+    x[..., 0] = 1
+    angles = np.array(positions, np.float64)
+    want = np.stack([np.cos(angles), np.sin(angles)], axis=-1)[:, None]
+    for engine in ("jit", "iree"):
+        y = rope(x, positions, np.ones(1), engine=engine)
+        np.testing.assert_allclose(y, want, atol=2e-6)
 
 
 def test_rope_leaves_what_is_not_finite_in_its_pair():
