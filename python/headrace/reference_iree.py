@@ -5,7 +5,8 @@ The same meaning as `headrace.reference_jit`, through a compiler that is not MLI
     meaning = Meaning(hr.ops.matvec(4, 256, format="q4_k").build())
     (y,) = meaning(x, w)
 
-It needs the packages `iree-base-compiler` and `iree-base-runtime`.
+Its programs flush numbers below the least normal float32 to zero. It needs the packages
+`iree-base-compiler` and `iree-base-runtime`.
 """
 
 from __future__ import annotations

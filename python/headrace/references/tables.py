@@ -81,10 +81,10 @@ def lut_matvec(
 ) -> npt.NDArray[np.float64]:
     """[N, rows]: for each row the sum over pieces of the product of the assigned activation
     centroid and the row's weight centroid, looked up; assignment is [N, pieces]."""
-    _, pieces, entries, _ = parts.products.shape
+    _, pieces, activations, _ = parts.products.shape
     per_group = parts.indices.shape[2]
     result = np.zeros((len(assignment), rows))
-    for n, assigned in enumerate(np.clip(assignment, 0, entries - 1)):
+    for n, assigned in enumerate(np.clip(assignment, 0, activations - 1)):
         for row in range(rows):
             group, within = divmod(row, per_group)
             codes = [

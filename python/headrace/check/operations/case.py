@@ -37,11 +37,15 @@ class Want:
 
 @dataclass(frozen=True)
 class Run:
-    """Inputs in argument order, and what each result should be; `name` says what is special."""
+    """Inputs in argument order, and what each result should be; `name` says what is special.
+
+    denormals: whether numbers below the least normal f32 count, which IREE's programs flush to zero
+    """
 
     name: str
     inputs: Sequence[Array]
     wants: Sequence[Want]
+    denormals: bool = False
 
 
 @dataclass(frozen=True)
