@@ -142,9 +142,9 @@ template <typename Op, TilePlan (*plan)(Op)> void attach(MLIRContext *context) {
 } // namespace
 
 void headrace::qlinear::registerTilingModels(DialectRegistry &registry) {
-  registry.insert<affine::AffineDialect, tensor::TensorDialect>();
+  registry.insert<affine::AffineDialect>();
   registry.addExtension(+[](MLIRContext *context, QLinearDialect *) {
-    context->loadDialect<affine::AffineDialect, tensor::TensorDialect>();
+    context->loadDialect<affine::AffineDialect>();
     attach<MatvecOp, planMatvec>(context);
     attach<MatmulOp, planMatmul>(context);
     attach<GatedMatvecOp, planGatedMatvec>(context);
