@@ -156,20 +156,25 @@ struct DecomposeQuantizeKV : OpConversionPattern<QuantizeKVOp> {
 /// `first` and `second` side by side in their last dimension.
 Value concatenated(OpBuilder &b, Location loc, Value first, Value second) {
   SmallVector<int64_t> shape(shapeOf(first));
+  int64_t columns = shape.back();
   shape.back() += shapeOf(second).back();
-  Value both = empty(b, loc, shape, b.getF32Type());
-  SmallVector<OpFoldResult> strides(shape.size(), b.getIndexAttr(1));
-  int64_t column = 0;
-  for (Value part : {first, second}) {
-    SmallVector<OpFoldResult> offsets(shape.size(), b.getIndexAttr(0)), sizes;
-    offsets.back() = b.getIndexAttr(column);
-    for (int64_t size : shapeOf(part))
-      sizes.push_back(b.getIndexAttr(size));
-    both = tensor::InsertSliceOp::create(b, loc, part, both, offsets, sizes,
-                                         strides);
-    column += shapeOf(part).back();
-  }
-  return both;
+  return elementwise(
+      b, loc, {}, empty(b, loc, shape, b.getF32Type()),
+      [&](OpBuilder &n, Location at, ValueRange) -> Value {
+        Decoder d{n, at, {}};
+        SmallVector<Value> indices;
+        for (int64_t i = 0, rank = shape.size(); i < rank; ++i)
+          indices.push_back(linalg::IndexOp::create(n, at, i));
+        Value column = indices.back();
+        Value isFirst = d.less(column, columns);
+        // Both are read, where the other one applies in column 0.
+        indices.back() = d.select(isFirst, column, d.index(0));
+        Value left = tensor::ExtractOp::create(n, at, first, indices);
+        Value behind = arith::SubIOp::create(n, at, column, d.index(columns));
+        indices.back() = d.select(isFirst, d.index(0), behind);
+        Value right = tensor::ExtractOp::create(n, at, second, indices);
+        return d.select(isFirst, left, right);
+      });
 }
 
 /// All tokens of a cache as f32.

@@ -254,8 +254,14 @@ struct DecomposeMlaRecurrence : OpConversionPattern<MlaDecodeOp> {
           State next =
               stepOf(n, at, parts, heads, op)
                   .next({state[0], state[1], state[2], state[3]}, q, page);
-          scf::YieldOp::create(n, at,
-                               ValueRange{next.m, next.s, next.l, next.output});
+          // Into the tensors of the loop, so that these become one buffer each.
+          SmallVector<Value> yielded;
+          for (auto [value, into] : llvm::zip_equal(
+                   SmallVector<Value>{next.m, next.s, next.l, next.output},
+                   state))
+            yielded.push_back(
+                linalg::CopyOp::create(n, at, value, into).getResult(0));
+          scf::YieldOp::create(n, at, yielded);
         });
     auto [result, lse] = stepOf(b, loc, parts, heads, op)
                              .finish({loop.getResult(0), loop.getResult(1),

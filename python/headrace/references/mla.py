@@ -19,8 +19,6 @@ __all__ = [
     "absorb",
     "attention",
     "decode",
-    "merge",
-    "parts",
     "quantize",
     "recurrence",
     "round_e4m3",
@@ -109,14 +107,26 @@ def quantize(content: F64, rope: F64, *, rounded: bool = True) -> Quantized:
 
 
 def recurrence(
-    q: Quantized, tokens: Quantized, scale: float, *, rounded: bool = True
+    q: Quantized,
+    tokens: Quantized,
+    scale: float,
+    *,
+    rounded: bool = True,
+    seen: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[F64, F64]:
-    """SnapMLA: `decode` page by page; weights take the tokens' scales, `rounded` to e4m3."""
+    """SnapMLA: `decode` page by page; weights take the tokens' scales, `rounded` to e4m3.
+
+    seen: which tokens are (all without it); the others count in pages only.
+    """
+    seen = np.ones(len(tokens.codes), dtype=bool) if seen is None else seen
     heads = len(q.codes)
     m, s, total = np.full(heads, -np.inf), np.ones(heads), np.zeros(heads)
     result = np.zeros(q.codes.shape)
     for start in range(0, len(tokens.codes), PAGE):
-        page = tokens[start : start + PAGE]
+        at = start + np.flatnonzero(seen[start : start + PAGE])
+        if not len(at):
+            continue
+        page = tokens[at]
         x = q.codes @ page.codes.T + q.rope @ page.rope.T
         x *= q.scale[:, None] * page.scale * scale * np.log2(np.e)
         new_m = np.maximum(m, x.max(axis=1))
@@ -134,22 +144,3 @@ def recurrence(
     with np.errstate(divide="ignore"):
         lse = (m + np.log2(total * s)) / np.log2(np.e)
     return result / np.where(total > 0, total, 1.0)[:, None], lse
-
-
-# --- parts -------------------------------------------------------------------------------------
-
-
-def parts(count: int, splits: int) -> list[slice]:
-    """`count` tokens in parts of ceil(count / splits), the last of them shorter or empty."""
-    size = -(-count // splits)
-    return [slice(min(i * size, count), min((i + 1) * size, count)) for i in range(splits)]
-
-
-def merge(partials: F64, lses: F64) -> tuple[F64, F64]:
-    """[H, C] and [H] of all tokens from results [S, H, C] and logarithms [S, H] of parts."""
-    lse = np.logaddexp.reduce(lses, axis=0)
-    seen = np.isfinite(lse)
-    weights = np.where(seen, np.exp(lses - np.where(seen, lse, 0.0)), 0.0)
-    # A part that saw nothing may hold anything.
-    held = np.where((weights > 0)[..., None], partials, 0.0)
-    return np.einsum("sh,shc->hc", weights, held), lse
