@@ -69,8 +69,15 @@ def QAttn_CacheFromBytesOp : QAttn_Op<"cache_from_bytes", [Pure]> {
 
 def QAttn_CacheToBytesOp : QAttn_Op<"cache_to_bytes", [Pure]> {
   let summary = "the raw bytes of a cache";
+  let description = [{
+    A memref is a view of them.
+
+    ```mlir
+    %bytes = qattn.cache_to_bytes %c : !qattn.kv_cache<64x8x128, bf16> to tensor<262144xi8>
+    ```
+  }];
   let arguments = (ins QAttn_AnyCache:$cache);
-  let results = (outs TensorRankOf<[I8], [1]>:$bytes);
+  let results = (outs QAttn_Bytes:$bytes);
   let assemblyFormat = "$cache attr-dict `:` qualified(type($cache)) `to` type($bytes)";
   let hasFolder = 1;
 }
