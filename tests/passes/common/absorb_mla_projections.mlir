@@ -8,7 +8,7 @@
 
 // doc: absorb
 // CHECK-LABEL: func @absorb(
-// CHECK-SAME: %[[Q:.*]]: tensor<16x128xf32>, %[[QR:.*]]: tensor<16x64xf32>, %[[WK:.*]]: tensor<16x128x512xf32>, %[[WV:.*]]: tensor<16x128x512xf32>, %[[C:.*]]: !qattn.mla_cache<4096x512+64, bf16>, %[[L:.*]]: tensor<1xi32>
+// CHECK-SAME: %[[Q:[a-z0-9]*]]: tensor<16x128xf32>, %[[QR:[a-z0-9]*]]: tensor<16x64xf32>, %[[WK:[a-z0-9]*]]: tensor<16x128x512xf32>, %[[WV:[a-z0-9]*]]: tensor<16x128x512xf32>, %[[C:.*]]: !qattn.mla_cache<4096x512+64, bf16>, %[[L:[a-z0-9]*]]: tensor<1xi32>
 // CHECK: %[[Z0:.*]] = linalg.fill {{.*}} -> tensor<16x512xf32>
 // CHECK: %[[QC:.*]] = linalg.batch_vecmat ins(%[[Q]], %[[WK]] : tensor<16x128xf32>, tensor<16x128x512xf32>) outs(%[[Z0]] : tensor<16x512xf32>)
 // CHECK: %[[O:.*]]:2 = qattn.mla_decode ins(%[[QC]], %[[QR]], %[[C]], %[[L]] : tensor<16x512xf32>, tensor<16x64xf32>, !qattn.mla_cache<4096x512+64, bf16>, tensor<1xi32>)

@@ -9,7 +9,7 @@
 
 // doc: quantize
 // CHECK-LABEL: func @quantize(
-// CHECK-SAME: %[[Q:.*]]: tensor<16x512xf32>, %[[QR:.*]]: tensor<16x64xf32>, %[[C:.*]]: !qattn.mla_cache<4096x512+64, fp8_e4m3>, %[[L:.*]]: tensor<1xi32>, %[[OI:.*]]: tensor<16x512xf32>, %[[LI:.*]]: tensor<16xf32>
+// CHECK-SAME: %[[Q:[a-z0-9]*]]: tensor<16x512xf32>, %[[QR:[a-z0-9]*]]: tensor<16x64xf32>, %[[C:.*]]: !qattn.mla_cache<4096x512+64, fp8_e4m3>, %[[L:[a-z0-9]*]]: tensor<1xi32>, %[[OI:[a-z0-9]*]]: tensor<16x512xf32>, %[[LI:[a-z0-9]*]]: tensor<16xf32>
 // CHECK: %[[X:.*]]:3 = qattn.quantize_kv ins(%[[Q]], %[[QR]] : tensor<16x512xf32>, tensor<16x64xf32>)
 // CHECK-SAME: -> tensor<16x512xi8>, tensor<16xf32>, tensor<16x64xf32>
 // CHECK-NEXT: %[[O:.*]]:2 = qattn.mla_decode ins(%[[X]]#0, %[[X]]#2, %[[C]], %[[L]] q_scale %[[X]]#1 : tensor<16x512xi8>, tensor<16x64xf32>, !qattn.mla_cache<4096x512+64, fp8_e4m3>, tensor<1xi32> q_scale tensor<16xf32>)
