@@ -8,6 +8,7 @@ those of `ml_dtypes`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +71,7 @@ class Layout:
         end = min(max(length, 0), room)
         return range(min(first, end), end)
 
-    def seen(self, tokens: range, table: Table = None) -> list[int]:
+    def seen(self, tokens: Iterable[int], table: Table = None) -> list[int]:
         """The slots of those tokens that have one, in the order of the tokens."""
         slots = (self.slot(token, table) for token in tokens)
         return [slot for slot in slots if slot is not None]

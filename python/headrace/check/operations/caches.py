@@ -14,6 +14,7 @@ from headrace.check.operations.layouts import (
     fill,
     layout,
     number,
+    table_inputs,
     table_operands,
 )
 from headrace.check.operations.text import destination, main, poison, tensor
@@ -91,7 +92,7 @@ def _append(cache: KVCache, count: int, what: str = "") -> Case:
         old = fill(cache.storage_bytes, draw)
         table = draw_table(cache.layout, draw, holes=holes)
         want = cache.append(old, k, v, start, table)
-        extra = [] if table is None else [table]
+        extra = table_inputs(table)
         return Run(
             name,
             [k, v, old.view(np.int8), number(start), *extra],
@@ -175,7 +176,7 @@ def _fetch(cache: KVCache, count: int) -> Case:
                 values = [(draw.normal(size=shape)).astype(np.float32) for _ in range(2)]
                 data = _filled(cache, values[0], values[1])
                 table = draw_table(cache.layout, draw, holes=holes)
-                extra = [] if table is None else [table]
+                extra = table_inputs(table)
                 wants = [Want(item, EXACT) for item in cache.fetch(data, start, count, table)]
                 yield Run(
                     f"from {start}{', a page that is not there' if holes else ''}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,7 +29,7 @@ LAYOUTS = ("contiguous", "ring", "paged")
 ONE = tensor("i32", 1)  # the type of a length, a start or a position
 
 
-def number(value: int) -> I32:
+def number(value: int) -> npt.NDArray[Any]:
     """A length, a start or a position."""
     return np.array([value], np.int32)
 
@@ -59,6 +61,11 @@ def draw_table(place: Layout, draw: Generator, *, holes: bool = False) -> I32 | 
         bad = draw.choice(np.array([-1, place.slots // place.page, 2**31 - 1, -(2**31)], np.int64))
         table[draw.integers(0, len(table))] = bad
     return table
+
+
+def table_inputs(table: I32 | None) -> list[npt.NDArray[Any]]:
+    """The table as an argument, where there is one."""
+    return [] if table is None else [table]
 
 
 def fill(size: int, draw: Generator) -> npt.NDArray[np.uint8]:

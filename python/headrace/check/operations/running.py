@@ -15,7 +15,7 @@ from headrace.check.rows import Report, Row
 from headrace.check.shapes import generator
 from headrace.errors import HeadraceError, ToolMissingError
 
-__all__ = ["FAMILY", "check_task", "run"]
+__all__ = ["FAMILY", "Found", "check_task", "run", "worst_of"]
 
 FAMILY = Family(operations, "ops")
 
@@ -50,7 +50,7 @@ def run(
     )
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """An error, ordered by how bad it is."""
 
     excess: float  # relative to the bound
@@ -68,9 +68,11 @@ def check_task(seed: int, task: Task) -> list[Row]:
 
 def _row(case: Case, engine: str, runs: Sequence[Run]) -> Row:
     told = case.reference
-    found = _Found(reference.NOT_FINITE, reference.NOT_FINITE, EXACT, "-")
+    found = Found(reference.NOT_FINITE, reference.NOT_FINITE, EXACT, "-")
     try:
-        found = _worst(case, engine, runs)
+        # IREE's programs flush numbers below the least normal f32 to zero.
+        kept = [item for item in runs if not (item.denormals and engine == "iree")]
+        found = worst_of(_meaning(case, engine), kept)
     except ToolMissingError:
         raise
     except HeadraceError as error:
@@ -92,19 +94,21 @@ def _row(case: Case, engine: str, runs: Sequence[Run]) -> Row:
     )
 
 
-def _worst(case: Case, engine: str, runs: Sequence[Run]) -> _Found:
+def _meaning(case: Case, engine: str) -> Any:
     from headrace import ir
     from headrace.modules import parse_text
 
     module = parse_text(case.module, ir.Context(), case.title)
-    meaning: Any = importlib.import_module(reference_run.ENGINES[engine]).Meaning(module)
+    return importlib.import_module(reference_run.ENGINES[engine]).Meaning(module)
+
+
+def worst_of(program: Callable[..., Sequence[Any]], runs: Sequence[Run]) -> Found:
+    """The worst result of `program`, which takes the inputs of a run and returns all results."""
     found = []
     for item in runs:
-        if item.denormals and engine == "iree":
-            continue
-        for index, (got, want) in enumerate(zip(meaning(*item.inputs), item.wants, strict=True)):
+        for index, (got, want) in enumerate(zip(program(*item.inputs), item.wants, strict=True)):
             error = difference(got, want.value, want.bound, want.floor)
             excess = error / want.bound if want.bound else error * reference.NOT_FINITE
             data = f"{item.name}, result {index}" if len(item.wants) > 1 else item.name
-            found.append(_Found(excess, error, want.bound, data))
+            found.append(Found(excess, error, want.bound, data))
     return max(found)

@@ -59,19 +59,20 @@ def destination(
     """A function whose arguments are the inputs, then the destinations, of one operation.
 
     head: what stands between the name and `ins`
-    keyword_types: whether keywords of optional operands are repeated at their types
+    keyword_types: whether keywords stand before the types of optional operands too
     """
     operands = [item if isinstance(item, Operand) else Operand(item) for item in inputs]
-    values, kinds = "", []
+    values, kinds = "", ""
     for index, (kind, keyword) in enumerate(operands):
-        lead = f" {keyword} " if keyword else ", " if index else ""
-        values += f"{lead}%arg{index}"
-        kinds.append(f"{keyword} {kind}" if keyword and keyword_types else kind)
+        comma = ", " if index else ""
+        marked = f" {keyword} " if keyword else comma
+        values += f"{marked}%arg{index}"
+        kinds += f"{marked if keyword_types else comma}{kind}"
     inits = ", ".join(f"%arg{len(operands) + index}" for index in range(len(outs)))
     results = ", ".join(f"%y#{index}" for index in range(len(outs)))
     body = "\n".join(
         [
-            f"  %y:{len(outs)} = {op} {head} ins({values} : {', '.join(kinds)})",
+            f"  %y:{len(outs)} = {op} {head} ins({values} : {kinds})",
             f"    outs({inits} : {', '.join(outs)}) {attributes} -> {', '.join(outs)}",
             f"  return {results} : {', '.join(outs)}",
         ]
