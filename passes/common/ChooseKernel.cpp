@@ -4,12 +4,14 @@
 #include "dialects/QAttn/QAttnCosts.h"
 #include "dialects/QLinear/QLinearCosts.h"
 #include "passes/common/CostAssumptions.h"
+#include "passes/common/KernelChoice.h"
 #include "passes/common/Passes.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace headrace::common {
 #define GEN_PASS_DEF_CHOOSEKERNEL
@@ -23,12 +25,12 @@ using namespace headrace::qlinear;
 
 namespace {
 
-constexpr llvm::StringLiteral kKernel = "headrace.kernel";
 constexpr llvm::StringLiteral kSplits = "headrace.splits";
-constexpr llvm::StringLiteral kThreshold = "headrace.threshold";
 
 /// A part of a cache is not worth a kernel of its own below this.
 constexpr int64_t kLeastTokens = 64;
+
+constexpr int64_t kMostThreads = 65536;
 
 /// Rates are per microsecond.
 struct Device {
@@ -58,9 +60,14 @@ int64_t productsOfList(Operation *op, Value x) {
                         [&](Operation *user) {
                           return isa<MatvecOp, GatedMatvecOp>(user) &&
                                  user->getBlock() == op->getBlock() &&
-                                 user->getAttr(kThreshold) ==
-                                     op->getAttr(kThreshold);
+                                 user->getAttr(kThresholdAttribute) ==
+                                     op->getAttr(kThresholdAttribute);
                         });
+}
+
+bool hasTables(PackedType weight) {
+  auto codebook = dyn_cast<CodebookFormatAttr>(weight.getFormat());
+  return codebook && codebook.hasTables();
 }
 
 class Chooser {
@@ -71,16 +78,15 @@ public:
   SmallVector<Choice> choices(Operation *op) const {
     return llvm::TypeSwitch<Operation *, SmallVector<Choice>>(op)
         .Case<MatvecOp, MatmulOp>([&](auto product) {
-          SmallVector<Choice> all{dense(product)};
-          if (isa<MatvecOp>(op))
-            addSparse(op, product.getX(), product.getWeight().getType(), all);
-          addLut(product.getWeight().getType(), product.getX().getType(), all);
-          return all;
+          PackedType weight = product.getWeight().getType();
+          return choicesOf(op, weight, product.getX(), Cost());
         })
         .Case([&](GatedMatvecOp gated) {
-          SmallVector<Choice> all{dense(gated)};
-          addSparseGated(gated, all);
-          return all;
+          PackedType gate = gated.getGate().getType();
+          PackedType up = gated.getUp().getType();
+          return choicesOf(
+              op, {gate, up}, gated.getX(),
+              gatedActivationCost(gated.getActivation(), gate.getRows()));
         })
         .Default(SmallVector<Choice>());
   }
@@ -118,52 +124,44 @@ public:
   }
 
 private:
-  Choice dense(Operation *op) const {
-    Cost cost = cast<CostOpInterface>(op).getCost(assumptions);
-    return {"dense", device.time(cost, device.products)};
+  /// Products of `x` with `weights`; `rest` is what follows them where they are
+  /// not one operation.
+  SmallVector<Choice> choicesOf(Operation *op, ArrayRef<PackedType> weights,
+                                Value x, const Cost &rest) const {
+    Cost whole = cast<CostOpInterface>(op).getCost(assumptions);
+    SmallVector<Choice> all{{"dense", device.time(whole, device.products)}};
+    auto type = dyn_cast<ShapedType>(x.getType());
+    if (!type) // packed activations go with dense products only
+      return all;
+    double after =
+        weights.size() > 1 ? device.time(rest, device.products) : 0.0;
+    if (op->hasAttr(kThresholdAttribute) && !isa<MatmulOp>(op)) {
+      double time = listTime(op, x) + after;
+      for (PackedType weight : weights)
+        time += device.time(
+            sparseMatvecCost(weight, type, weight.getCols(), assumptions),
+            device.products);
+      all.push_back({"sparse", time});
+    }
+    if (device.lookups > 0 && type.getElementType().isF32() &&
+        llvm::all_of(weights, hasTables)) {
+      double time = after;
+      for (PackedType weight : weights)
+        time += lutTime(weight, type.getNumElements() / weight.getCols());
+      all.push_back({"lut", time});
+    }
+    return all;
   }
 
-  double sparseTime(PackedType weight, Type x) const {
-    return device.time(
-        sparseMatvecCost(weight, x, weight.getCols(), assumptions),
-        device.products);
-  }
-
-  /// This product's part of the time in which columns are found.
+  /// This operation's part of the time in which columns are found.
   double listTime(Operation *op, Value x) const {
     double time = device.time(selectColumnsCost(x.getType()), device.products);
     return time / static_cast<double>(productsOfList(op, x));
   }
 
-  void addSparse(Operation *op, Value x, PackedType weight,
-                 SmallVectorImpl<Choice> &all) const {
-    if (op->hasAttr(kThreshold) && isa<ShapedType>(x.getType()))
-      all.push_back(
-          {"sparse", listTime(op, x) + sparseTime(weight, x.getType())});
-  }
-
-  void addSparseGated(GatedMatvecOp op, SmallVectorImpl<Choice> &all) const {
-    Type x = op.getX().getType();
-    if (!op->hasAttr(kThreshold) || !isa<ShapedType>(x))
-      return;
-    PackedType gate = op.getGate().getType();
-    Cost combine = gatedActivationCost(op.getActivation(), gate.getRows());
-    all.push_back({"sparse", listTime(op, op.getX()) + sparseTime(gate, x) +
-                                 sparseTime(op.getUp().getType(), x) +
-                                 device.time(combine, device.products)});
-  }
-
-  void addLut(PackedType weight, Type x, SmallVectorImpl<Choice> &all) const {
-    auto codebook = dyn_cast<CodebookFormatAttr>(weight.getFormat());
-    auto shaped = dyn_cast<ShapedType>(x);
-    if (!codebook || !codebook.hasTables() || device.lookups <= 0 || !shaped ||
-        !shaped.getElementType().isF32())
-      return;
-    int64_t tokens = shaped.getNumElements() / weight.getCols();
-    all.push_back(
-        {"lut",
-         device.time(assignCentroidsCost(weight, tokens), device.products) +
-             device.time(lutProductCost(weight, tokens), device.lookups)});
+  double lutTime(PackedType weight, int64_t tokens) const {
+    return device.time(assignCentroidsCost(weight, tokens), device.products) +
+           device.time(lutProductCost(weight, tokens), device.lookups);
   }
 
   const Device &device;
@@ -187,7 +185,8 @@ struct ChooseKernel : headrace::common::impl::ChooseKernelBase<ChooseKernel> {
       if (failed(assumptions))
         return WalkResult::interrupt();
       Chooser chooser(device, *assumptions);
-      chooseKernel(op, chooser);
+      if (failed(chooseKernel(op, chooser)))
+        return WalkResult::interrupt();
       if (auto decode = dyn_cast<qattn::DecodeOp>(op))
         chooseSplits(decode, decode.getCache().getType().getHeads(), chooser);
       else if (auto mla = dyn_cast<qattn::MlaDecodeOp>(op))
@@ -216,27 +215,31 @@ private:
                          "of 0 or above")) &&
         succeeded(
             expect("overhead-us", overhead, overhead >= 0, "of 0 or above")) &&
-        succeeded(expect("threads", static_cast<double>(threads), threads >= 1,
-                         "of at least 1")));
+        succeeded(expect("threads", static_cast<double>(threads),
+                         threads >= 1 && threads <= kMostThreads,
+                         "from 1 to 65536")));
   }
 
-  void chooseKernel(Operation *op, const Chooser &chooser) {
-    if (op->hasAttr(kKernel))
-      return;
+  LogicalResult chooseKernel(Operation *op, const Chooser &chooser) {
+    FailureOr<StringRef> chosen = chosenKernel(op);
+    if (failed(chosen))
+      return failure();
     SmallVector<Choice> choices = chooser.choices(op);
-    if (choices.size() < 2)
-      return;
+    if (!chosen->empty() || choices.size() < 2)
+      return success();
     const Choice *best =
         llvm::min_element(choices, [](const Choice &a, const Choice &b) {
           return a.microseconds < b.microseconds;
         });
     Builder b(&getContext());
-    op->setAttr(kKernel, b.getStringAttr(best->kernel));
+    op->setAttr(kKernelAttribute, b.getStringAttr(best->kernel));
     SmallVector<NamedAttribute> times;
-    for (const Choice &choice : choices)
-      times.push_back(b.getNamedAttr(choice.kernel,
-                                     b.getF64FloatAttr(choice.microseconds)));
+    for (const Choice &choice : choices) // in nanoseconds, to be readable
+      times.push_back(b.getNamedAttr(
+          choice.kernel,
+          b.getF64FloatAttr(std::round(choice.microseconds * 1e3) / 1e3)));
     op->setAttr("headrace.modelled_us", b.getDictionaryAttr(times));
+    return success();
   }
 
   template <typename Op>

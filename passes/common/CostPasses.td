@@ -50,7 +50,7 @@ def ChooseKernel : Pass<"choose-kernel", "::mlir::ModuleOp"> {
     | --- | --- | --- |
     | `"dense"` | always | |
     | `"sparse"` | `matvec` and `gated_matvec` with `headrace.threshold` | `sparsify-activations` |
-    | `"lut"` | `matvec` and `matmul` of f32 and a codebook with tables | `lower-lut-matvec` |
+    | `"lut"` | `matvec`, `matmul` and `gated_matvec` of f32 and codebooks with tables | `lower-lut-matvec` |
 
     A kernel takes `overhead-us`, and the larger of its bytes over
     `read-bandwidth` and its operations over `dense-gops` (`lookup-gops` for a
@@ -76,7 +76,7 @@ def ChooseKernel : Pass<"choose-kernel", "::mlir::ModuleOp"> {
     After (shortened):
     ```mlir
     %y = qlinear.matvec ins(%w, %x : ...) outs(%init : tensor<4096xf32>)
-        {headrace.kernel = "sparse", headrace.modelled_us = {dense = 689.6 : f64, sparse = 403.5 : f64}, ...} -> tensor<4096xf32>
+        {headrace.kernel = "sparse", headrace.modelled_us = {dense = 6.906640e+02 : f64, sparse = 4.079310e+02 : f64}, ...} -> tensor<4096xf32>
     ```
 
     <!-- lit: tests/passes/common/choose_kernel.mlir#sparse -->
