@@ -95,11 +95,11 @@ LogicalResult PlanBuilder::createPlan() {
   }
   // Caches are updated where they lie: the argument, not a result, has them.
   SmallVector<OpOperand *> results;
-  SmallVector<BlockArgument> updated;
+  SmallVector<std::pair<BlockArgument, int64_t>> updated;
   for (OpOperand &operand : ret->getOpOperands()) {
     Value result = operand.get();
     if (auto argument = updatedArgument(result)) {
-      updated.push_back(argument);
+      updated.push_back({argument, operand.getOperandNumber()});
       continue;
     }
     results.push_back(&operand);
@@ -114,13 +114,16 @@ LogicalResult PlanBuilder::createPlan() {
   plan = func::FuncOp::create(builder, source.getLoc(), source.getName(),
                               builder.getFunctionType(types, {}));
   plan->setAttr(kPlanAttr, builder.getUnitAttr());
-  plan->setAttr("headrace.results", builder.getI64IntegerAttr(results.size()));
+  SmallVector<int64_t> numbers;
+  for (OpOperand *operand : results)
+    numbers.push_back(operand->getOperandNumber());
+  plan->setAttr(kOutputsAttr, builder.getDenseI64ArrayAttr(numbers));
   for (unsigned i = 0, e = source.getNumArguments(); i < e; ++i)
     if (auto attrs = source.getArgAttrDict(i))
       plan.setArgAttrs(i, attrs);
-  for (BlockArgument argument : updated)
+  for (auto [argument, result] : updated)
     plan.setArgAttr(argument.getArgNumber(), kUpdatedAttr,
-                    builder.getUnitAttr());
+                    builder.getI64IntegerAttr(result));
   Block *body = plan.addEntryBlock();
   builder.setInsertionPointToStart(body);
   for (auto [from, to] : llvm::zip(source.getArguments(), body->getArguments()))

@@ -55,6 +55,23 @@ StringRef precision(Type x) {
   return cast<ShapedType>(x).getElementType().isBF16() ? "bf16" : "f32";
 }
 
+/// `_7x1152`.
+std::string sizesOf(Type type) {
+  std::string text = "_";
+  llvm::raw_string_ostream stream(text);
+  llvm::interleave(cast<ShapedType>(type).getShape(), stream, "x");
+  return text;
+}
+
+/// An operation on rows ([K] or [N, K]), one for each workgroup.
+Shape rowsOf(Value init) {
+  auto type = cast<ShapedType>(init.getType());
+  Shape shape;
+  shape.rows = type.getRank() > 1 ? type.getDimSize(0) : 1;
+  shape.suffix = sizesOf(type);
+  return shape;
+}
+
 Shape shapeOf(Operation *op) {
   return TypeSwitch<Operation *, Shape>(op)
       .Case([](MatvecOp matvec) -> Shape {
@@ -86,13 +103,16 @@ Shape shapeOf(Operation *op) {
       .Case([](QuantizeOp quantize) -> Shape {
         PackedType packed = quantize.getPackedType();
         return {packed.getRows(), 1, packed, {}};
-      });
+      })
+      .Case<RmsNormOp, LayerNormOp, GatedActivationOp>(
+          [](auto row) { return rowsOf(row.getInit()); });
 }
 
 } // namespace
 
 bool headrace::cpu::hasKernel(Operation *op) {
-  return isa<MatvecOp, MatmulOp, GatedMatvecOp, DequantizeOp, QuantizeOp>(op);
+  return isa<MatvecOp, MatmulOp, GatedMatvecOp, DequantizeOp, QuantizeOp,
+             RmsNormOp, LayerNormOp, GatedActivationOp>(op);
 }
 
 KernelInfo headrace::cpu::describeKernel(Operation *op) {

@@ -1,5 +1,6 @@
 //===- LowerProducts.cpp - matvec, matmul and gated_matvec as vectors -----===//
 
+#include "passes/cpu/GateFunction.h"
 #include "passes/cpu/Passes.h"
 #include "passes/cpu/ProductKernel.h"
 #include "passes/cpu/TileMatmul.h"
@@ -8,7 +9,6 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 
 namespace headrace::cpu {
 #define GEN_PASS_DEF_CPULOWERPRODUCTS
@@ -32,25 +32,6 @@ struct Product {
 
 using Rows = SmallVector<SmallVector<Value>>; // [token][part of the unit]
 using Epilogue = function_ref<Value(VectorBuilder &, ArrayRef<Value>)>;
-
-Value splatLike(VectorBuilder &v, Value like, double value) {
-  if (auto type = dyn_cast<VectorType>(like.getType()))
-    return v.splat(type, value);
-  return v.constF(value);
-}
-
-/// x / (1 + exp(-s x)): silu with s = 1; gelu_tanh is the same curve along
-/// another argument, as (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)).
-Value activate(VectorBuilder &v, Activation kind, Value x) {
-  Value argument = x;
-  if (kind == Activation::GeluTanh) {
-    Value cube = v.mulf(v.mulf(x, x), x);
-    Value inner = v.addf(x, v.mulf(splatLike(v, x, 0.044715), cube));
-    argument = v.mulf(splatLike(v, x, 2 * 0.7978845608028654), inner);
-  }
-  Value e = math::ExpOp::create(v.b, v.loc, v.negf(argument));
-  return v.divf(x, v.addf(splatLike(v, x, 1.0), e));
-}
 
 /// Stores one part (an f32, or f32 x 16 of which rows behind `rows` are void).
 void storePart(VectorBuilder &v, Value part, Value init, Value token, Value row,

@@ -17,7 +17,10 @@ namespace headrace::cpu {
 
 /// Attribute of an entry function after cpu-form-kernels: it is a plan.
 constexpr llvm::StringLiteral kPlanAttr = "headrace.plan";
-/// Attribute of an argument of a plan: a cache that the plan updates in place.
+/// Attribute of a plan: which results of the function its last arguments are.
+constexpr llvm::StringLiteral kOutputsAttr = "headrace.outputs";
+/// Attribute of an argument of a plan: a cache that it updates in place, and
+/// which result of the function that is.
 constexpr llvm::StringLiteral kUpdatedAttr = "headrace.updated";
 /// Attribute of a call in a plan: workgroups in x, y, z.
 constexpr llvm::StringLiteral kGridAttr = "headrace.grid";

@@ -136,6 +136,37 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
     "::mlir::vector::VectorDialect"];
 }
 
+def CpuLowerRows : Pass<"cpu-lower-rows", "::mlir::ModuleOp"> {
+  let summary = "Vector code for norms and gated activations";
+  let description = [{
+    One workgroup computes one row (token), 16 columns at a time; the columns
+    behind the last whole vector are masked. Sums have four accumulators, so that
+    additions do not wait for each other.
+
+    Before:
+    ```mlir
+    qlinear.rms_norm eps = 9.99999997E-7 ins(%x, %w : memref<1152xf32>, memref<1152xf32>) outs(%y : memref<1152xf32>)
+    ```
+    After (shortened):
+    ```mlir
+    %sums:4 = scf.for %col = %c0 to %c1152 step %c64 iter_args(...) -> (vector<16xf32>, ...) {
+      %x0 = vector.load %x[%col] : memref<1152xf32>, vector<16xf32>
+      %s0 = vector.fma %x0, %x0, %sum0 : vector<16xf32>
+      ...
+    }
+    %root = math.sqrt %mean : f32
+    scf.for %col = %c0 to %c1152 step %c16 {
+      vector.store %scaled, %y[%col] : memref<1152xf32>, vector<16xf32>
+    }
+    ```
+
+    <!-- lit: tests/passes/cpu/lower_rows.mlir#rms_norm -->
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
 def CpuApproximateMath : Pass<"cpu-approximate-math", "::mlir::ModuleOp"> {
   let summary = "Polynomials for exp";
   let description = [{

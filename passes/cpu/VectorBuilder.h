@@ -222,6 +222,28 @@ struct VectorBuilder {
   Value loadScalarAs(Value bytes, Value at, int64_t count, Type element) {
     return extract(loadAs(bytes, at, count, 1, element), 0);
   }
+  /// `lanes` of which only the first `count` are read, zeros above, and the
+  /// same for stores.
+  Value loadFirst(Value memref, mlir::ValueRange at, int64_t lanes,
+                  int64_t count) {
+    if (count == lanes)
+      return load(memref, at, lanes);
+    auto type = vec(
+        lanes, mlir::cast<mlir::MemRefType>(memref.getType()).getElementType());
+    return mlir::vector::MaskedLoadOp::create(
+        b, loc, type, memref, at, first(lanes, count), splat(type, 0));
+  }
+  void storeFirst(Value v, Value memref, mlir::ValueRange at, int64_t count) {
+    if (count == lanes(v))
+      return store(v, memref, at);
+    mlir::vector::MaskedStoreOp::create(b, loc, memref, at,
+                                        first(lanes(v), count), v);
+  }
+  /// Whether a lane is one of the first `count`.
+  Value first(int64_t lanes, int64_t count) {
+    return mlir::vector::ConstantMaskOp::create(
+        b, loc, vec(lanes, b.getI1Type()), llvm::ArrayRef<int64_t>{count});
+  }
   void prefetch(Value bytes, Value at) {
     mlir::memref::PrefetchOp::create(b, loc, bytes, at, /*isWrite=*/false,
                                      /*localityHint=*/3, /*isDataCache=*/true);

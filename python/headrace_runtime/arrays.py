@@ -46,8 +46,9 @@ def input_buffer(argument: Argument, value: Any) -> Buffer:
     """Checks one input and returns its memory; ArgumentError if it is wrong.
 
     Plain inputs must have the argument's dtype and shape exactly; if their elements are not
-    contiguous in memory they are copied. Packed weights may be any contiguous int8 or uint8
-    array of the right number of bytes, and are never copied.
+    contiguous in memory they are copied. Packed weights and caches may be any contiguous int8 or
+    uint8 array of the right number of bytes, and are never copied. What the program updates must be
+    writable.
     """
     if is_torch(value):
         if value.device.type != "cpu" or str(value.layout) != "torch.strided":
@@ -71,26 +72,24 @@ def input_buffer(argument: Argument, value: Any) -> Buffer:
         # Lazily negated views have their sign outside of memory.
         value = value.resolve_neg().contiguous()
         return Buffer(value.data_ptr(), value)
+    if argument.updated is not None and not value.flags.writeable:
+        raise ArgumentError(
+            f"expected {argument.contents} that may be written, but got a read-only array"
+        )
     value = value if contiguous else np.ascontiguousarray(value)
     return Buffer(_address(value), value)
 
 
 def _check(argument: Argument, dtype: str, shape: tuple[int, ...], contiguous: bool) -> None:
     got = f"{dtype} of shape {list(shape)}"
-    if argument.packed is None:
+    what = argument.contents
+    if what is None:
         expected = _NUMPY_NAMES[argument.dtype]
         if dtype != expected or shape != argument.shape:
             raise ArgumentError(
                 f"expected {expected} of shape {list(argument.shape)}, but got {got}"
             )
         return
-    packed = argument.packed
-    what = (
-        f"{argument.bytes} bytes (int8 or uint8) of {packed.format} weights, "
-        f"{packed.rows}x{packed.cols}"
-    )
-    if (packed.padded_rows, packed.padded_cols) != (packed.rows, packed.cols):
-        what += f" padded to {packed.padded_rows}x{packed.padded_cols}"
     if dtype not in ("int8", "uint8"):
         raise ArgumentError(f"expected {what}, but got {got}")
     if math.prod(shape) != argument.bytes:

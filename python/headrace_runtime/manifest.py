@@ -38,13 +38,36 @@ class Packed:
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument of the program. `shape` counts elements of `dtype` (bytes if packed)."""
+    """One argument of the program. `shape` counts elements of `dtype` (bytes if packed).
+
+    cache: the type of the cache inside a byte argument, as the IR writes it.
+    updated: the program writes to this input where it lies, and it is this result of the function
+        that was compiled.
+    """
 
     name: str
     role: Literal["input", "output"]
     dtype: str
     shape: tuple[int, ...]
     packed: Packed | None = None
+    cache: str | None = None
+    updated: int | None = None
+
+    @property
+    def contents(self) -> str | None:
+        """What the bytes of the argument are, for messages; None for plain numbers."""
+        if self.cache is not None:
+            return f"{self.bytes} bytes (int8 or uint8) of a {self.cache}"
+        if self.packed is None:
+            return None
+        packed = self.packed
+        what = (
+            f"{self.bytes} bytes (int8 or uint8) of {packed.format} weights, "
+            f"{packed.rows}x{packed.cols}"
+        )
+        if (packed.padded_rows, packed.padded_cols) != (packed.rows, packed.cols):
+            what += f" padded to {packed.padded_rows}x{packed.padded_cols}"
+        return what
 
     @property
     def bytes(self) -> int:
@@ -206,6 +229,8 @@ def _argument(table: Table) -> Argument:
         dtype=dtype,
         shape=tuple(table.counts("shape")),
         packed=packed,
+        cache=table.optional_text("cache"),
+        updated=table.count("updated") if "updated" in table.data else None,
     )
 
 

@@ -131,6 +131,8 @@ def test_kernel_without_facts():
     ],
 )
 def test_bad_arguments(signature, message):
-    module = ir.Module.parse(f"func.func @main({signature}) {{ return }}", ir.Context())
+    plan = "attributes {headrace.outputs = array<i64>}"
+    module = ir.Module.parse(f"func.func @main({signature}) {plan} {{ return }}", ir.Context())
+    function = module.body.operations[0]
     with pytest.raises(CompileError, match=message):
-        argument_infos(module.body.operations[0])
+        argument_infos(function, function)

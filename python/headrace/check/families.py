@@ -19,7 +19,7 @@ from headrace.check.rows import Report, Row
 from headrace.check.shapes import generator
 from headrace.errors import HeadraceError, UsageError
 
-__all__ = ["Family", "Task", "failed_with", "made", "one_line", "run"]
+__all__ = ["Family", "Task", "cases_of", "failed_with", "made", "one_line", "run"]
 
 
 class Titled(Protocol):
@@ -61,7 +61,7 @@ class Family:
         return [
             Task(module.__name__, index, case.title)
             for module in self.modules()
-            for index, case in enumerate(_cases(module, seed))
+            for index, case in enumerate(cases_of(module, seed))
         ]
 
     def select(
@@ -97,13 +97,14 @@ def _matches(title: str, pattern: str) -> bool:
     return fnmatchcase(title, pattern) or pattern in title
 
 
-def _cases(module: ModuleType, seed: int) -> Iterator[Any]:
+def cases_of(module: ModuleType, seed: int) -> Iterator[Any]:
+    """The cases of a family, with the shapes that `seed` draws."""
     yield from module.cases(generator(seed, module.__name__))
 
 
 def made(task: Task, seed: int) -> Any:
     """The case of a task."""
-    return list(_cases(importlib.import_module(task.module), seed))[task.number]
+    return list(cases_of(importlib.import_module(task.module), seed))[task.number]
 
 
 def run(

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from headrace import formats, reference, targets
 from headrace.check import data as drawn
+from headrace.check import families
+from headrace.check.compiled import check_case, tasks_of
 from headrace.check.pool import each
 from headrace.check.rows import Report, Row, worst
 from headrace.check.shapes import generator, specs
@@ -21,8 +23,8 @@ from headrace.targets.base import Cell
 
 __all__ = ["Task", "check_task", "comparisons", "run", "select"]
 
-# A cell and an operation that checks it, None where no operation is known for the cell.
-Task = tuple[Cell, OpSpec | None]
+# A cell and what checks it: an operation, a case of `check.operations`, None where nothing does.
+Task = tuple[Cell, OpSpec | families.Task | None]
 
 
 def select(
@@ -44,8 +46,10 @@ def select(
         raise UsageError(f"check: no claimed cell matches '{filter}'; claimed: {names}")
     tasks: list[Task] = []
     for cell in chosen:
-        operations: Sequence[OpSpec | None] = specs(cell, seed, quick=quick) or [None]
-        tasks += [(cell, operation) for operation in operations]
+        work: Sequence[OpSpec | families.Task | None] = (
+            specs(cell, seed, quick=quick) or tasks_of(cell, seed)[: 2 if quick else None] or [None]
+        )
+        tasks += [(cell, item) for item in work]
     if sample is not None and sample < len(tasks):
         if sample < 1:
             raise UsageError(f"check: expected sample to be at least 1, but got {sample}")
@@ -90,8 +94,10 @@ def run(
 
 
 def _describe(target: str, task: Task) -> str:
-    cell, spec = task
-    return f"{spec} ({cell.name}); run it alone: headrace run {spec} --target {target}"
+    cell, work = task
+    if isinstance(work, families.Task):
+        return f"{work.title}; run it alone: headrace check -t {target} --filter {cell.name}"
+    return f"{work} ({cell.name}); run it alone: headrace run {work} --target {target}"
 
 
 def check_task(target: str, seed: int, task: Task) -> list[Row]:
@@ -99,6 +105,8 @@ def check_task(target: str, seed: int, task: Task) -> list[Row]:
     from headrace.compiler import compile
 
     cell, spec = task
+    if isinstance(spec, families.Task):
+        return check_case(target, seed, cell, spec)
     if spec is None:
         reason = f"none: no check is known for {cell.op}"
         return [_row(target, cell, "-", "-", reference.NOT_FINITE, 0.0, reason, "-")]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from headrace import formats
-from headrace.ops import OpSpec
+from headrace.ops import OPS, OpSpec
 from headrace.targets.base import Cell
 
 __all__ = ["generator", "specs"]
@@ -20,12 +20,14 @@ def generator(seed: int, *names: object) -> np.random.Generator:
 
 
 def specs(cell: Cell, seed: int, *, quick: bool = False) -> list[OpSpec]:
-    """The operations that check `cell`; the cell's conditions hold for all of them.
+    """The operations that check `cell`, for which its conditions hold; none if it is no `OpSpec`.
 
     quick: only two of them.
     """
     draw = generator(seed, "shapes", cell.name)
     op = cell.op.removeprefix("qlinear.")
+    if op not in OPS:
+        return []
     unit = int(cell.constraints.get("k_multiple_of", 1))
     unit = int(np.lcm(unit, formats.get(cell.format).k_multiple))
     if op == "quantize":
@@ -34,8 +36,6 @@ def specs(cell: Cell, seed: int, *, quick: bool = False) -> list[OpSpec]:
             for n, k in [(1, unit), (3, 7 * unit), (1, 48 * unit), (17, _k(draw, unit, 600))]
         ]
         return _distinct(drawn[1::2] if quick else drawn)
-    if op not in ("matvec", "matmul", "gated_matvec", "dequantize"):
-        return []
     odd = 2 * int(draw.integers(8, 40)) + 1
     sizes = [
         (odd, _k(draw, unit, 1200)),

@@ -8,7 +8,7 @@
 
 // CHECK-LABEL: func.func @main(
 // CHECK-SAME: %[[X:.*]]: memref<96xf32> {headrace.name = "x"}, %[[W:.*]]: memref<2160xi8>, %[[U:.*]]: memref<2160xi8>, %[[Y:.*]]: memref<40xf32>, %[[Z:.*]]: memref<40xf32>)
-// CHECK-SAME: attributes {headrace.plan, headrace.results = 2 : i64}
+// CHECK-SAME: attributes {headrace.outputs = array<i64: 0, 1>, headrace.plan}
 // CHECK-NEXT: %[[Q:.*]] = memref.alloc() {alignment = 64 : i64} : memref<120xi8>
 // CHECK-NEXT: call @quantize_act_i8_1x96(%[[X]], %[[Q]]) {headrace.grid = array<i64: 1, 1, 1>}
 // CHECK-NEXT: call @matvec_q4_0_40x96_i8(%[[W]], %[[Q]], %[[Y]]) {headrace.grid = array<i64: 2, 1, 1>}

@@ -66,12 +66,7 @@ def plan_manifest(trace: Trace, description: CpuDescription) -> dict[str, Any]:
         )
     entry = entries[0]
     plan = read_plan(entry, [op for op in functions if op is not entry])
-    arguments = argument_infos(entry_function(before))
-    if len(arguments) != plan.num_arguments:
-        raise CompileError(
-            f"'{entry.name.value}': expected {len(arguments)} arguments after {PLAN_PASS}, "
-            f"but got {plan.num_arguments}"
-        )
+    arguments = argument_infos(entry_function(before), entry)
     return {
         "loader": "shared-library",
         "requires": {

@@ -33,7 +33,6 @@ class Plan:
     transients: list[dict[str, Any]]
     kernels: list[dict[str, Any]]
     steps: list[dict[str, Any]]
-    num_arguments: int
 
 
 def dtype_bytes(kind: ir.Type) -> int:
@@ -44,22 +43,35 @@ def dtype_bytes(kind: ir.Type) -> int:
     return int(width) // 8
 
 
-def argument_infos(function: Any) -> list[dict[str, Any]]:
-    """The manifest's `arguments` from the function before `cpu-form-kernels`.
+def argument_infos(function: Any, plan: Any) -> list[dict[str, Any]]:
+    """The manifest's `arguments`: the function before `cpu-form-kernels`, and the plan it became.
 
-    Inputs in order, then results as outputs. A name comes from the attribute `headrace.name`, or
-    is `arg0`, `y0`, ....
+    Inputs in order, then those results that are arguments of the plan as outputs. A name comes from
+    the attribute `headrace.name`, or is `arg0`, `y0`, ....
     """
     kind = function.type
-    infos = [
-        _argument_info(type_, role, name)
-        for role, prefix, types, attributes in (
-            ("input", "arg", kind.inputs, _dictionaries(function, "arg_attrs")),
-            ("output", "y", kind.results, _dictionaries(function, "res_attrs")),
-        )
-        for index, type_ in enumerate(types)
-        for name in [_name(attributes, index) or f"{prefix}{index}"]
+    outputs = list(ir.DenseI64ArrayAttr(plan.operation.attributes["headrace.outputs"]))
+    input_attributes = _dictionaries(function, "arg_attrs")
+    result_attributes = _dictionaries(function, "res_attrs")
+    named = [
+        (type_, "input", _name(input_attributes, index) or f"arg{index}")
+        for index, type_ in enumerate(kind.inputs)
+    ] + [
+        (kind.results[number], "output", _name(result_attributes, number) or f"y{number}")
+        for number in outputs
     ]
+    if len(named) != len(plan.type.inputs):
+        raise CompileError(
+            f"'{plan.name.value}': expected {len(named)} arguments of the plan, "
+            f"but got {len(plan.type.inputs)}"
+        )
+    attributes = _dictionaries(plan, "arg_attrs")
+    infos = []
+    for index, (type_, role, name) in enumerate(named):
+        info = _argument_info(type_, role, name, plan.type.inputs[index])
+        if index < len(attributes) and "headrace.updated" in attributes[index]:
+            info["updated"] = ir.IntegerAttr(attributes[index]["headrace.updated"]).value
+        infos.append(info)
     seen: set[str] = set()
     for info in infos:
         if info["name"] in seen:
@@ -79,10 +91,12 @@ def _name(attributes: list[ir.DictAttr], index: int) -> str | None:
     return str(ir.StringAttr(attributes[index]["headrace.name"]).value)
 
 
-def _argument_info(kind: ir.Type, role: str, name: str) -> dict[str, Any]:
+def _argument_info(kind: ir.Type, role: str, name: str, memref: ir.Type) -> dict[str, Any]:
     from headrace._mlir_libs._headrace import qlinear
 
     base: dict[str, Any] = {"name": name, "role": role}
+    if str(kind).startswith("!qattn."):
+        return base | {"dtype": "i8", "shape": list(memref.shape), "cache": str(kind)}
     if isinstance(kind, qlinear.PackedType):
         return base | {
             "dtype": "i8",
@@ -117,7 +131,7 @@ def read_plan(function: Any, kernels: Iterable[Any]) -> Plan:
     known = {info["name"] for info in infos}
     if missing := [name for name in called if name not in known]:
         raise CompileError(f"the plan calls '{missing[0]}', which is no kernel of the module")
-    return Plan(reader.transients, infos, reader.steps, len(function.arguments))
+    return Plan(reader.transients, infos, reader.steps)
 
 
 def _kernel_info(function: Any) -> dict[str, Any]:
