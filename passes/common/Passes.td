@@ -76,16 +76,20 @@ def VerifyTargetLegality : Pass<"verify-target-legality", "::mlir::ModuleOp"> {
   let summary = "Refuse what a target's capability table does not claim";
   let description = [{
     Reads a target's capability table (JSON, one per target) and checks each
-    operation of the module against it: operation, weight format, precision of
-    the activations, and the constraints of the cell. An unclaimed operation is
-    an error that names the nearest claimed one. This pass is the table's only
-    reader that decides anything.
+    operation of `qlinear` and `qattn` against it: operation, format, precision
+    of the activations, and the constraints of the cell. The format is that of
+    the weight; of an operation on a cache it is the dtype of the cache, as
+    `kv_f16` or `mla_fp8_e4m3`; of others the type of the numbers, `f32`.
+    Operations that only say what bytes are (`from_bytes`, `slice`, `concat`,
+    ...) need no claim. An unclaimed operation is an error that names the nearest
+    claimed one. This pass is the table's only reader that decides anything.
 
     ```
     error: 'qlinear.matvec' op with format q5_k and activations f32 is not claimed by target cpu; nearest: format q4_k; claimed formats: q4_0, ...
     ```
 
     <!-- lit: tests/passes/common/verify_target_legality_unclaimed.mlir#unclaimed -->
+    <!-- lit: tests/passes/common/verify_target_legality_all.mlir#cache -->
   }];
   let options = [
     Option<"capabilities", "capabilities", "std::string", /*default=*/"\"\"",

@@ -1,5 +1,6 @@
 //===- VerifyTargetLegality.cpp - check a module against a table ----------===//
 
+#include "dialects/QAttn/QAttn.h"
 #include "dialects/QLinear/QLinear.h"
 #include "passes/common/Passes.h"
 
@@ -7,6 +8,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/ScopedPrinter.h"
 
 namespace headrace::common {
 #define GEN_PASS_DEF_VERIFYTARGETLEGALITY
@@ -14,6 +16,7 @@ namespace headrace::common {
 } // namespace headrace::common
 
 using namespace mlir;
+using namespace headrace;
 using namespace headrace::qlinear;
 
 namespace {
@@ -35,8 +38,8 @@ struct Table {
 /// What an operation of the module asks for.
 struct Request {
   StringRef op;
-  StringRef format;
-  StringRef activations; // empty: none
+  std::string format;
+  std::string activations; // empty: none
   int64_t cols = 0;
 };
 
@@ -121,17 +124,54 @@ FailureOr<Table> readTable(StringRef path, Operation *op) {
   return table;
 }
 
-StringRef activationsOf(Value x) {
-  if (isa<PackedType>(x.getType()))
-    return "i8";
-  return cast<ShapedType>(x.getType()).getElementType().isBF16() ? "bf16"
-                                                                 : "f32";
+std::string elementName(Type type) {
+  return llvm::to_string(cast<ShapedType>(type).getElementType());
 }
 
-Request requestOf(StringRef op, Value weight, Value x) {
-  auto packed = cast<PackedType>(weight.getType());
-  return {op, packed.getFormat().getFormatName(),
-          x ? activationsOf(x) : StringRef(), packed.getCols()};
+/// Operations that say what bytes are, or put bytes together: there is nothing
+/// to compute that a target could lack.
+bool isStorage(Operation *op) {
+  return isa<FromBytesOp, ToBytesOp, SliceOp, ConcatOp, qattn::CacheFromBytesOp,
+             qattn::CacheToBytesOp>(op);
+}
+
+/// The format of an operation is that of the packed matrix that it makes, or of
+/// its weight; of an operation on a cache `kv_` or `mla_` and the cache's
+/// dtype; otherwise the type of the numbers that it takes.
+Request requestOf(Operation *op) {
+  Request request;
+  request.op = op->getName().getStringRef();
+  SmallVector<Type> types(op->getResultTypes());
+  llvm::append_range(types, op->getOperandTypes());
+  PackedType packed;
+  for (Type type : types) {
+    if (auto kv = dyn_cast<qattn::KVCacheType>(type))
+      request.format = "kv_" + qattn::stringifyCacheDtype(kv.getDtype()).str();
+    else if (auto mla = dyn_cast<qattn::MlaCacheType>(type))
+      request.format =
+          "mla_" + qattn::stringifyCacheDtype(mla.getDtype()).str();
+    else if (auto matrix = dyn_cast<PackedType>(type))
+      packed = packed ? packed : matrix;
+  }
+  if (!packed) {
+    if (request.format.empty())
+      request.format = elementName(op->getOperand(0).getType());
+    return request;
+  }
+  request.format = packed.getFormat().getFormatName();
+  request.cols = packed.getCols();
+  auto destination = dyn_cast<DestinationStyleOpInterface>(op);
+  if (!destination || packed.getFormat().isActivationFormat())
+    return request;
+  for (Value input : destination.getDpsInputs()) {
+    auto activations = dyn_cast<PackedType>(input.getType());
+    if (activations && activations.getFormat().isActivationFormat())
+      request.activations = "i8";
+    else if (!activations &&
+             isa<FloatType>(cast<ShapedType>(input.getType()).getElementType()))
+      request.activations = elementName(input.getType());
+  }
+  return request;
 }
 
 /// Emits why `request` is refused; success if a cell claims it.
@@ -181,20 +221,22 @@ LogicalResult check(Operation *op, const Table &table, const Request &request) {
               << "; claimed formats: " << llvm::join(formats, ", ");
 }
 
-/// A cell claims one format, for gate and up alike.
-LogicalResult checkGated(GatedMatvecOp op, const Table &table) {
-  StringRef name = op->getName().getStringRef();
-  for (Value weight : {op.getGate(), op.getUp()})
-    if (failed(check(op, table, requestOf(name, weight, op.getX()))))
-      return failure();
-  auto gate = op.getGate().getType().getFormat();
-  auto up = op.getUp().getType().getFormat();
-  if (gate == up)
+/// A cell claims one format, for all weights of an operation.
+LogicalResult checkWeights(Operation *op, const Table &table) {
+  auto gated = dyn_cast<GatedMatvecOp>(op);
+  if (!gated || gated.getGate().getType().getFormat() ==
+                    gated.getUp().getType().getFormat())
     return success();
-  return op.emitOpError() << "with gate in " << gate.getFormatName()
-                          << " and up in " << up.getFormatName()
-                          << " is not claimed by target " << table.target
-                          << "; allowed: one format for both";
+  // The other weight may be one that is not claimed at all.
+  Request up = requestOf(op);
+  up.format = gated.getUp().getType().getFormat().getFormatName();
+  if (failed(check(op, table, up)))
+    return failure();
+  return op->emitOpError()
+         << "with gate in "
+         << gated.getGate().getType().getFormat().getFormatName()
+         << " and up in " << up.format << " is not claimed by target "
+         << table.target << "; allowed: one format for both";
 }
 
 struct VerifyTargetLegality
@@ -207,24 +249,11 @@ struct VerifyTargetLegality
       return signalPassFailure();
     bool legal = true;
     getOperation()->walk([&](Operation *op) {
-      StringRef name = op->getName().getStringRef();
-      LogicalResult result = success();
-      if (auto matvec = dyn_cast<MatvecOp>(op))
-        result = check(op, *table,
-                       requestOf(name, matvec.getWeight(), matvec.getX()));
-      else if (auto matmul = dyn_cast<MatmulOp>(op))
-        result = check(op, *table,
-                       requestOf(name, matmul.getWeight(), matmul.getX()));
-      else if (auto gated = dyn_cast<GatedMatvecOp>(op))
-        result = checkGated(gated, *table);
-      else if (auto dequantize = dyn_cast<DequantizeOp>(op))
-        result = check(op, *table, requestOf(name, dequantize.getPacked(), {}));
-      else if (auto quantize = dyn_cast<QuantizeOp>(op))
-        result =
-            check(op, *table,
-                  {name, quantize.getPackedType().getFormat().getFormatName(),
-                   "", quantize.getPackedType().getCols()});
-      legal &= succeeded(result);
+      if (isa_and_nonnull<QLinearDialect, qattn::QAttnDialect>(
+              op->getDialect()) &&
+          !isStorage(op))
+        legal &= succeeded(check(op, *table, requestOf(op))) &&
+                 succeeded(checkWeights(op, *table));
     });
     if (!legal)
       signalPassFailure();
