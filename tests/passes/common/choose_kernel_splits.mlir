@@ -5,6 +5,7 @@
 // RUN: %headrace_opt %s "--choose-kernel=read-bandwidth=3000 dense-gops=60000 threads=132 overhead-us=2" --split-kv | FileCheck %s --check-prefix=REWRITTEN
 
 // ONE-NOT: headrace.splits
+// ONE: func @unchanged
 // A part of less than 64 tokens is not worth it.
 // SHORT-COUNT-3: headrace.splits = 1 : i64
 // SHORT: headrace.splits = 3 : i64
