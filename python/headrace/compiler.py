@@ -120,10 +120,12 @@ def build(
     source: the operation in its written form, if the module is one; kept in the manifest.
     Returns the manifest, which is also in `folder/manifest.json`.
     """
+    from headrace.cost.kernels import model_kernels
     from headrace.pipeline import lower
 
     trace = lower(module, target, description, dump_dir=dump_dir)
     made = target.package(module, description, folder, trace=trace)
+    model_kernels(made)
     manifest: dict[str, Any] = {
         "schema": SCHEMA,
         "headrace": headrace.__version__,

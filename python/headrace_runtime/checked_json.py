@@ -8,6 +8,7 @@ from .errors import ArtifactError
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
+INF = float("inf")
 
 
 class Table:
@@ -46,6 +47,14 @@ class Table:
         if not 0 <= value <= INT64_MAX:
             raise ArtifactError(f"{self.where(key)}: expected 0 to 2^63 - 1, but got {value}")
         return value
+
+    def amount(self, key: str) -> float:
+        value = self.data.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < INF:
+            raise ArtifactError(
+                f"{self.where(key)}: expected a number from 0, but got {value!r:.80}"
+            )
+        return float(value)
 
     def _list(self, key: str, kind: type, what: str, optional: bool) -> list[Any]:
         if optional and key not in self.data:

@@ -76,14 +76,28 @@ class Argument:
 
 
 @dataclass(frozen=True)
+class Modelled:
+    """What a launch takes on a described device, by the compiler's cost model: never measured."""
+
+    device: str
+    time_us: float
+    energy_uj: float
+
+
+@dataclass(frozen=True)
 class Kernel:
-    """One kernel: `bytes` it moves and `operations` it does per launch (over its whole grid)."""
+    """One kernel: `bytes` it moves and `operations` it does per launch (over its whole grid).
+
+    activations: what a product's activations are in, `f32`, `bf16` or `i8`.
+    """
 
     name: str
     op: str
     format: str | None
     bytes: int
     operations: int
+    activations: str | None = None
+    modelled: Modelled | None = None
 
 
 @dataclass(frozen=True)
@@ -235,12 +249,22 @@ def _argument(table: Table) -> Argument:
 
 
 def _kernel(table: Table) -> Kernel:
+    modelled = None
+    if "modelled" in table.data:
+        inner = table.table("modelled")
+        modelled = Modelled(
+            device=inner.text("device"),
+            time_us=inner.amount("time_us"),
+            energy_uj=inner.amount("energy_uj"),
+        )
     return Kernel(
         name=table.text("name"),
         op=table.text("op"),
         format=table.optional_text("format"),
         bytes=table.count("bytes"),
         operations=table.count("operations"),
+        activations=table.optional_text("activations"),
+        modelled=modelled,
     )
 
 
