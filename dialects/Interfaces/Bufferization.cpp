@@ -87,6 +87,19 @@ llvm::SetVector<Value> headrace::viewsOf(Value view) {
   return views;
 }
 
+Value headrace::origin(Value view) {
+  while (Operation *op = view.getDefiningOp()) {
+    auto same = llvm::make_filter_range(op->getOperands(), [&](Value operand) {
+      return operand.getType() == view.getType();
+    });
+    if (op->getDialect() != &view.getType().getDialect() ||
+        !llvm::hasSingleElement(same))
+      break;
+    view = *same.begin();
+  }
+  return view;
+}
+
 OpOperand *headrace::findEscape(Value view) {
   Region *home = view.getParentRegion();
   for (Value alias : viewsOf(view))

@@ -38,6 +38,9 @@ mlir::LogicalResult bufferizeDestinations(mlir::Operation *op,
 /// loops that it is passed to yield of the same kind of type, itself first.
 llvm::SetVector<mlir::Value> viewsOf(mlir::Value view);
 
+/// The view that `view` is, before operations of its dialect wrote through it.
+mlir::Value origin(mlir::Value view);
+
 /// The use by which `view`, or a view of it, leaves its block; null if none.
 mlir::OpOperand *findEscape(mlir::Value view);
 
@@ -173,6 +176,21 @@ struct ToBytesBufferization
     return keepBytes(op, op->getResult(0), isWritten(op->getOperand(0)),
                      rewriter, analysis, state);
   }
+  mlir::FailureOr<mlir::bufferization::BufferLikeType>
+  getBufferType(mlir::Operation *op, mlir::Value value,
+                const BufferizationOptions &options,
+                const BufferizationState &state,
+                llvm::SmallVector<mlir::Value> &invocationStack) const {
+    auto from = origin(op->getOperand(0)).template getDefiningOp<FromBytesOp>();
+    if (!from)
+      return mlir::bufferization::detail::defaultGetBufferType(
+          value, options, state, invocationStack);
+    if (auto buffer = mlir::dyn_cast<mlir::bufferization::BufferLikeType>(
+            from.getBytes().getType()))
+      return buffer;
+    return mlir::bufferization::getBufferType(from.getBytes(), options, state,
+                                              invocationStack);
+  }
   mlir::LogicalResult bufferize(mlir::Operation *op,
                                 mlir::RewriterBase &rewriter,
                                 const BufferizationOptions &options,
@@ -181,15 +199,14 @@ struct ToBytesBufferization
         mlir::bufferization::getBufferType(op->getResult(0), options, state);
     if (failed(type))
       return mlir::failure();
+    auto from = origin(op->getOperand(0)).template getDefiningOp<FromBytesOp>();
     mlir::Value bytes;
-    auto from = op->getOperand(0).template getDefiningOp<FromBytesOp>();
     if (from && mlir::isa<mlir::BaseMemRefType>(from.getBytes().getType()))
-      bytes = from.getBytes();
+      bytes = castBuffer(rewriter, op->getLoc(), from.getBytes(), *type);
     else
       bytes = ToBytesOp::create(rewriter, op->getLoc(), mlir::Type(*type),
                                 op->getOperand(0));
-    mlir::bufferization::replaceOpWithBufferizedValues(
-        rewriter, op, castBuffer(rewriter, op->getLoc(), bytes, *type));
+    mlir::bufferization::replaceOpWithBufferizedValues(rewriter, op, bytes);
     return mlir::success();
   }
 };
