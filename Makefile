@@ -7,7 +7,8 @@
 #   LLVM_SOURCE_TARBALL=F  take MLIR's binding sources from this file, not from Debian's archive
 #   JOBS=N                 parallel jobs (default: the number of CPUs)
 #   PYTEST_ARGS, LIT_ARGS  passed on to the test runners
-#   FUZZ_SECONDS=600       how long `make fuzz` takes for each reader
+#   FUZZ_SECONDS=600       how long `make fuzz` takes for each reader, and for IR
+#   FUZZ_SEED=1            what `make fuzz` draws the IR from; another number for other texts
 
 PYTHON ?= $(firstword $(shell command -v python3.11 python3 2>/dev/null))
 JOBS ?= $(shell nproc)
@@ -76,12 +77,14 @@ test-python: build ## Run pytest over tests/python and tests/e2e.
 	$(PY) -m pytest $(PYTEST_ARGS)
 
 FUZZ_SECONDS := 600
+FUZZ_SEED := 1
 
-fuzz: build ## Fuzz the readers of files for FUZZ_SECONDS each.
+fuzz: build ## Fuzz the readers of files, and the parser and common passes, for FUZZ_SECONDS each.
 	$(PY) -m pip install --quiet --requirement tests/fuzz/requirements.txt
 	$(PY) tests/fuzz/fuzz_files.py gguf -max_total_time=$(FUZZ_SECONDS)
 	$(PY) tests/fuzz/fuzz_files.py safetensors -max_total_time=$(FUZZ_SECONDS)
 	$(PY) tests/fuzz/fuzz_files.py index -max_total_time=$(FUZZ_SECONDS)
+	$(PY) tests/fuzz/ir_fuzz.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 lint: build ## Check formatting, lint and types.
 	$(VENV)/bin/ruff check

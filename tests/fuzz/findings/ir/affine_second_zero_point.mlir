@@ -1,0 +1,1 @@
+func.func @bits(!qlinear.packed<4x32,#qlinear.affine<bits=4,group=8,scale=f16,zero_point=float,>>
