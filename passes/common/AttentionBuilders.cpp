@@ -23,6 +23,10 @@ Value filled(OpBuilder &b, Location loc, ArrayRef<int64_t> shape,
       .getResult(0);
 }
 
+Value initOr(OpBuilder &b, Location loc, Value init, ArrayRef<int64_t> shape) {
+  return init ? init : empty(b, loc, shape, b.getF32Type());
+}
+
 /// Dimensions `dims` of a domain of `count`.
 AffineMap dimensions(OpBuilder &b, int64_t count, ArrayRef<unsigned> dims) {
   SmallVector<AffineExpr> exprs;
@@ -58,7 +62,8 @@ Value equals(OpBuilder &b, Location loc, Value x, double value) {
 } // namespace
 
 Softmax headrace::common::softmax(OpBuilder &b, Location loc, Value scores,
-                                  AffineMap map, ArrayRef<int64_t> shape) {
+                                  AffineMap map, ArrayRef<int64_t> shape,
+                                  Value init) {
   RowReduction rows{b, loc, map, shape};
   // maximumf keeps a NaN.
   Value largest =
@@ -88,7 +93,7 @@ Softmax headrace::common::softmax(OpBuilder &b, Location loc, Value scores,
         return arith::AddFOp::create(n, at, args[1], args[0]);
       });
   Value lse =
-      elementwise(b, loc, {base, sum}, empty(b, loc, shape, b.getF32Type()),
+      elementwise(b, loc, {base, sum}, initOr(b, loc, init, shape),
                   [](OpBuilder &n, Location at, ValueRange args) -> Value {
                     Value log = math::LogOp::create(n, at, args[1]);
                     return arith::AddFOp::create(n, at, args[0], log);
@@ -96,12 +101,10 @@ Softmax headrace::common::softmax(OpBuilder &b, Location loc, Value scores,
   return {weights, sum, lse};
 }
 
-Value headrace::common::weightedMean(OpBuilder &b, Location loc,
-                                     const Softmax &softmax,
-                                     AffineMap weightsMap, Value mask,
-                                     AffineMap maskMap, Value values,
-                                     AffineMap valuesMap,
-                                     ArrayRef<int64_t> shape, int64_t size) {
+Value headrace::common::weightedMean(
+    OpBuilder &b, Location loc, const Softmax &softmax, AffineMap weightsMap,
+    Value mask, AffineMap maskMap, Value values, AffineMap valuesMap,
+    ArrayRef<int64_t> shape, int64_t size, Value init) {
   unsigned rank = shape.size();
   SmallVector<int64_t> outShape(shape);
   outShape.push_back(size);
@@ -119,7 +122,7 @@ Value headrace::common::weightedMean(OpBuilder &b, Location loc,
   SmallVector<utils::IteratorType> parallel(rank + 1, kParallel);
   AffineMap all = b.getMultiDimIdentityMap(rank + 1);
   return generic(
-      b, loc, {total, softmax.sum}, empty(b, loc, outShape, b.getF32Type()),
+      b, loc, {total, softmax.sum}, initOr(b, loc, init, outShape),
       {all, all.dropResult(rank), all}, parallel,
       [](OpBuilder &n, Location at, ValueRange args) -> Value {
         Value quotient = arith::DivFOp::create(n, at, args[0], args[1]);

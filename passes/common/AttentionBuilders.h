@@ -25,17 +25,21 @@ struct Softmax {
 
 /// Softmax over the last dimension of a domain (rows..., token); `map` goes
 /// from it to `scores`, of which `weights` have the shape. Rows are `shape`.
+/// `init`, if there, takes `lse`.
 Softmax softmax(mlir::OpBuilder &b, mlir::Location loc, mlir::Value scores,
-                mlir::AffineMap map, llvm::ArrayRef<int64_t> shape);
+                mlir::AffineMap map, llvm::ArrayRef<int64_t> shape,
+                mlir::Value init = {});
 
 /// sum over tokens of weights * values, over `softmax.sum`: [shape..., size],
 /// and zeros for a row whose sum is zero. Maps are from (rows..., token, e);
 /// what `mask` (i1) does not see is not multiplied, as 0 * NaN would be NaN.
+/// `init`, if there, takes the result.
 mlir::Value weightedMean(mlir::OpBuilder &b, mlir::Location loc,
                          const Softmax &softmax, mlir::AffineMap weightsMap,
                          mlir::Value mask, mlir::AffineMap maskMap,
                          mlir::Value values, mlir::AffineMap valuesMap,
-                         llvm::ArrayRef<int64_t> shape, int64_t size);
+                         llvm::ArrayRef<int64_t> shape, int64_t size,
+                         mlir::Value init = {});
 
 struct AttentionOptions {
   llvm::APFloat scale;

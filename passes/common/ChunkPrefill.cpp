@@ -45,7 +45,8 @@ public:
 
   /// The results, from chunks of `queries` and a shorter one at the end.
   SmallVector<Value> inQueryChunks(int64_t queries) {
-    int64_t size = shapeOf(op.getQ())[0], whole = size / queries * queries;
+    int64_t size = shapeOf(op.getQ())[0];
+    int64_t whole = queries < size ? size / queries * queries : 0;
     SmallVector<Value> results(op.getInits());
     if (whole > 0)
       results = loop(index(0), index(whole), queries, results,
@@ -198,21 +199,19 @@ private:
     return State(part.getResults());
   }
 
-  /// Attention to the tokens of two parts.
-  State merge(ValueRange lhs, ValueRange rhs) {
-    State stacked, inits;
-    for (auto [one, other] : llvm::zip_equal(lhs, rhs)) {
-      ArrayRef<int64_t> shape = shapeOf(one);
+  /// Attention to the tokens of two parts, in the memory of the first.
+  State merge(ValueRange running, ValueRange part) {
+    State stacked;
+    for (auto [one, other] : llvm::zip_equal(running, part)) {
       SmallVector<int64_t> both{2};
-      both.append(shape.begin(), shape.end());
+      llvm::append_range(both, shapeOf(one));
       Value pair = empty(b, loc, both, b.getF32Type());
       pair = insert(one, pair, index(0), 1);
       stacked.push_back(insert(other, pair, index(1), 1));
-      inits.push_back(empty(b, loc, shape, b.getF32Type()));
     }
     auto merged =
-        MergePartialsOp::create(b, loc, ValueRange(inits).getTypes(),
-                                stacked[0], stacked[1], inits[0], inits[1]);
+        MergePartialsOp::create(b, loc, running.getTypes(), stacked[0],
+                                stacked[1], running[0], running[1]);
     return State(merged.getResults());
   }
 

@@ -148,7 +148,8 @@ struct DecomposeDecode : OpConversionPattern<DecodeOp> {
 // Merging
 //===----------------------------------------------------------------------===//
 
-/// Softmax over the parts: their logarithms are the scores.
+/// Softmax over the parts: their logarithms are the scores. Results are written
+/// to the inits, so that a running result stays in its memory in a loop.
 struct DecomposeMergePartials : OpConversionPattern<MergePartialsOp> {
   using OpConversionPattern::OpConversionPattern;
   LogicalResult
@@ -169,12 +170,14 @@ struct DecomposeMergePartials : OpConversionPattern<MergePartialsOp> {
         });
     ArrayRef<int64_t> rows = shapeOf(lses).drop_front();
     unsigned rank = rows.size();
-    Softmax weights = softmax(b, loc, lses, partFirst(b, rank + 1, rank), rows);
+    Softmax weights = softmax(b, loc, lses, partFirst(b, rank + 1, rank), rows,
+                              adaptor.getLse());
     AffineMap ofPart = partFirst(b, rank + 2, rank);
     AffineMap ofElement = ofPart.insertResult(b.getAffineDimExpr(rank + 1),
                                               ofPart.getNumResults());
-    Value result = weightedMean(b, loc, weights, ofPart, mask, ofPart, partials,
-                                ofElement, rows, shapeOf(partials).back());
+    Value result =
+        weightedMean(b, loc, weights, ofPart, mask, ofPart, partials, ofElement,
+                     rows, shapeOf(partials).back(), adaptor.getInit());
     rewriter.replaceOp(op, {result, weights.lse});
     return success();
   }
