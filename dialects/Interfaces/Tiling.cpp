@@ -38,6 +38,34 @@ static bool isMultiple(AffineMap map, ValueRange operands, int64_t factor) {
   });
 }
 
+/// First value and step of the loop that `value` counts.
+static std::optional<std::pair<OpFoldResult, OpFoldResult>>
+counterOf(Value value) {
+  auto counter = dyn_cast<BlockArgument>(value);
+  if (!counter)
+    return std::nullopt;
+  auto loop = dyn_cast<LoopLikeOpInterface>(counter.getOwner()->getParentOp());
+  if (!loop)
+    return std::nullopt;
+  auto counters = loop.getLoopInductionVars();
+  auto first = loop.getLoopLowerBounds(), step = loop.getLoopSteps();
+  if (!counters || !first || !step)
+    return std::nullopt;
+  for (auto [i, candidate] : llvm::enumerate(*counters))
+    if (candidate == value)
+      return std::pair((*first)[i], (*step)[i]);
+  return std::nullopt;
+}
+
+/// Whether a tile that begins at `offset` is the only one of `extent`.
+static bool isOnlyTile(OpFoldResult offset, int64_t extent) {
+  if (isConstantIntValue(offset, 0))
+    return true;
+  auto value = dyn_cast<Value>(offset);
+  auto counter = value ? counterOf(value) : std::nullopt;
+  return counter && getConstantIntValue(counter->second).value_or(0) >= extent;
+}
+
 /// Whether `number` is provably a multiple of `factor`: a constant, the counter
 /// of a loop, or computed from such.
 static bool isMultiple(OpFoldResult number, int64_t factor) {
@@ -46,20 +74,10 @@ static bool isMultiple(OpFoldResult number, int64_t factor) {
   if (std::optional<int64_t> known = getConstantIntValue(number))
     return *known % factor == 0;
   auto value = cast<Value>(number);
-  if (auto counter = dyn_cast<BlockArgument>(value)) {
-    auto loop =
-        dyn_cast<LoopLikeOpInterface>(counter.getOwner()->getParentOp());
-    if (!loop)
-      return false;
-    auto counters = loop.getLoopInductionVars();
-    auto first = loop.getLoopLowerBounds(), step = loop.getLoopSteps();
-    if (!counters || !first || !step)
-      return false;
-    for (auto [i, candidate] : llvm::enumerate(*counters))
-      if (candidate == value)
-        return isMultiple((*first)[i], factor) &&
-               isMultiple((*step)[i], factor);
-    return false;
+  if (isa<BlockArgument>(value)) {
+    auto counter = counterOf(value);
+    return counter && isMultiple(counter->first, factor) &&
+           isMultiple(counter->second, factor);
   }
   Operation *op = value.getDefiningOp();
   if (auto apply = dyn_cast<affine::AffineApplyOp>(op))
@@ -113,7 +131,8 @@ FailureOr<TileRange> tileRange(Operation *op, const TileLoop &loop,
     FailureOr<int64_t> bound = ValueBoundsConstraintSet::computeConstantBound(
         presburger::BoundType::UB, size, /*stopCondition=*/nullptr,
         /*closedUB=*/true);
-    if (failed(bound))
+    if (failed(bound) ||
+        (*bound >= loop.extent && !isOnlyTile(offset, loop.extent)))
       return op->emitOpError()
              << "expected tiles of " << loop.name
              << " with a constant bound, but got a size known only at run time";

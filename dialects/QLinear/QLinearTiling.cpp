@@ -37,8 +37,10 @@ TileLoop rowsOf(ArrayRef<PackedType> weights) {
     bool whole = !SliceOp::canSlice(weight);
     int64_t block =
         whole ? weight.getPaddedRows() : weight.getFormat().getBlockRows();
-    loop.granule = std::lcm(loop.granule, block);
     loop.padded = std::min(loop.padded, weight.getPaddedRows());
+    if (loop.granule % block == 0)
+      continue;
+    loop.granule = std::lcm(loop.granule, block);
     loop.why = ((whole ? "all rows of " : "the block of ") +
                 weight.getFormat().getFormatName())
                    .str();
