@@ -105,6 +105,8 @@ def dialect_pages(tablegen: Tablegen) -> dict[str, str]:
     pages = {}
     for folder in sorted(path.parent for path in ROOT.glob("dialects/*/CMakeLists.txt")):
         source = folder / f"{folder.name}.td"  # includes all files of the dialect
+        if not source.is_file():
+            continue  # interfaces that dialects share
         name = folder.name.lower()
         text = tablegen(source, "-gen-dialect-doc", f"-dialect={name}")
         # The theme has its own table of contents.
