@@ -10,19 +10,12 @@ using namespace mlir;
 using namespace headrace::common;
 using namespace headrace::qlinear;
 
-/// The operation on scalars that computes an element, if it is an `Op`.
-template <typename Op> static Op opOf(const Element &element) {
-  if (isa<RankedTensorType>(element.value.getType()))
-    return nullptr;
-  return element.value.getDefiningOp<Op>();
-}
-
 std::optional<AffineParts> AffineMatcher::match(Value tensor, bool transposed) {
   SmallVector<AffineExpr> indices = {row(), col()};
   if (transposed)
     std::swap(indices[0], indices[1]);
   Element value = tracer.computed(tracer.element(tensor, indices));
-  if (opOf<arith::AddFOp>(value)) {
+  if (computedBy<arith::AddFOp>(value)) {
     for (unsigned i : {0, 1}) {
       parts = AffineParts();
       ScaleKind kind;
@@ -58,7 +51,7 @@ bool AffineMatcher::choose(ZeroPointKind zero) {
 /// scale * codes, or codes alone.
 bool AffineMatcher::matchProduct(const Element &element) {
   Element value = tracer.computed(element);
-  if (!opOf<arith::MulFOp>(value)) {
+  if (!computedBy<arith::MulFOp>(value)) {
     parts = AffineParts();
     scaleKind = ScaleKind::F32;
     return matchCodes(value);
@@ -87,7 +80,7 @@ std::optional<Arrangement> AffineMatcher::matchFloats(const Element &element,
                                                       ScaleKind &kind) {
   Element leaf = element;
   Element value = tracer.computed(element);
-  if (opOf<arith::ExtFOp>(value))
+  if (computedBy<arith::ExtFOp>(value))
     leaf = tracer.operand(value, 0);
   leaf = tracer.argument(leaf);
   auto type = dyn_cast<RankedTensorType>(leaf.value.getType());
@@ -113,7 +106,7 @@ bool AffineMatcher::matchScale(const Element &element) {
   // As many groups as there are numbers for a row, the earliest that fits.
   Element value = tracer.computed(element);
   Element leaf =
-      opOf<arith::ExtFOp>(value) ? tracer.operand(value, 0) : element;
+      computedBy<arith::ExtFOp>(value) ? tracer.operand(value, 0) : element;
   leaf = tracer.source(tracer.argument(leaf));
   auto type = dyn_cast<RankedTensorType>(leaf.value.getType());
   if (!type || !type.hasStaticShape() || type.getNumElements() % rows)
@@ -137,12 +130,13 @@ bool AffineMatcher::matchCodes(const Element &element) {
     return matchBytes(*function);
   // Codes less zero points of groups, as floats or as integers that have room.
   Element value = tracer.computed(element);
-  if (auto cast = opOf<arith::SIToFPOp>(value)) {
+  if (auto cast = computedBy<arith::SIToFPOp>(value)) {
     value = tracer.computed(tracer.operand(value, 0));
-    if (!opOf<arith::SubIOp>(value) ||
+    if (!computedBy<arith::SubIOp>(value) ||
         value.value.getType().getIntOrFloatBitWidth() < 16)
       return false;
-  } else if (!opOf<arith::SubFOp>(value) || !value.value.getType().isF32()) {
+  } else if (!computedBy<arith::SubFOp>(value) ||
+             !value.value.getType().isF32()) {
     return false;
   }
   function = ElementFunction::get(tracer, tracer.operand(value, 0),

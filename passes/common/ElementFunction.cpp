@@ -3,6 +3,7 @@
 #include "passes/common/ElementFunction.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/Matchers.h"
@@ -130,6 +131,12 @@ ElementFunction::Operation ElementFunction::operationOf(mlir::Operation *op) {
               return signedOf(a[0].integer, fromWidth);
             });
           })
+      .Case([&](math::AbsIOp) -> Result {
+        return integer([width](Args a) -> uint64_t {
+          int64_t value = signedOf(a[0].integer, width);
+          return value < 0 ? -uint64_t(value) : value;
+        });
+      })
       .Case([&](arith::CmpIOp cmp) -> Result {
         return integer([predicate = cmp.getPredicate(), fromWidth](Args a) {
           return compare(predicate, a[0].integer, a[1].integer, fromWidth);

@@ -4,6 +4,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/ReshapeOpsUtils.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/STLExtras.h"
@@ -67,6 +68,9 @@ static void divide(AffineExpr expr, int64_t divisor, AffineExpr &whole,
 }
 
 AffineExpr ElementTracer::simplify(AffineExpr expr) const {
+  auto dim = dyn_cast<AffineDimExpr>(expr);
+  if (dim && extents[dim.getPosition()] == 1)
+    return number(0);
   auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
   if (!binary)
     return expr;
@@ -144,12 +148,8 @@ std::optional<Element> ElementTracer::moved(const Element &element) const {
         ArrayRef<int64_t> shape = op.getSrcType().getShape();
         if (!op.getSrcType().hasStaticShape())
           return std::nullopt;
-        for (auto [i, group] : llvm::enumerate(op.getReassociationIndices())) {
-          SmallVector<int64_t> sizes;
-          for (int64_t axis : group)
-            sizes.push_back(shape[axis]);
-          split(at[i], sizes, indices);
-        }
+        for (auto [i, group] : llvm::enumerate(op.getReassociationIndices()))
+          split(at[i], shape.slice(indices.size(), group.size()), indices);
         // A scalar has no groups: all its axes are of size 1.
         indices.resize(shape.size(), number(0));
         return this->element(op.getSrc(), indices);
@@ -157,10 +157,14 @@ std::optional<Element> ElementTracer::moved(const Element &element) const {
       .Case([&](tensor::ExpandShapeOp op) -> std::optional<Element> {
         if (!op.getSrcType().hasStaticShape())
           return std::nullopt;
-        for (ArrayRef<int64_t> group : op.getReassociationIndices())
-          indices.push_back(
-              join(at.slice(group.front(), group.size()),
-                   type.getShape().slice(group.front(), group.size())));
+        // Groups follow each other. The numbers in them need not be dimensions:
+        // MLIR verifies their low 32 bits.
+        size_t first = 0;
+        for (ArrayRef<int64_t> group : op.getReassociationIndices()) {
+          indices.push_back(join(at.slice(first, group.size()),
+                                 type.getShape().slice(first, group.size())));
+          first += group.size();
+        }
         return this->element(op.getSrc(), indices);
       })
       .Case([&](tensor::ExtractSliceOp op) -> std::optional<Element> {
@@ -324,23 +328,17 @@ Value headrace::common::reshaped(OpBuilder &b, Location loc, Value tensor,
                                  ArrayRef<int64_t> shape) {
   auto type = cast<RankedTensorType>(tensor.getType());
   auto target = RankedTensorType::get(shape, type.getElementType());
-  auto grouped = [](int64_t rank) {
-    SmallVector<ReassociationIndices> groups;
-    if (rank != 0) {
-      groups.emplace_back(rank);
-      std::iota(groups[0].begin(), groups[0].end(), 0);
-    }
-    return groups;
-  };
   if (type == target)
     return tensor;
-  if (type.getRank() != 1)
-    tensor = tensor::CollapseShapeOp::create(b, loc, tensor,
-                                             grouped(type.getRank()));
-  if (shape.size() == 1)
-    return tensor;
-  return tensor::ExpandShapeOp::create(b, loc, target, tensor,
-                                       grouped(target.getRank()));
+  if (std::optional<SmallVector<ReassociationIndices>> groups =
+          getReassociationIndicesForReshape(type, target)) {
+    if (type.getRank() > target.getRank())
+      return tensor::CollapseShapeOp::create(b, loc, target, tensor, *groups);
+    return tensor::ExpandShapeOp::create(b, loc, target, tensor, *groups);
+  }
+  // Neither axes are only split nor only joined: over one axis.
+  int64_t count = type.getNumElements();
+  return reshaped(b, loc, reshaped(b, loc, tensor, {count}), shape);
 }
 
 Value headrace::common::arranged(OpBuilder &b, Location loc,

@@ -91,6 +91,13 @@ private:
   llvm::SmallVector<int64_t> extents;
 };
 
+/// The operation on scalars that computes an element, if it is an `Op`.
+template <typename Op> Op computedBy(const Element &element) {
+  if (mlir::isa<mlir::RankedTensorType>(element.value.getType()))
+    return nullptr;
+  return element.value.getDefiningOp<Op>();
+}
+
 /// The tensor [shape] of an arrangement.
 mlir::Value arranged(mlir::OpBuilder &b, mlir::Location loc,
                      const Arrangement &arrangement,

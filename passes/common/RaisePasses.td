@@ -50,4 +50,43 @@ def RaiseDequantize : Pass<"raise-dequantize", "::mlir::ModuleOp"> {
     "::mlir::tensor::TensorDialect", "::headrace::qlinear::QLinearDialect"];
 }
 
+def RaiseAttention : Pass<"raise-attention", "::mlir::ModuleOp"> {
+  let summary = "Recognise attention that is written in linalg";
+  let description = [{
+    `softmax(scale * q k^T + mask) v`, as PyTorch's scaled_dot_product_attention
+    and the eager attention of `transformers` decompose, becomes `qattn.prefill`.
+    Elements are traced through reshapes, transpositions and the repetition of
+    heads, so that queries, keys and values are taken from where they come from,
+    [tokens, heads, dimension], each head once. Batches count as heads. Constant
+    factors, on queries, keys or scores, and a soft cap are kept as attributes.
+
+    A mask that is added or selects is evaluated for every query and key: what is
+    computed from indices and constants is understood if it is causal, a window,
+    or both, or neither. Attention with any other mask, above all one that is an
+    argument, stays as it is. So does one in which a query sees nothing.
+
+    Before (shortened):
+    ```mlir
+    %s = linalg.batch_matmul ins(%q, %kt : tensor<4x8x16xf32>, tensor<4x16x8xf32>) ...
+    %m = linalg.generic ins(%s, %mask : tensor<4x8x8xf32>, tensor<8x8xf32>) { arith.addf }
+    %max = linalg.generic ins(%m : tensor<4x8x8xf32>) { arith.maximumf }
+    %e = linalg.generic ins(%m, %max : tensor<4x8x8xf32>, tensor<4x8x1xf32>) { arith.subf, math.exp }
+    %sum = linalg.generic ins(%e : tensor<4x8x8xf32>) { arith.addf }
+    %p = linalg.generic ins(%e, %sum : tensor<4x8x8xf32>, tensor<4x8x1xf32>) { arith.divf }
+    %o = linalg.batch_matmul ins(%p, %v : tensor<4x8x8xf32>, tensor<4x8x16xf32>) ...
+    ```
+    After (shortened):
+    ```mlir
+    %o = qattn.prefill causal ins(%q, %k, %v : tensor<8x4x16xf32>, tensor<8x2x16xf32>, tensor<8x2x16xf32>)
+        outs(%init : tensor<8x4x16xf32>) {scale = 2.500000e-01 : f32, window = 4 : i64} -> tensor<8x4x16xf32>
+    %t = linalg.transpose ins(%o : tensor<8x4x16xf32>) outs(%e : tensor<4x8x16xf32>) permutation = [1, 0, 2]
+    ```
+
+    <!-- lit: tests/passes/common/raise_attention.mlir#window -->
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect", "::headrace::qattn::QAttnDialect"];
+}
+
 #endif // HEADRACE_PASSES_COMMON_RAISE
