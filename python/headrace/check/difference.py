@@ -41,5 +41,6 @@ def difference(got: Array, want: Array, bound: float, floor: float = 0.0) -> flo
     scale = max(largest, _LEAST_NORMAL)
     error = float(np.linalg.norm((actual - expected) / scale))
     norm = float(np.linalg.norm(expected / scale))
-    result = error / max(norm, floor / scale * np.sqrt(expected.size), _LEAST_NORMAL / scale)
-    return result if np.isfinite(result) else NOT_FINITE
+    least = max(floor * float(np.sqrt(expected.size)), _LEAST_NORMAL) / scale
+    result = error / max(norm, least)
+    return float(result) if np.isfinite(result) else NOT_FINITE

@@ -60,7 +60,7 @@ def _case(op: str, cache: KVCache, what: str, module: str, runs: object) -> Case
         shape=f"{cache.layout.slots}x{cache.heads}x{cache.dim}",
         module=module,
         runs=runs,
-        format=cache.dtype,
+        format=f"kv_{cache.dtype}",
         reference="caches by ml_dtypes",
     )
 

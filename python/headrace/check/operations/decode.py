@@ -106,7 +106,7 @@ def _case(shape: Decode) -> Case:
             attributes=f"{{{', '.join(attributes)}}}",
         ),
         runs=lambda draw: _runs(shape, draw, outs),
-        format=cache.dtype,
+        format=f"kv_{cache.dtype}",
         reference="float64, caches by ml_dtypes",
     )
 

@@ -82,7 +82,7 @@ def _quantize(what: str, rows: int, content: int, rope: int) -> Case:
         shape=f"{rows}x{content}+{rope}",
         module=destination("qattn.quantize_kv", kinds, outs),
         runs=runs,
-        format="fp8_e4m3",
+        format="mla_fp8_e4m3",
         reference="float32, codes by ml_dtypes",
     )
 
@@ -95,7 +95,7 @@ def _case(op: str, cache: MlaCache, module: str, runs: object) -> Case:
         shape=f"{cache.layout.slots}x{cache.content}+{cache.rope}",
         module=module,
         runs=runs,
-        format=cache.dtype,
+        format=f"mla_{cache.dtype}",
         reference="caches by ml_dtypes",
     )
 
@@ -133,8 +133,11 @@ def _append(cache: MlaCache, count: int) -> Case:
             )
             want = cache.append(old, c, r, start, table)
             extra = table_inputs(table)
-            inputs = [c, r, old.view(np.int8), number(start), *extra]
-            yield Run(name, inputs, [Want(want.view(np.int8), EXACT)])
+            yield Run(
+                name,
+                [c, r, old.view(np.int8), number(start), *extra],
+                [Want(want.view(np.int8), EXACT)],
+            )
 
     return _case("append_mla", cache, main(arguments, [raw], body), runs)
 

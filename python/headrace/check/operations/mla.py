@@ -103,7 +103,7 @@ def _decode(shape: Decode) -> Case:
             keyword_types=True,
         ),
         runs=lambda draw: _decode_runs(shape, draw, outs),
-        format=cache.dtype,
+        format=f"mla_{cache.dtype}",
         reference="recurrence in float64" if shape.quantized else "float64, caches by ml_dtypes",
     )
 
@@ -234,6 +234,6 @@ def _attention(cache: MlaCache, heads: int, keys: int, values: int) -> Case:
             attributes=f"{{scale = {scale:.9e} : f32}}",
         ),
         runs=runs,
-        format=cache.dtype,
+        format=f"mla_{cache.dtype}",
         reference="float64, caches by ml_dtypes",
     )

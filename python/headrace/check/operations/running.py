@@ -15,7 +15,7 @@ from headrace.check.rows import Report, Row
 from headrace.check.shapes import generator
 from headrace.errors import HeadraceError, ToolMissingError
 
-__all__ = ["FAMILY", "Found", "check_task", "run", "worst_of"]
+__all__ = ["FAMILY", "Found", "check_task", "row", "run", "worst_of"]
 
 FAMILY = Family(operations, "ops")
 
@@ -63,10 +63,11 @@ def check_task(seed: int, task: Task) -> list[Row]:
     """A row for each engine: the worst result of the case over its data."""
     case: Case = families.made(task, seed)
     runs = list(case.runs(generator(seed, "data", case.title)))
-    return [_row(case, engine, runs) for engine in reference_run.ENGINES]
+    return [row(case, engine, runs) for engine in reference_run.ENGINES]
 
 
-def _row(case: Case, engine: str, runs: Sequence[Run]) -> Row:
+def row(case: Case, engine: str, runs: Sequence[Run]) -> Row:
+    """The worst result of a case by one engine."""
     told = case.reference
     found = Found(reference.NOT_FINITE, reference.NOT_FINITE, EXACT, "-")
     try:

@@ -65,9 +65,10 @@ def cases(draw: Generator) -> Iterator[Case]:
 
 
 def draw_tables(draw: Generator, shape: Shape) -> tables.Tables:
-    """Random parts; each activation centroid is one of few, so some are equal."""
-    few = draw.normal(size=(shape.pieces, max(1, shape.activations - 1), shape.dim))
-    chosen = few[:, draw.integers(0, few.shape[1], shape.activations)]
+    """Random parts; a third of the activation centroids are equal to some one."""
+    chosen = draw.normal(size=(shape.pieces, shape.activations, shape.dim))
+    equal = draw.permutation(shape.activations)[: shape.activations // 3]
+    chosen[:, equal] = chosen[:, [draw.integers(0, shape.activations)]]
     products = (shape.groups, shape.pieces, shape.activations, shape.entries)
     indices = (shape.groups, shape.pieces, shape.group)
     return tables.Tables(
