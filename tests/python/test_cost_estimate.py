@@ -269,10 +269,10 @@ def test_inspect_a_module_as_json_and_picture(call, module, tmp_path):
     assert "<svg" in picture.read_text()
 
 
-def test_inspect_lists_devices(call, module):
-    code, out, _ = call("inspect", module, "--device", "list")
+def test_inspect_lists_devices(call):
+    code, out, _ = call("inspect", "--device", "list")
     assert code == 0 and [line.split()[0] for line in out.splitlines()] == cost.devices()
-    data = json.loads(call("inspect", module, "--device", "list", "--json")[1])
+    data = json.loads(call("inspect", "--device", "list", "--json")[1])
     assert data["devices"][0]["sources"]
 
 
@@ -284,6 +284,8 @@ def test_inspect_an_artifact_on_another_device(call, artifact):
 
 
 def test_inspect_says_what_does_not_fit(call, artifact, module):
+    code, _, err = call("inspect")
+    assert code == 2 and "expected an artifact folder or an .mlir file, but got none" in err
     code, _, err = call("inspect", module, "--ir", "input")
     assert code == 2 and "--ir go with an artifact, not with a module" in err
     code, _, err = call("inspect", artifact.path, "--length", 3)

@@ -18,13 +18,13 @@ __all__ = ["command"]
 
 def command(
     source_path: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             metavar="ARTIFACT|FILE.mlir",
             help="An artifact folder (.hr), or a module.",
             show_default=False,
         ),
-    ],
+    ] = None,
     ir: Annotated[
         str | None, typer.Option(metavar="STAGE", help="Print the IR at a stage.")
     ] = None,
@@ -57,6 +57,8 @@ def command(
     if device == "list":
         _print_devices(json)
         return
+    if source_path is None:
+        raise UsageError("inspect: expected an artifact folder or an .mlir file, but got none")
     if source_path.suffix == ".mlir":
         given = {"--ir": ir, "--stages": stages or None, "--source": source}
         if wrong := [name for name, value in given.items() if value is not None]:
