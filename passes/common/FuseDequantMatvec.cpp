@@ -289,8 +289,11 @@ struct FuseDequantMatvec
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<FuseContraction, MatmulOfOneToken>(&getContext());
+    // What does not match stays as it is.
     GreedyRewriteConfig config;
-    config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+    config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled)
+        .enableFolding(false)
+        .enableConstantCSE(false);
     if (failed(
             applyPatternsGreedily(getOperation(), std::move(patterns), config)))
       signalPassFailure();

@@ -293,8 +293,11 @@ struct FuseGatedMatvec
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<FuseGatedActivation, FuseGatedArithmetic>(&getContext());
+    // What does not match stays as it is.
     GreedyRewriteConfig config;
-    config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+    config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled)
+        .enableFolding(false)
+        .enableConstantCSE(false);
     if (failed(
             applyPatternsGreedily(getOperation(), std::move(patterns), config)))
       signalPassFailure();

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,9 @@ class Meaning:
                 PassManager.parse(PIPELINE).run(lowered.operation)
                 # Holds the code only; the module may go.
                 self._engine = ExecutionEngine(lowered, opt_level=2)
+                self._engine.raw_register_runtime(
+                    "memrefCopy", ctypes.cast(_copy_memref, ctypes.c_void_p)
+                )
             except (ir.MLIRError, RuntimeError) as error:
                 raise CompileError(f"reference: cannot be compiled by the jit: {error}") from error
 
@@ -75,3 +79,29 @@ def _descriptor(array: Array) -> npt.NDArray[np.int64]:
     strides = [math.prod(array.shape[i + 1 :]) for i in range(array.ndim)]
     address = array.ctypes.data
     return np.array([address, address, 0, *array.shape, *strides], dtype=np.int64)
+
+
+class _Unranked(ctypes.Structure):
+    """MLIR's descriptor of a memref of any rank: the rank and the address of the ranked one."""
+
+    _fields_ = [("rank", ctypes.c_int64), ("descriptor", ctypes.POINTER(ctypes.c_int64))]
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.POINTER(_Unranked), ctypes.POINTER(_Unranked))
+def _copy_memref(size: int, source: Any, target: Any) -> None:
+    """What compiled code calls to copy between memrefs whose elements do not lie together."""
+    _bytes_of(size, target.contents)[...] = _bytes_of(size, source.contents)
+
+
+def _bytes_of(size: int, memref: _Unranked) -> npt.NDArray[np.uint8]:
+    """The elements of `size` bytes of a memref, as [..., size]."""
+    rank, words = memref.rank, memref.descriptor
+    shape, strides = words[3 : 3 + rank], words[3 + rank : 3 + 2 * rank]
+    if 0 in shape:
+        return np.empty((*shape, size), np.uint8)
+    last = sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+    first = ctypes.cast(words[1] + words[2] * size, ctypes.POINTER(ctypes.c_uint8))
+    flat = np.ctypeslib.as_array(first, ((last + 1) * size,))
+    return np.lib.stride_tricks.as_strided(
+        flat, (*shape, size), (*(stride * size for stride in strides), 1)
+    )
