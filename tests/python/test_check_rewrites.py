@@ -145,6 +145,14 @@ def test_what_does_not_run_fails(row_of):
     assert not row.ok and row.reference.startswith("none: ")
 
 
+def test_what_a_module_means_may_be_said_by_another(row_of):
+    """As a module that calls what is only declared cannot be run."""
+    simpler = SUM.replace("%3 = arith.addf %1, %2", "%3 = arith.addf %2, %1")
+    assert row_of(dataclasses.replace(CASE, meaning=simpler)).ok
+    other = SUM.replace("%3 = arith.addf %1, %2", "%3 = arith.addf %1, %1")
+    assert not row_of(dataclasses.replace(CASE, meaning=other)).ok
+
+
 def test_a_case_must_say_what_changes():
     with pytest.raises(ValueError, match="cse/sums: expected either what the pass changes or unch"):
         dataclasses.replace(CASE, after={})

@@ -34,6 +34,8 @@ class Rewrite:
     floor: the least root mean square of a result that errors are relative to, where a result may
         cancel or is a logarithm
     runs: how many inputs are drawn
+    meaning: MLIR text that computes what the module means before the pass, where that cannot be run
+        itself, as it calls what is only declared
     """
 
     name: str
@@ -47,6 +49,7 @@ class Rewrite:
     bound: float = BOUNDS["f32"]
     floor: float = 0.0
     runs: int = 2
+    meaning: str = ""
 
     def __post_init__(self) -> None:
         if bool(self.after or self.mentions) == self.unchanged:

@@ -102,7 +102,8 @@ def _errors(case: Rewrite, seed: int) -> Iterator[tuple[float, str]]:
     except (ir.MLIRError, ValueError) as error:
         raise CompileError(f"the pass fails: {families.one_line(error)}") from error
     _check_structure(case, before, after)
-    first, second = Meaning(before), Meaning(after)
+    means = parse_text(case.meaning, context, case.title) if case.meaning else before
+    first, second = Meaning(means), Meaning(after)
     if (first.inputs, first.outputs) != (second.inputs, second.outputs):
         raise CompileError("expected the same arguments and results after the pass")
     for index in range(case.runs):
