@@ -25,8 +25,6 @@ using namespace headrace::qlinear;
 
 namespace {
 
-constexpr llvm::StringLiteral kSplits = "headrace.splits";
-
 /// A part of a cache is not worth a kernel of its own below this.
 constexpr int64_t kLeastTokens = 64;
 
@@ -244,11 +242,12 @@ private:
 
   template <typename Op>
   void chooseSplits(Op op, int64_t units, const Chooser &chooser) {
-    if (threads == 1 || op.getSplits() || op->hasAttr(kSplits) ||
+    if (threads == 1 || op.getSplits() || op->hasAttr(kSplitsAttribute) ||
         op->getResults().empty())
       return;
     Builder b(&getContext());
-    op->setAttr(kSplits, b.getI64IntegerAttr(chooser.splits(op, units)));
+    op->setAttr(kSplitsAttribute,
+                b.getI64IntegerAttr(chooser.splits(op, units)));
   }
 };
 

@@ -17,6 +17,10 @@ namespace headrace::common {
 inline constexpr llvm::StringLiteral kKernelAttribute = "headrace.kernel";
 /// An f32: activations of at most this magnitude are left out.
 inline constexpr llvm::StringLiteral kThresholdAttribute = "headrace.threshold";
+/// A number from 0 to 1: the share of the columns that is expected to be left.
+inline constexpr llvm::StringLiteral kDensityAttribute = "headrace.density";
+/// An integer: in how many parts `split-kv` decodes.
+inline constexpr llvm::StringLiteral kSplitsAttribute = "headrace.splits";
 /// What `annotate-costs` found; no longer true once the operation is changed.
 inline constexpr llvm::StringLiteral kCostAttribute = "headrace.cost";
 

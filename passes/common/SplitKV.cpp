@@ -2,6 +2,7 @@
 
 #include "dialects/QAttn/QAttn.h"
 #include "passes/common/AttentionBuilders.h"
+#include "passes/common/KernelChoice.h"
 #include "passes/common/LinalgBuilders.h"
 #include "passes/common/Passes.h"
 
@@ -17,8 +18,6 @@ using namespace headrace::common;
 using namespace headrace::qattn;
 
 namespace {
-
-constexpr llvm::StringLiteral kSplits = "headrace.splits";
 
 int64_t mostTokens(DecodeOp op) {
   int64_t bound = tokenBound(op.getCache().getType(), op.getTable());
@@ -42,7 +41,8 @@ template <typename Op> void split(Op op, int64_t parts) {
     partial.push_back(empty(b, loc, shape, type.getElementType()));
   }
   auto inParts = cast<Op>(b.clone(*op));
-  inParts->removeAttr(kSplits);
+  inParts->removeAttr(kSplitsAttribute);
+  inParts->removeAttr(kCostAttribute);
   inParts.setSplits(parts);
   for (auto [init, value, result] : llvm::zip_equal(
            inParts.getDpsInitsMutable(), partial, inParts->getResults())) {
@@ -74,35 +74,35 @@ struct SplitKV : headrace::common::impl::SplitKVBase<SplitKV> {
         found.push_back(op);
     });
     for (Operation *op : found) {
-      bool done = isa<DecodeOp>(op) ? trySplit(cast<DecodeOp>(op))
-                                    : trySplit(cast<MlaDecodeOp>(op));
-      if (!done)
+      LogicalResult result = isa<DecodeOp>(op)
+                                 ? trySplit(cast<DecodeOp>(op))
+                                 : trySplit(cast<MlaDecodeOp>(op));
+      if (failed(result))
         return signalPassFailure();
     }
   }
 
 private:
-  /// False where the attribute is not what it should be.
-  template <typename Op> bool trySplit(Op op) {
+  /// Fails where the attribute is not what it should be.
+  template <typename Op> LogicalResult trySplit(Op op) {
     int64_t most = mostTokens(op);
     int64_t parts = splits;
     if (tokensPerSplit > 0)
       parts = llvm::divideCeilSigned(most, tokensPerSplit.getValue());
-    if (Attribute chosen = op->getAttr(kSplits)) {
+    if (Attribute chosen = op->getAttr(kSplitsAttribute)) {
       auto number = dyn_cast<IntegerAttr>(chosen);
       if (!number || number.getValue().getSignificantBits() > 63 ||
-          number.getInt() < 1) {
-        op.emitOpError() << "split-kv: expected " << kSplits
-                         << " to be an integer of at least 1, but got "
-                         << chosen;
-        return false;
+          number.getValue().getSExtValue() < 1) {
+        return op.emitOpError()
+               << "split-kv: expected " << kSplitsAttribute
+               << " to be an integer of at least 1, but got " << chosen;
       }
-      parts = number.getInt();
+      parts = number.getValue().getSExtValue();
     }
     parts = std::min(parts, most);
     if (parts > 1 && !op.getSplits() && !op.getResults().empty())
       split(op, parts);
-    return true;
+    return success();
   }
 };
 

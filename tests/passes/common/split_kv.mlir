@@ -26,13 +26,12 @@ func.func @decode(%q: tensor<8x64xf32>, %cache: !kv, %length: tensor<1xi32>, %o:
 
 // The attribute is stronger than options, and goes.
 // CHECK-LABEL: func @chosen(
-// CHECK-NOT: headrace.splits
-// CHECK: qattn.decode {{.*}}splits = 3 : i64}
+// CHECK: qattn.decode {{.*}} {scale = 1.250000e-01 : f32, splits = 3 : i64}
 // CHECK: qattn.merge_partials
 func.func @chosen(%q: tensor<8x64xf32>, %cache: !kv, %length: tensor<1xi32>, %o: tensor<8x64xf32>, %l: tensor<8xf32>)
     -> tensor<8x64xf32> {
   %r:2 = qattn.decode ins(%q, %cache, %length : tensor<8x64xf32>, !kv, tensor<1xi32>)
-      outs(%o, %l : tensor<8x64xf32>, tensor<8xf32>) {scale = 1.250000e-01 : f32, headrace.splits = 3}
+      outs(%o, %l : tensor<8x64xf32>, tensor<8xf32>) {scale = 1.250000e-01 : f32, headrace.splits = 3, headrace.cost = {read = 1.0 : f64}}
       -> tensor<8x64xf32>, tensor<8xf32>
   return %r#0 : tensor<8x64xf32>
 }
