@@ -15,6 +15,7 @@
 // CHECK:           %[[SEEN:.*]] = arith.select %[[VALID]], %{{.*}}, %{{.*}} : f32
 // CHECK:           linalg.yield %[[SEEN]]
 // CHECK-NOT:     qattn
+// doc: fetch
 func.func @fetch(%c: !qattn.kv_cache<64x2x16, bf16>, %start: tensor<1xi32>,
                  %ki: tensor<4x2x16xf32>, %vi: tensor<4x2x16xf32>)
     -> (tensor<4x2x16xf32>, tensor<4x2x16xf32>) {
@@ -23,6 +24,7 @@ func.func @fetch(%c: !qattn.kv_cache<64x2x16, bf16>, %start: tensor<1xi32>,
       -> tensor<4x2x16xf32>, tensor<4x2x16xf32>
   return %k, %v : tensor<4x2x16xf32>, tensor<4x2x16xf32>
 }
+// doc: end
 
 // -----
 
