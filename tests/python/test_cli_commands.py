@@ -217,6 +217,26 @@ def test_check_formats_fails_with_exit_code_1(call, monkeypatch):
     assert code == 1 and "FAILED" in out
 
 
+@pytest.mark.parametrize(
+    ("flag", "case"),
+    [("--ops", "qattn.merge_partials/one part"), ("--passes", "decompose-qattn/*")],
+)
+def test_check_cases(call, flag, case):
+    code, out, _ = call("check", flag, "--seed", 3, "--filter", case, "--json")
+    report = json.loads(out)
+    assert code == 0 and report["target"] == flag.removeprefix("--") and report["seed"] == 3
+    assert all(cell["ok"] and cell["engine"] in ("jit", "iree") for cell in report["cells"])
+    code, out, _ = call("check", flag, "--filter", case)
+    assert code == 0 and " ok " in out and "0 above the bound" in out
+    code, _, err = call("check", flag, "--filter", "q9")
+    assert code == 2 and f"no case of {flag} matches 'q9'; allowed: " in err
+
+
+def test_check_takes_one_of_its_checks(call):
+    code, _, err = call("check", "--ops", "--passes")
+    assert code == 2 and "expected one of --ops, --passes, as each is a check of its own" in err
+
+
 def test_check_formats_takes_no_target(call):
     code, _, err = call("check", "--formats", "--target", "cpu:znver5")
     assert code == 2 and "expected one of --formats, --target cpu:znver5, as each is" in err
