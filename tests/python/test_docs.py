@@ -10,7 +10,7 @@ from headrace import formats, ir
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-TABLES = sorted(ROOT.glob("passes/*/Passes.td"))
+TABLES = sorted(ROOT.glob("passes/*/*.td"))
 
 spec = importlib.util.spec_from_file_location("gen_docs", ROOT / "scripts" / "gen_docs.py")
 gen_docs = importlib.util.module_from_spec(spec)
@@ -122,18 +122,39 @@ def op_examples():
     return re.findall(r"```mlir\n(.*?)```", text, re.DOTALL)
 
 
+def types_in(text):
+    """The types with parameters in a text, in order; other words are not types."""
+    found = []
+    for start in re.finditer(r"(?:![\w.]+|tensor|memref)<", text):
+        if found and start.start() < found[-1][1]:
+            continue  # inside of the one before
+        depth, end = 1, start.end()
+        while depth:
+            depth += {"<": 1, ">": -1}.get(text[end], 0)
+            end += 1
+        found.append((start.start(), end))
+    return [text[begin:end] for begin, end in found]
+
+
+def operands(code):
+    """Name and type of each operand of an operation: in `ins` and `outs`, or before a colon."""
+    statement = " ".join(code.split())
+    groups = re.findall(r"\b(?:ins|outs)\((.*?)\)(?= outs| \{| ->|$)", statement)
+    groups = groups or [statement.partition(" = ")[2] or statement]
+    for group in groups:
+        values, _, kinds = group.partition(" : ")
+        indices = re.findall(r"\[(%\w+)", values)
+        yield from ((name, "index") for name in indices)
+        names = [name for name in re.findall(r"%\w+", values) if name not in indices]
+        given = types_in(re.split(r" (?:to|->) ", kinds)[0])
+        assert len(names) == len(given), group
+        yield from zip(names, given, strict=True)
+
+
 @pytest.mark.parametrize("code", op_examples())
 def test_examples_of_operations_are_valid(code):
     """Their operands become arguments of a function."""
-    types = {}
-    for values, kinds in re.findall(r"\(([%\w, ]+) : (.*?)\)(?=\s+outs|\s+->)", code, re.DOTALL):
-        names = re.findall(r"%\w+", values)
-        kinds = re.split(r",\s+(?=!|tensor)", kinds)
-        assert len(names) == len(kinds)
-        types.update(zip(names, kinds, strict=True))
-    single = re.search(r"= qlinear\.\w+ (%\w+)[^:(]* : (.*?) to ", code)
-    if single:
-        types[single[1]] = single[2]
+    types = dict(operands(code))
     assert types
     arguments = ", ".join(f"{name}: {kind}" for name, kind in types.items())
     module = ir.Module.parse(f"func.func @f({arguments}) {{\n{code}\nreturn\n}}", ir.Context())
