@@ -13,6 +13,7 @@
 #include "llvm/Support/MathExtras.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <numeric>
 
@@ -36,8 +37,9 @@ static CodebookFormatAttr codebookOf(PackedType weight) {
 
 static double blocksOf(PackedType weight) {
   QuantFormatAttrInterface format = weight.getFormat();
-  return static_cast<double>(weight.getPaddedRows() / format.getBlockRows()) *
-         static_cast<double>(weight.getPaddedCols() / format.getBlockCols());
+  int64_t down = weight.getPaddedRows() / format.getBlockRows();
+  int64_t across = weight.getPaddedCols() / format.getBlockCols();
+  return static_cast<double>(down) * static_cast<double>(across);
 }
 
 /// Bytes that say what a weight's values are: of a codebook with tables only
@@ -53,6 +55,7 @@ static double decodedBytes(PackedType weight) {
 double headrace::qlinear::selectedSectorBytes(int64_t pieces,
                                               int64_t pieceBytes, int64_t cols,
                                               double density, int64_t sector) {
+  assert(pieceBytes > 0 && sector > 0 && "expected sizes");
   int64_t total = pieces * pieceBytes;
   int64_t sectors = llvm::divideCeil(total, sector);
   /// Probability that sector `s` is read: one of the columns in it is selected.
@@ -63,7 +66,7 @@ double headrace::qlinear::selectedSectorBytes(int64_t pieces,
     return 1 - std::pow(1 - density, static_cast<double>(touched));
   };
   // How pieces lie in sectors repeats, but the last sector may end early.
-  int64_t period = pieceBytes / std::gcd(pieceBytes, sector);
+  int64_t period = std::lcm(pieceBytes, sector) / sector;
   int64_t whole = (sectors - 1) / period;
   double expected = 0;
   if (whole > 0)
@@ -91,8 +94,8 @@ static double outputBytes(PackedType weight, int64_t tokens) {
 
 /// Pieces of `dim` columns.
 static double piecesOf(PackedType weight) {
-  return static_cast<double>(weight.getPaddedCols() /
-                             weight.getFormat().getBlockCols());
+  int64_t pieces = weight.getPaddedCols() / weight.getFormat().getBlockCols();
+  return static_cast<double>(pieces);
 }
 
 Cost headrace::qlinear::denseProductCost(PackedType weight, Type x,

@@ -2,6 +2,7 @@
 
 #include "dialects/Interfaces/CostInterface.h"
 #include "passes/common/CostAssumptions.h"
+#include "passes/common/KernelChoice.h"
 #include "passes/common/Passes.h"
 
 #include "mlir/IR/Builders.h"
@@ -39,14 +40,15 @@ headrace::common::verifyAssumptions(Operation *op, StringRef pass,
 FailureOr<CostAssumptions>
 headrace::common::assumptionsFor(Operation *op,
                                  const CostAssumptions &assumptions) {
-  Attribute attribute = op->getAttr("headrace.density");
+  Attribute attribute = op->getDiscardableAttr(kDensityAttribute);
   if (!attribute)
     return assumptions;
   CostAssumptions own = assumptions;
   auto density = dyn_cast<FloatAttr>(attribute);
   own.density = density ? density.getValueAsDouble() : -1;
   if (!(own.density >= 0 && own.density <= 1))
-    return op->emitOpError() << "expected headrace.density to be a number from "
+    return op->emitOpError() << "expected " << kDensityAttribute
+                             << " to be a number from "
                                 "0 to 1, but got "
                              << attribute;
   return own;
@@ -71,7 +73,7 @@ struct AnnotateCosts
       if (failed(assumptions))
         return WalkResult::interrupt();
       Cost cost = op.getCost(*assumptions);
-      op->setAttr("headrace.cost",
+      op->setAttr(kCostAttribute,
                   b.getDictionaryAttr(
                       {b.getNamedAttr("read", whole(cost.readBytes)),
                        b.getNamedAttr("written", whole(cost.writtenBytes)),

@@ -92,9 +92,12 @@ private:
     auto product = [&, indices = indices, count = count](Value weight) {
       int64_t rows = cast<PackedType>(weight.getType()).getRows();
       Value init = empty(b, loc, {rows}, b.getF32Type());
-      return SparseMatvecOp::create(b, loc, init.getType(), weight, x, indices,
-                                    count, init)
-          .getResult(0);
+      auto sparse = SparseMatvecOp::create(b, loc, init.getType(), weight, x,
+                                           indices, count, init);
+      // Costs depend on it.
+      if (Attribute density = op->getDiscardableAttr(kDensityAttribute))
+        sparse->setAttr(kDensityAttribute, density);
+      return sparse.getResult(0);
     };
     Value y;
     if (auto gated = dyn_cast<GatedMatvecOp>(op)) {

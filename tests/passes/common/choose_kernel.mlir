@@ -10,7 +10,7 @@
 // CHECK-LABEL: func @half(
 // CHECK: qlinear.matvec {{.*}}headrace.kernel = "sparse", headrace.modelled_us = {dense = 6.906640e+02 : f64, sparse = 4.079310e+02 : f64}
 // REWRITTEN-LABEL: func @half(
-// REWRITTEN: qlinear.sparse_matvec
+// REWRITTEN: qlinear.sparse_matvec {{.*}} {headrace.density = 5.000000e-01 : f64}
 func.func @half(%w: !zigzag, %x: tensor<14336xf32>, %o: tensor<4096xf32>) -> tensor<4096xf32> {
   %y = qlinear.matvec ins(%w, %x : !zigzag, tensor<14336xf32>) outs(%o : tensor<4096xf32>)
       {headrace.density = 0.5 : f64, headrace.threshold = 0.125 : f32} -> tensor<4096xf32>
