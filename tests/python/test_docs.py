@@ -42,7 +42,7 @@ def test_each_pass_has_an_example_from_a_test_that_runs_it(group, name, text):
     assert found, f"{name}: no line <!-- lit: tests/passes/{group}/....mlir#label -->"
     for path, label in found:
         assert path.startswith(f"tests/passes/{group}/")
-        assert any(f"--{name}" in line for line in run_lines(ROOT / path)), path
+        assert any(re.search(rf"-{name}\b", line) for line in run_lines(ROOT / path)), path
         assert gen_docs.examples(ROOT / path)[label]
         # The text that the pages get is the text that the test runs.
         assert gen_docs.examples(ROOT / path)[label] in gen_docs.expand(text)
