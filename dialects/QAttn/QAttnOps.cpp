@@ -2,8 +2,6 @@
 
 #include "dialects/QAttn/Verification.h"
 
-#include "llvm/Support/MathExtras.h"
-
 using namespace mlir;
 using namespace headrace::qattn;
 
@@ -13,15 +11,6 @@ using namespace headrace::qattn;
 //===----------------------------------------------------------------------===//
 // Shared checks
 //===----------------------------------------------------------------------===//
-
-/// Sizes are known and positive, and bytes can be counted.
-static bool isCountable(ShapedType type) {
-  int64_t bytes = 16;
-  return type.hasStaticShape() &&
-         llvm::all_of(type.getShape(), [&](int64_t size) {
-           return size > 0 && !llvm::MulOverflow(bytes, size, bytes);
-         });
-}
 
 LogicalResult headrace::qattn::expectStatic(Operation *op, StringRef what,
                                             Value value) {

@@ -10,6 +10,7 @@ namespace headrace::qattn {
 
 using qlinear::expectOneWorld;
 using qlinear::expectSize;
+using qlinear::isCountable;
 using qlinear::shaped;
 
 /// `value`, called `what`, has the sizes `want`; `why` says where they come

@@ -2,8 +2,18 @@
 
 #include "dialects/QLinear/OpVerification.h"
 
+#include "llvm/Support/MathExtras.h"
+
 using namespace mlir;
 using namespace headrace::qlinear;
+
+bool headrace::qlinear::isCountable(ShapedType type) {
+  int64_t bytes = 16;
+  return type.hasStaticShape() &&
+         llvm::all_of(type.getShape(), [&](int64_t size) {
+           return size > 0 && !llvm::MulOverflow(bytes, size, bytes);
+         });
+}
 
 LogicalResult headrace::qlinear::expectSize(Operation *op, StringRef what,
                                             int64_t want, int64_t got,

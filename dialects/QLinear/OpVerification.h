@@ -18,6 +18,9 @@ inline int64_t lastDim(mlir::Value value) {
   return type.getDimSize(type.getRank() - 1);
 }
 
+/// Whether sizes are known and positive, and bytes fit an int64_t.
+bool isCountable(mlir::ShapedType type);
+
 /// `op expected WHAT of N (WHY), but got M`.
 mlir::LogicalResult expectSize(mlir::Operation *op, llvm::StringRef what,
                                int64_t want, int64_t got,

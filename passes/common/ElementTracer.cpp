@@ -299,6 +299,9 @@ std::optional<Arrangement>
 ElementTracer::arrange(const Element &element, ArrayRef<AffineExpr> coordinates,
                        ArrayRef<int64_t> shape) const {
   std::optional<Arrangement> found;
+  // All orders of the axes are tried.
+  if (shape.size() > 6)
+    return found;
   int64_t count = std::accumulate(shape.begin(), shape.end(), int64_t(1),
                                   std::multiplies<>());
   for (std::optional<Element> e = element; e; e = moved(*e)) {

@@ -1,6 +1,6 @@
 //===- FuseGatedMatvec.cpp - act(gate * x) * (up * x) as one product ------===//
 
-#include "dialects/QLinear/QLinear.h"
+#include "dialects/QLinear/OpVerification.h"
 #include "passes/common/ElementTracer.h"
 #include "passes/common/LinalgBuilders.h"
 #include "passes/common/Passes.h"
@@ -141,6 +141,11 @@ bool isCubicTerm(Arithmetic &a, const Element &element, const Element &g,
          });
 }
 
+/// sqrt(2 / pi), which torch-mlir's lowering of GELU rounds to 0.797724.
+bool isRoot(double value) {
+  return isNear(value, 0.7978845608) || isNear(value, 0.797724);
+}
+
 /// Whether `element` is 1 + tanh(sqrt(2 / pi) (g + 0.044715 g^3)).
 bool isGeluTanh(Arithmetic &a, const Element &element, const Element &g) {
   Sum sum = a.sum(element);
@@ -150,7 +155,7 @@ bool isGeluTanh(Arithmetic &a, const Element &element, const Element &g) {
   if (!inner)
     return false;
   Product scaled = a.product(*inner);
-  if (!isNear(scaled.number, 0.7978845608) || !scaled.under.empty())
+  if (!isRoot(scaled.number) || !scaled.under.empty())
     return false;
   if (scaled.over.size() == 1) {
     Sum cubic = a.sum(scaled.over[0]);
@@ -211,6 +216,14 @@ bool isOnlyFor(Value value, Operation *root) {
   return true;
 }
 
+/// The indices of an element; 0 where there is no other.
+SmallVector<AffineExpr> coordinates(const ElementTracer &tracer) {
+  SmallVector<AffineExpr> found;
+  for (auto [i, size] : llvm::enumerate(tracer.getExtents()))
+    found.push_back(size == 1 ? tracer.number(0) : tracer.coordinate(i));
+  return found;
+}
+
 /// Replaces `op`, of one result, by a gated product if both elements are those
 /// of matvecs of the same activations, one after another.
 LogicalResult fuse(PatternRewriter &rewriter, Operation *op,
@@ -230,9 +243,10 @@ LogicalResult fuse(PatternRewriter &rewriter, Operation *op,
     return rewriter.notifyMatchFailure(op, "has different choices for two");
   auto result = cast<RankedTensorType>(op->getResult(0).getType());
   AffineExpr linear = tracer.number(0);
-  for (auto [i, size] : llvm::enumerate(result.getShape()))
-    linear = linear * size + tracer.coordinate(i);
-  if (result.getNumElements() != type.getRows() ||
+  for (auto [index, size] :
+       llvm::zip_equal(coordinates(tracer), result.getShape()))
+    linear = linear * size + index;
+  if (!isCountable(result) || result.getNumElements() != type.getRows() ||
       !tracer.equal(gateElement.at.getResult(0), linear) ||
       !tracer.equal(upElement.at.getResult(0), linear))
     return rewriter.notifyMatchFailure(op, "takes the rows in another order");
@@ -247,11 +261,6 @@ LogicalResult fuse(PatternRewriter &rewriter, Operation *op,
   rewriter.replaceOp(
       op, reshaped(rewriter, loc, fused.getResult(0), result.getShape()));
   return success();
-}
-
-SmallVector<AffineExpr> coordinates(const ElementTracer &tracer) {
-  return llvm::map_to_vector(llvm::seq<unsigned>(tracer.getExtents().size()),
-                             [&](unsigned i) { return tracer.coordinate(i); });
 }
 
 struct FuseGatedActivation : OpRewritePattern<GatedActivationOp> {

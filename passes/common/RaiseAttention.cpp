@@ -1,5 +1,6 @@
 //===- RaiseAttention.cpp - recognise attention in linalg -----------------===//
 
+#include "dialects/QLinear/OpVerification.h"
 #include "passes/common/AttentionMask.h"
 #include "passes/common/LinalgBuilders.h"
 #include "passes/common/Passes.h"
@@ -8,6 +9,8 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
+#include <cmath>
+
 namespace headrace::common {
 #define GEN_PASS_DEF_RAISEATTENTION
 #include "passes/common/Passes.h.inc"
@@ -15,6 +18,7 @@ namespace headrace::common {
 
 using namespace mlir;
 using namespace headrace::common;
+using headrace::qlinear::isCountable;
 
 namespace {
 
@@ -26,9 +30,13 @@ struct HeadProduct {
   static std::optional<HeadProduct> get(linalg::BatchMatmulOp op) {
     auto lhs = dyn_cast<RankedTensorType>(op.getInputs()[0].getType());
     auto out = dyn_cast<RankedTensorType>(op.getOutputs()[0].getType());
-    if (!lhs || !out || !lhs.hasStaticShape() || !out.hasStaticShape() ||
-        !lhs.getElementType().isF32() || !out.getElementType().isF32() ||
-        op.hasUserDefinedMaps())
+    auto rhs = dyn_cast<RankedTensorType>(op.getInputs()[1].getType());
+    if (!lhs || !rhs || !out || !isCountable(lhs) || !isCountable(rhs) ||
+        !isCountable(out) || !lhs.getElementType().isF32() ||
+        !out.getElementType().isF32() || op.hasUserDefinedMaps())
+      return std::nullopt;
+    // How many heads share keys is found by trying.
+    if (out.getDimSize(0) > 1 << 16)
       return std::nullopt;
     ElementTracer tracer(op.getContext(), out.getShape());
     Element init = tracer.element(
@@ -186,6 +194,11 @@ std::optional<PlainAttention> AttentionMatcher::match(OpBuilder &b) {
   while (matchFactor(ofQ, q, found->scale) ||
          matchFactor(ofK, k, found->scale)) {
   }
+  // What prefill's attributes can say.
+  auto softcap = static_cast<float>(found->softcap.value_or(1));
+  if (!std::isfinite(static_cast<float>(found->scale)) || softcap <= 0 ||
+      !std::isfinite(softcap) || !llvm::isInt<32>(found->visible.offset))
+    return std::nullopt;
   std::optional<Arrangement> qTokens = matchTokens(ofQ, q, heads);
   if (!qTokens)
     return std::nullopt;
