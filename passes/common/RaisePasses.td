@@ -89,4 +89,79 @@ def RaiseAttention : Pass<"raise-attention", "::mlir::ModuleOp"> {
     "::mlir::tensor::TensorDialect", "::headrace::qattn::QAttnDialect"];
 }
 
+def RaiseTorchOps : Pass<"raise-torch-ops", "::mlir::ModuleOp"> {
+  let summary = "Calls that stand for PyTorch operators become operations";
+  let description = [{
+    An importer keeps PyTorch operators whole as calls of private declarations:
+    `headrace.operator` is the name, `headrace.arguments` has the arguments that
+    are no tensors, in order, with unit for None. They become
+
+    | operator | tensors | arguments | operation |
+    | --- | --- | --- | --- |
+    | `headrace.linear` | x, weight | rows, cols, format, activations | `qlinear.matmul`, of `qlinear.quantize` for activations "i8" |
+    | `headrace.attention` | q, k, v | causal, window, scale, softcap | `qattn.prefill` |
+    | `headrace.append_kv` | k, v, cache, position | type of the cache | `qattn.append_kv` |
+    | `headrace.decode` | q, cache, length | type of the cache, window, scale, softcap | `qattn.decode` |
+    | `aten.scaled_dot_product_attention` | q, k, v, mask or none | dropout, is_causal, scale, enable_gqa | `qattn.prefill` |
+
+    Formats and types are strings of their text; window and softcap are 0 for
+    none. Weights and caches are tensors of bytes. PyTorch's attention stays a
+    call if its mask is not understood (see `raise-attention`) or it drops out.
+
+    Before:
+    ```mlir
+    func.func private @linear(tensor<2x32xf32>, tensor<136xi8>) -> tensor<2x4xf32>
+        attributes {headrace.operator = "headrace.linear", headrace.arguments = [4, 32, "#qlinear.gguf<q8_0>", "f32"]}
+    %y = call @linear(%x, %w) : (tensor<2x32xf32>, tensor<136xi8>) -> tensor<2x4xf32>
+    ```
+    After:
+    ```mlir
+    %p = qlinear.from_bytes %w : tensor<136xi8> to !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
+    %y = qlinear.matmul ins(%p, %x : !qlinear.packed<4x32, #qlinear.gguf<q8_0>>, tensor<2x32xf32>)
+        outs(%e : tensor<2x4xf32>) -> tensor<2x4xf32>
+    ```
+
+    <!-- lit: tests/passes/common/raise_torch_ops.mlir#linear -->
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect", "::headrace::qlinear::QLinearDialect",
+    "::headrace::qattn::QAttnDialect"];
+}
+
+def OutlineWeights : Pass<"outline-weights", "::mlir::ModuleOp"> {
+  let summary = "Pack weights in a function of their own";
+  let description = [{
+    `raise-dequantize` computes the bytes of a weight from the tensors in which
+    the model has its codes and scales. Where these are arguments, that would be
+    done in each run. A function `@f` whose packed weights are computed from
+    arguments that serve nothing else takes the bytes instead, behind its other
+    arguments, and `@f_weights` computes all of them from what `@f` took before.
+
+    A function that is called, and weights that depend on anything else, stay as
+    they are.
+
+    Before (shortened):
+    ```mlir
+    func.func @f(%x: tensor<64xf32>, %codes: tensor<4x64xi8>, %scales: tensor<4x2xf32>) -> tensor<4xf32> {
+      %bytes = ... %codes, %scales
+      %w = qlinear.from_bytes %bytes : tensor<288xi8> to !w
+      %y = qlinear.matvec ins(%w, %x : !w, tensor<64xf32>) ...
+    ```
+    After (shortened):
+    ```mlir
+    func.func @f_weights(%codes: tensor<4x64xi8>, %scales: tensor<4x2xf32>) -> tensor<288xi8> {
+      %bytes = ... %codes, %scales
+      return %bytes
+    }
+    func.func @f(%x: tensor<64xf32>, %bytes: tensor<288xi8>) -> tensor<4xf32> {
+      %w = qlinear.from_bytes %bytes : tensor<288xi8> to !w
+      %y = qlinear.matvec ins(%w, %x : !w, tensor<64xf32>) ...
+    ```
+
+    <!-- lit: tests/passes/common/outline_weights.mlir#weights -->
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect"];
+}
+
 #endif // HEADRACE_PASSES_COMMON_RAISE
