@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import re
 
 import numpy as np
 import pytest
@@ -156,6 +157,37 @@ def test_a_decomposition_that_reads_what_is_not_seen_fails(monkeypatch):
     monkeypatch.setattr(reference_jit.Meaning, "__call__", spoiled)
     report = check.run_ops(1, filter="qattn.decode/contiguous")
     assert [row.ok for row in report.rows] == [False, True]
+
+
+# Another operation than the case means, in one word of its module.
+MEANT_OTHERWISE = [
+    ("qattn.prefill/causal", "prefill causal", "prefill bidirectional"),
+    ("qattn.prefill/window", r"window = (\d+)", lambda n: f"window = {int(n[1]) + 1}"),
+    ("qattn.prefill/softcap", "softcap = 5", "softcap = 6"),
+    ("qattn.decode/ring, window", r"window = (\d+)", lambda n: f"window = {int(n[1]) + 1}"),
+    ("qattn.decode/softcap", "softcap = 3", "softcap = 4"),
+    ("qattn.decode/ring, window", ", layout = ring", ""),
+    ("qattn.fetch_kv/bf16, ring", ", layout = ring", ""),
+    ("qattn.fetch_kv/bf16, contiguous", "bf16", "f16"),
+    ("qattn.append_kv/f16, contiguous", r"f16>", "f16, layout = ring>"),
+    ("qattn.rope/halves", " ins", " interleaved ins"),
+    ("qattn.rope/halves of a part", "magnitude = 1.25", "magnitude = 1.26"),
+    ("qattn.mla_decode/f32", "scale = 2.5", "scale = 2.51"),
+    ("qlinear.rms_norm/rows, unit", "add_unit", ""),
+    ("qlinear.layer_norm/rows", "e-06", "e-05"),
+    ("qlinear.gated_activation/silu, rows", "silu", "gelu_tanh"),
+    ("qlinear.select_columns/f32, threshold 0.5", "threshold = 5", "threshold = 6"),
+    ("qlinear.slice/q4nx from 32", r"rows \[32", "rows [0"),
+]
+
+
+@pytest.mark.parametrize(("title", "old", "new"), MEANT_OTHERWISE, ids=str)
+def test_an_operation_that_is_meant_otherwise_fails(title, old, new):
+    case = next(families.made(task, 1) for task in TASKS if task.title == title)
+    changed = re.sub(old, new, case.module)
+    assert changed != case.module
+    (row,) = rows(dataclasses.replace(case, module=changed), ["jit"])
+    assert not row.ok and not row.reference.startswith("none")
 
 
 # -- selection ------------------------------------------------------------------------------------
