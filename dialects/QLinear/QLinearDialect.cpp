@@ -135,8 +135,6 @@ LogicalResult PackedType::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "packed type: expected positive rows and columns, "
                           "but got "
                        << rows << "x" << cols;
-  // Storage sizes are computed in int64_t; this keeps them far from overflow.
-  constexpr int64_t kMaxSide = int64_t(1) << 28;
   if (rows > kMaxSide || cols > kMaxSide)
     return emitError() << "packed type: expected at most " << kMaxSide
                        << " rows and columns, but got " << rows << "x" << cols;

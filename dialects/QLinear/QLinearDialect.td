@@ -55,6 +55,9 @@ def QLinear_PackedType : TypeDef<QLinear_Dialect, "Packed"> {
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
+    /// The most rows, and the most columns: sizes in bytes stay far from the
+    /// limits of int64_t.
+    static constexpr int64_t kMaxSide = int64_t(1) << 28;
     /// Bytes that the matrix takes, padding included.
     int64_t getStorageBytes() const;
     /// Bytes before the first row of blocks.

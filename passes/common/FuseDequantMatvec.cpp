@@ -1,6 +1,6 @@
 //===- FuseDequantMatvec.cpp - products that decode their weight ----------===//
 
-#include "dialects/QLinear/QLinear.h"
+#include "dialects/QLinear/OpVerification.h"
 #include "passes/common/ElementTracer.h"
 #include "passes/common/LinalgBuilders.h"
 #include "passes/common/Passes.h"
@@ -44,7 +44,9 @@ std::pair<OpOperand *, OpOperand *> factorsOf(linalg::LinalgOp op) {
     return {};
   OpOperand *lhs = inputOf(op, product.getLhs());
   OpOperand *rhs = inputOf(op, product.getRhs());
-  if (!lhs || !rhs || lhs == rhs)
+  if (!lhs || !rhs || lhs == rhs ||
+      !isa<RankedTensorType>(lhs->get().getType()) ||
+      !isa<RankedTensorType>(rhs->get().getType()))
     return {};
   return {lhs, rhs};
 }
@@ -244,6 +246,12 @@ struct FuseContraction : OpInterfaceRewritePattern<linalg::LinalgOp> {
         !op.hasOnlyProjectedPermutations() ||
         cast<RankedTensorType>(op->getResult(0).getType()).getRank() == 0)
       return rewriter.notifyMatchFailure(op, "is no contraction");
+    // Arrangements of many dimensions are too many to try.
+    if (op.getNumLoops() > 6)
+      return rewriter.notifyMatchFailure(op, "has too many loops");
+    for (Type type : op->getOperandTypes())
+      if (auto shape = dyn_cast<ShapedType>(type); shape && !isCountable(shape))
+        return rewriter.notifyMatchFailure(op, "has no or too many elements");
     auto [lhs, rhs] = factorsOf(op);
     if (!lhs)
       return rewriter.notifyMatchFailure(op, "is no sum of products in f32");

@@ -224,6 +224,18 @@ SmallVector<AffineExpr> coordinates(const ElementTracer &tracer) {
   return found;
 }
 
+/// Whether two activations are the same, reshapes aside.
+bool areSame(Value lhs, Value rhs) {
+  if (lhs == rhs)
+    return true;
+  auto type = dyn_cast<RankedTensorType>(lhs.getType());
+  if (!type || type != rhs.getType())
+    return false;
+  ElementTracer tracer(type.getContext(), type.getShape());
+  SmallVector<AffineExpr> at = coordinates(tracer);
+  return tracer.same(tracer.element(lhs, at), tracer.element(rhs, at));
+}
+
 /// Replaces `op`, of one result, by a gated product if both elements are those
 /// of matvecs of the same activations, one after another.
 LogicalResult fuse(PatternRewriter &rewriter, Operation *op,
@@ -232,7 +244,7 @@ LogicalResult fuse(PatternRewriter &rewriter, Operation *op,
   Element upElement = tracer.source(gated.up);
   auto gate = gateElement.value.getDefiningOp<MatvecOp>();
   auto up = upElement.value.getDefiningOp<MatvecOp>();
-  if (!gate || !up || gate.getX() != up.getX())
+  if (!gate || !up || !areSame(gate.getX(), up.getX()))
     return rewriter.notifyMatchFailure(op, "is not of two products of one x");
   PackedType type = gate.getWeight().getType();
   // Targets have kernels for one format at a time.

@@ -118,18 +118,21 @@ private:
     Location loc = op->getLoc();
     Value x = activationsOf(op),
           init = op->getOperand(op->getNumOperands() - 1);
+    auto gated = dyn_cast<GatedMatvecOp>(op);
+    auto type = cast<RankedTensorType>(init.getType());
     SmallVector<Value> products;
     for (Value weight : weightsOf(op)) {
       Value indices = assignment(b, loc, weight, x);
+      Value dest =
+          gated ? empty(b, loc, type.getShape(), b.getF32Type()) : init;
       products.push_back(
           LutMatvecOp::create(b, loc, init.getType(), weight, indices, init)
               .getResult(0));
     }
     Value y = products.front();
-    if (auto gated = dyn_cast<GatedMatvecOp>(op))
-      y = GatedActivationOp::create(b, loc, init.getType(),
-                                    gated.getActivation(), products[0],
-                                    products[1], init)
+    if (gated)
+      y = GatedActivationOp::create(b, loc, type, gated.getActivation(),
+                                    products[0], products[1], init)
               .getResult(0);
     op->getResult(0).replaceAllUsesWith(y);
     op->erase();

@@ -1,6 +1,7 @@
 //===- MergeSharedInput.cpp - one product for several weights -------------===//
 
 #include "dialects/QLinear/QLinear.h"
+#include "passes/common/ElementTracer.h"
 #include "passes/common/KernelChoice.h"
 #include "passes/common/LinalgBuilders.h"
 #include "passes/common/Passes.h"
@@ -35,9 +36,27 @@ struct Product {
   }
 };
 
-/// What products must have in common to be one. The activations fix the number
-/// of tokens and of columns.
-using Key = std::tuple<OperationName, Value, Attribute, Attribute>;
+/// What products must have in common to be one: operation, activations (their
+/// type, where they come from, and how), format, choices.
+using Key =
+    std::tuple<OperationName, Type, Value, Attribute, Attribute, Attribute>;
+
+Key keyOf(const Product &product) {
+  Value x = product.x();
+  Attribute how;
+  // The same tensor may be reshaped for each product.
+  if (auto type = dyn_cast<RankedTensorType>(x.getType())) {
+    ElementTracer tracer(x.getContext(), type.getShape());
+    SmallVector<AffineExpr> at;
+    for (unsigned i = 0; i < type.getRank(); ++i)
+      at.push_back(tracer.coordinate(i));
+    Element source = tracer.source(tracer.element(x, at));
+    x = source.value;
+    how = AffineMapAttr::get(source.at);
+  }
+  return {product.op->getName(),    product.x().getType(), x, how,
+          product.type.getFormat(), product.choices()};
+}
 
 /// Puts the weight of `product` before `first`; false if it comes into being
 /// only later.
@@ -69,11 +88,15 @@ void merge(ArrayRef<Product> group, const DominanceInfo &dominance) {
   Operation *first = group.front().op;
   // Whole blocks of rows first; of what ends within one, one can be last.
   SmallVector<Product> merged, partial;
+  int64_t most = 0;
   for (const Product &product : group) {
-    if (!hoistWeight(product, first, dominance))
+    // A packed type has so many rows at most.
+    int64_t some = product.type.getRows();
+    if (most + some > PackedType::kMaxSide ||
+        !hoistWeight(product, first, dominance))
       continue;
-    bool whole =
-        product.type.getRows() % product.type.getFormat().getBlockRows() == 0;
+    most += some;
+    bool whole = some % product.type.getFormat().getBlockRows() == 0;
     (whole ? merged : partial).push_back(product);
   }
   if (!partial.empty())
@@ -128,9 +151,7 @@ struct MergeSharedInput
           continue;
         Product product{&op, cast<PackedType>(op.getOperand(0).getType())};
         if (product.type.getHeaderBytes() == 0 && isStored(product.weight()))
-          groups[{op.getName(), product.x(), product.type.getFormat(),
-                  product.choices()}]
-              .push_back(product);
+          groups[keyOf(product)].push_back(product);
       }
       for (auto &[key, group] : groups)
         if (group.size() > 1)

@@ -117,3 +117,23 @@ func.func @activations(%q: !qlinear.packed<3x64, #qlinear.act_i8>, %x: tensor<5x
       ins(%x, %d : tensor<5x64xf32>, tensor<3x64xf32>) outs(%z : tensor<5x3xf32>) -> tensor<5x3xf32>
   return %y : tensor<5x3xf32>
 }
+
+// A scalar is no activations; nor are no tokens.
+// CHECK-LABEL: func @scalar_and_none
+// CHECK: qlinear.dequantize
+// CHECK: linalg.generic
+// CHECK: linalg.matmul
+func.func @scalar_and_none(%w: !w, %s: f32, %x: tensor<0x64xf32>, %e: tensor<64x64xf32>) -> (tensor<64xf32>, tensor<0x64xf32>) {
+  %z = arith.constant dense<0.0> : tensor<64xf32>
+  %o = tensor.empty() : tensor<0x64xf32>
+  %d = qlinear.dequantize ins(%w : !w) outs(%e : tensor<64x64xf32>) -> tensor<64x64xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(m, k) -> (m, k)>, affine_map<(m, k) -> ()>, affine_map<(m, k) -> (m)>], iterator_types = ["parallel", "reduction"]}
+      ins(%d, %s : tensor<64x64xf32>, f32) outs(%z : tensor<64xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %p = arith.mulf %b, %a : f32
+    %t = arith.addf %c, %p : f32
+    linalg.yield %t : f32
+  } -> tensor<64xf32>
+  %1 = linalg.matmul indexing_maps = [#xk, #wk, #y] ins(%x, %d : tensor<0x64xf32>, tensor<64x64xf32>) outs(%o : tensor<0x64xf32>) -> tensor<0x64xf32>
+  return %0, %1 : tensor<64xf32>, tensor<0x64xf32>
+}

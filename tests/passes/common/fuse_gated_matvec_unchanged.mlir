@@ -131,3 +131,15 @@ func.func @powers(%gate: !w, %x: tensor<64xf32>, %o: tensor<8xf32>) -> tensor<8x
   } -> tensor<8xf32>
   return %y : tensor<8xf32>
 }
+
+// One token and the next.
+// CHECK-LABEL: func @other_slice
+// CHECK: qlinear.gated_activation
+func.func @other_slice(%gate: !w, %up: !w, %x: tensor<128xf32>, %o: tensor<8xf32>) -> tensor<8xf32> {
+  %x0 = tensor.extract_slice %x[0] [64] [1] : tensor<128xf32> to tensor<64xf32>
+  %x1 = tensor.extract_slice %x[64] [64] [1] : tensor<128xf32> to tensor<64xf32>
+  %g = qlinear.matvec ins(%gate, %x0 : !w, tensor<64xf32>) outs(%o : tensor<8xf32>) -> tensor<8xf32>
+  %u = qlinear.matvec ins(%up, %x1 : !w, tensor<64xf32>) outs(%o : tensor<8xf32>) -> tensor<8xf32>
+  %y = qlinear.gated_activation silu ins(%g, %u : tensor<8xf32>, tensor<8xf32>) outs(%o : tensor<8xf32>) -> tensor<8xf32>
+  return %y : tensor<8xf32>
+}

@@ -83,3 +83,15 @@ func.func @choices(%a: !q, %b: !k, %c: !k, %x: tensor<32xf32>, %o: tensor<8xf32>
   %2 = qlinear.matvec ins(%c, %x : !k, tensor<32xf32>) outs(%p : tensor<4xf32>) -> tensor<4xf32>
   return %0, %1, %2 : tensor<8xf32>, tensor<4xf32>, tensor<4xf32>
 }
+
+// The same token, reshaped twice.
+// CHECK-LABEL: func @reshaped(
+// CHECK: qlinear.matvec {{.*}} -> tensor<12xf32>
+// CHECK-NOT: qlinear.matvec
+func.func @reshaped(%a: !q, %b: !k, %x: tensor<1x32xf32>, %o: tensor<8xf32>, %p: tensor<4xf32>) -> (tensor<8xf32>, tensor<4xf32>) {
+  %x0 = tensor.collapse_shape %x [[0, 1]] : tensor<1x32xf32> into tensor<32xf32>
+  %0 = qlinear.matvec ins(%a, %x0 : !q, tensor<32xf32>) outs(%o : tensor<8xf32>) -> tensor<8xf32>
+  %x1 = tensor.collapse_shape %x [[0, 1]] : tensor<1x32xf32> into tensor<32xf32>
+  %1 = qlinear.matvec ins(%b, %x1 : !k, tensor<32xf32>) outs(%p : tensor<4xf32>) -> tensor<4xf32>
+  return %0, %1 : tensor<8xf32>, tensor<4xf32>
+}

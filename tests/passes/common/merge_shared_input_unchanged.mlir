@@ -63,3 +63,25 @@ func.func @memrefs(%a: !w, %b: !w, %x: memref<32xf32>, %o: memref<4xf32>, %p: me
   qlinear.matvec ins(%b, %x : !w, memref<32xf32>) outs(%p : memref<4xf32>)
   return
 }
+
+!big = !qlinear.packed<268435456x32, #qlinear.gguf<q8_0>>
+
+// Together they have more rows than a packed type may have.
+// CHECK-LABEL: func @too_many_rows
+// CHECK-COUNT-2: qlinear.matvec
+func.func @too_many_rows(%a: !big, %b: !w, %x: tensor<32xf32>, %o: tensor<268435456xf32>, %p: tensor<4xf32>) -> (tensor<268435456xf32>, tensor<4xf32>) {
+  %0 = qlinear.matvec ins(%a, %x : !big, tensor<32xf32>) outs(%o : tensor<268435456xf32>) -> tensor<268435456xf32>
+  %1 = qlinear.matvec ins(%b, %x : !w, tensor<32xf32>) outs(%p : tensor<4xf32>) -> tensor<4xf32>
+  return %0, %1 : tensor<268435456xf32>, tensor<4xf32>
+}
+
+// One token and the next.
+// CHECK-LABEL: func @other_slice
+// CHECK-COUNT-2: qlinear.matvec
+func.func @other_slice(%a: !w, %b: !w, %x: tensor<64xf32>, %o: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %x0 = tensor.extract_slice %x[0] [32] [1] : tensor<64xf32> to tensor<32xf32>
+  %x1 = tensor.extract_slice %x[32] [32] [1] : tensor<64xf32> to tensor<32xf32>
+  %0 = qlinear.matvec ins(%a, %x0 : !w, tensor<32xf32>) outs(%o : tensor<4xf32>) -> tensor<4xf32>
+  %1 = qlinear.matvec ins(%b, %x1 : !w, tensor<32xf32>) outs(%o : tensor<4xf32>) -> tensor<4xf32>
+  return %0, %1 : tensor<4xf32>, tensor<4xf32>
+}
