@@ -19,6 +19,7 @@ from headrace.check.operations.layouts import (
 from headrace.check.operations.text import destination, poison, tensor
 from headrace.check.rewrites.inputs import normal
 from headrace.check.rewrites.rewrite import Rewrite
+from headrace.reference import BOUNDS
 from headrace.references.caches import Layout, MlaCache
 
 __all__ = ["cases"]
@@ -94,7 +95,7 @@ def _attention(cache: MlaCache, draw: Generator, what: str, *, quantize: bool = 
         pipeline=f"{_ABSORB},{_QUANTIZE}" if quantize else "",
         floor=_FLOOR,
         runs=4,
-        **({"bound": _FP8} if quantize else {}),
+        bound=_FP8 if quantize else BOUNDS["f32"],
     )
 
 
@@ -118,8 +119,17 @@ def _decode(
         q, q_rope = normal(draw, heads, cache.content), normal(draw, heads, cache.rope)
         return [q, q_rope, *_kept(cache, draw), *poison(outs)]
 
-    rest: dict[str, Any] = {} if unchanged else {"after": {"qattn.quantize_kv": 1}, "bound": _FP8}
-    return Rewrite(name, what, module, inputs, unchanged=unchanged, floor=_FLOOR, runs=4, **rest)
+    return Rewrite(
+        name,
+        what,
+        module,
+        inputs,
+        after={} if unchanged else {"qattn.quantize_kv": 1},
+        unchanged=unchanged,
+        bound=BOUNDS["f32"] if unchanged else _FP8,
+        floor=_FLOOR,
+        runs=4,
+    )
 
 
 def _kept(cache: MlaCache, draw: Generator) -> Inputs:
