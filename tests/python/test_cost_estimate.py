@@ -136,6 +136,19 @@ def test_weights_in_other_orders_are_made_once():
     assert "once: done when weights are loaded; not in the total" in str(report)
 
 
+def test_what_is_not_counted_is_said():
+    text = body(
+        f"%y = {MATVEC} -> tensor<64xf32>",
+        "%e = tensor.empty() : tensor<64xf32>",
+        "%z = linalg.exp ins(%y : tensor<64xf32>) outs(%e : tensor<64xf32>) -> tensor<64xf32>",
+        arguments=ARGUMENTS,
+    )
+    report = cost.estimate(text, TOY)
+    assert len(report.rows) == report.uncounted == json.loads(report.to_json())["uncounted"] == 1
+    assert "not counted: 1 operations of linalg" in str(report)
+    assert "not counted" not in str(cost.estimate(SPEC))
+
+
 def test_without_a_device_only_bytes_and_operations():
     report = cost.estimate(SPEC)
     assert report.time_us is report.energy_uj is report.rows[0].time_us is None

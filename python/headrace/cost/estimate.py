@@ -17,6 +17,8 @@ __all__ = ["estimate"]
 
 # Weights in other orders: made when a model is loaded.
 _ONCE = frozenset({"qlinear.concat", "qlinear.repack"})
+# Parts of other operations, and destinations that are overwritten.
+_FREE = frozenset({"linalg.fill", "linalg.index", "linalg.yield"})
 
 
 def estimate(
@@ -52,22 +54,23 @@ def estimate(
     module = load_module(source)
     tokens = -1 if length is None else length
     run_pipeline(module, f"annotate-costs{{density={density!r} length={tokens} sector={sector}}}")
-    rows = tuple(_row(op, described) for op in _costed(module.operation))
+    found = list(_walk(module.operation))
+    rows = tuple(_row(op, described) for op in found if "headrace.cost" in op.attributes)
     if not rows:
         raise UsageError(
             "estimate: expected operations of qlinear or qattn, but the module has none"
         )
-    return Report(rows, described, density, length)
+    uncounted = sum(op.name.startswith("linalg.") and op.name not in _FREE for op in found)
+    return Report(rows, described, density, length, uncounted)
 
 
-def _costed(operation: ir.Operation) -> Iterator[ir.Operation]:
-    """Operations with a cost, depth first."""
+def _walk(operation: ir.Operation) -> Iterator[ir.Operation]:
+    """All operations inside of `operation`, depth first."""
     for region in operation.regions:
         for block in region.blocks:
             for op in block.operations:
-                if "headrace.cost" in op.operation.attributes:
-                    yield op.operation
-                yield from _costed(op.operation)
+                yield op.operation
+                yield from _walk(op.operation)
 
 
 def _row(op: ir.Operation, device: Device | None) -> Row:

@@ -52,12 +52,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """The operations of a module that have a cost, in order. `str()` is a table for people."""
+    """The operations of a module that have a cost, in order. `str()` is a table for people.
+
+    uncounted: how many operations of linalg there are beside them, which say nothing of their cost.
+    """
 
     rows: tuple[Row, ...]
     device: Device | None
     density: float
     length: int | None
+    uncounted: int = 0
 
     @property
     def counted(self) -> tuple[Row, ...]:
@@ -99,6 +103,7 @@ class Report:
                 "operations": self.operations,
                 "time_us": self.time_us,
                 "energy_uj": self.energy_uj,
+                "uncounted": self.uncounted,
                 "rows": [{**asdict(row), "bytes": row.bytes} for row in self.rows],
             }
         )
@@ -132,6 +137,8 @@ class Report:
         notes = []
         if any(row.once for row in self.rows):
             notes.append("once: done when weights are loaded; not in the total")
+        if self.uncounted:
+            notes.append(f"not counted: {self.uncounted} operations of linalg")
         if self.device and any(row.precision is None for row in self.rows):
             notes.append(f"?: {self.device.name} has no known peak for it; time is that of bytes")
         return notes
