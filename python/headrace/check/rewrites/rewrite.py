@@ -36,6 +36,8 @@ class Rewrite:
     runs: how many inputs are drawn
     meaning: MLIR text that computes what the module means before the pass, where that cannot be run
         itself, as it calls what is only declared
+    whole: a function @whole that takes what the entry took, and is run after the pass instead of
+        it; where the pass makes other functions of the entry, which this one calls
     """
 
     name: str
@@ -50,6 +52,7 @@ class Rewrite:
     floor: float = 0.0
     runs: int = 2
     meaning: str = ""
+    whole: str = ""
 
     def __post_init__(self) -> None:
         if bool(self.after or self.mentions) == self.unchanged:

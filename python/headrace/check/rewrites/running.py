@@ -103,7 +103,10 @@ def _errors(case: Rewrite, seed: int) -> Iterator[tuple[float, str]]:
         raise CompileError(f"the pass fails: {families.one_line(error)}") from error
     _check_structure(case, before, after)
     means = parse_text(case.meaning, context, case.title) if case.meaning else before
-    first, second = Meaning(means), Meaning(after)
+    first = Meaning(means)
+    if case.whole:
+        after = parse_text(str(after).rstrip().removesuffix("}") + case.whole + "}", context)
+    second = Meaning(after, "whole" if case.whole else None)
     if (first.inputs, first.outputs) != (second.inputs, second.outputs):
         raise CompileError("expected the same arguments and results after the pass")
     for index in range(case.runs):
