@@ -19,6 +19,9 @@ using namespace mlir;
 using namespace headrace;
 using namespace headrace::common;
 
+/// Far above what memories have, and far from overflow.
+static constexpr int64_t kLargestSector = 1 << 20;
+
 LogicalResult
 headrace::common::verifyAssumptions(Operation *op, StringRef pass,
                                     const CostAssumptions &assumptions) {
@@ -31,9 +34,10 @@ headrace::common::verifyAssumptions(Operation *op, StringRef pass,
            << pass
            << ": expected a length from 0, or -1 for full caches, but got "
            << assumptions.length;
-  if (assumptions.sector < 1)
-    return op->emitError() << pass << ": expected a sector of at least 1 byte, "
-                           << "but got " << assumptions.sector;
+  if (assumptions.sector < 1 || assumptions.sector > kLargestSector)
+    return op->emitError() << pass << ": expected a sector of 1 to "
+                           << kLargestSector << " bytes, but got "
+                           << assumptions.sector;
   return success();
 }
 

@@ -185,7 +185,7 @@ def test_bad_requests():
         cost.estimate(SPEC, density=2)
     with pytest.raises(UsageError, match="expected a length of at least 0, but got -1"):
         cost.estimate(SPEC, length=-1)
-    with pytest.raises(UsageError, match="expected a sector of at least 1 byte, but got 0"):
+    with pytest.raises(UsageError, match="expected a sector of 1 to 1048576 bytes, but got 0"):
         cost.estimate(SPEC, sector=0)
     with pytest.raises(UsageError, match="unknown device 'h101', did you mean 'h100'"):
         cost.estimate(SPEC, "h101")

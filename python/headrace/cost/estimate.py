@@ -46,8 +46,8 @@ def estimate(
         raise UsageError(f"estimate: expected a density from 0 to 1, but got {density}")
     if length is not None and length < 0:
         raise UsageError(f"estimate: expected a length of at least 0, but got {length}")
-    if sector < 1:
-        raise UsageError(f"estimate: expected a sector of at least 1 byte, but got {sector}")
+    if not 1 <= sector <= 1 << 20:
+        raise UsageError(f"estimate: expected a sector of 1 to 1048576 bytes, but got {sector}")
     described = named_device(device) if isinstance(device, str) else device
     if isinstance(source, str) and ("\n" in source or "{" in source):
         source = source.encode()

@@ -6,7 +6,7 @@
 
 // DENSITY: error: annotate-costs: expected a density from 0 to 1, but got 1.5
 // LENGTH: error: annotate-costs: expected a length from 0, or -1 for full caches, but got -2
-// SECTOR: error: annotate-costs: expected a sector of at least 1 byte, but got 0
+// SECTOR: error: annotate-costs: expected a sector of 1 to 1048576 bytes, but got 0
 func.func @none() {
   return
 }
