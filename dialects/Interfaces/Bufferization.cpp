@@ -87,7 +87,8 @@ llvm::SetVector<Value> headrace::viewsOf(Value view) {
   return views;
 }
 
-Value headrace::origin(Value view) {
+/// The view that operations of its dialect wrote through to make `view`.
+static Value writtenView(Value view) {
   while (Operation *op = view.getDefiningOp()) {
     auto same = llvm::make_filter_range(op->getOperands(), [&](Value operand) {
       return operand.getType() == view.getType();
@@ -98,6 +99,24 @@ Value headrace::origin(Value view) {
     view = *same.begin();
   }
   return view;
+}
+
+Value headrace::origin(Value view) {
+  for (;;) {
+    view = writtenView(view);
+    auto result = dyn_cast<OpResult>(view);
+    auto loop = dyn_cast_or_null<LoopLikeOpInterface>(view.getDefiningOp());
+    if (!result || !loop)
+      return view;
+    // A loop that yields the view that it got.
+    OpOperand *first = loop.getTiedLoopInit(result);
+    BlockArgument argument = loop.getTiedLoopRegionIterArg(result);
+    OpOperand *last =
+        argument ? loop.getTiedLoopYieldedValue(argument) : nullptr;
+    if (!first || !last || writtenView(last->get()) != argument)
+      return view;
+    view = first->get();
+  }
 }
 
 OpOperand *headrace::findEscape(Value view) {

@@ -38,7 +38,8 @@ mlir::LogicalResult bufferizeDestinations(mlir::Operation *op,
 /// loops that it is passed to yield of the same kind of type, itself first.
 llvm::SetVector<mlir::Value> viewsOf(mlir::Value view);
 
-/// The view that `view` is, before operations of its dialect wrote through it.
+/// The view that `view` is, before operations of its dialect, or loops of such,
+/// wrote through it.
 mlir::Value origin(mlir::Value view);
 
 /// The use by which `view`, or a view of it, leaves its block; null if none.

@@ -37,10 +37,10 @@ struct QuantizeBufferization
     return {};
   }
 
-  LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
-                          const BufferizationOptions &options,
-                          BufferizationState &state) const {
+  LogicalResult verifyAnalysis(Operation *op, const AnalysisState &) const {
     auto quantize = cast<QuantizeOp>(op);
+    if (!quantize.getResult())
+      return success();
     if (OpOperand *escape = findEscape(quantize.getResult())) {
       InFlightDiagnostic diag =
           op->emitOpError()
@@ -49,6 +49,13 @@ struct QuantizeBufferization
       diag.attachNote(escape->getOwner()->getLoc()) << "passed on here";
       return diag;
     }
+    return success();
+  }
+
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
+                          const BufferizationOptions &options,
+                          BufferizationState &state) const {
+    auto quantize = cast<QuantizeOp>(op);
     FailureOr<SmallVector<Value>> operands =
         bufferOperands(op, rewriter, options, state);
     if (failed(operands))
