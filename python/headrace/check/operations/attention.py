@@ -23,10 +23,10 @@ Array = npt.NDArray[Any]
 def of_attention(out: Array, lse: Array) -> list[Want]:
     """A result and the logarithm of its sum of exponentials, whose absolute error counts.
 
-    Values may cancel in a weighted mean of few, so that errors are relative to a hundredth of what
+    Values may cancel in a weighted mean of few, so that errors are relative to a twentieth of what
     they are drawn from.
     """
-    return [Want(out, floor=0.01), Want(lse, floor=1.0)]
+    return [Want(out, floor=0.05), Want(lse, floor=1.0)]
 
 
 @dataclass(frozen=True)

@@ -213,7 +213,7 @@ def _attention(cache: MlaCache, heads: int, keys: int, values: int) -> Case:
             want = mla.attention(given[0], given[1], given[2], given[3], content, rope, scale)
             inputs: list[npt.NDArray[Any]] = [q, q_rope, w_k, w_v]
             inputs += [data.view(np.int8), number(length), *table_inputs(table)]
-            yield Run(f"length {length}", [*inputs, *poison(outs)], [Want(want, floor=0.01)])
+            yield Run(f"length {length}", [*inputs, *poison(outs)], [Want(want, floor=0.05)])
 
     return Case(
         op="qattn.mla_attention",

@@ -134,7 +134,7 @@ def _lookup(what: str, shape: Shape) -> Case:
             assigned = values.astype(np.int32)
             want = tables.lut_matvec(parts, np.atleast_2d(assigned), shape.rows)
             # Table sums and their offset may cancel.
-            floor = 0.01 * shape.pieces * abs(float(parts.offset))
+            floor = 0.05 * shape.pieces * abs(float(parts.offset))
             yield Run(
                 name,
                 [storage, assigned, *poison(outs)],
