@@ -29,7 +29,7 @@ rangesOf(const ElementTracer &tracer, const Element &mask, bool inverted) {
   std::optional<ElementFunction> function =
       ElementFunction::get(tracer, mask, /*allowInput=*/false);
   int64_t queries = tracer.getExtents()[1], keys = tracer.getExtents()[2];
-  if (!function || queries * keys > kMaxElements || queries * keys == 0)
+  if (!function || queries < 1 || keys < 1 || keys > kMaxElements / queries)
     return std::nullopt;
   for (AffineExpr index : function->getIndices())
     if (index.isFunctionOfDim(0))

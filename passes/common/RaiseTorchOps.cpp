@@ -8,6 +8,7 @@
 #include "dialects/QLinear/QLinear.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Verifier.h"
 #include "llvm/ADT/StringSwitch.h"
 
 #include <cmath>
@@ -68,8 +69,12 @@ static Raised raiseLinear(TorchCall &call) {
   Value weight = FromBytesOp::create(b, loc, type, call.operand(1));
   Value tokens = call.operand(0);
   if (*activations == "i8") {
-    auto i8 = PackedType::get(x->getDimSize(0), *cols,
-                              ActI8FormatAttr::get(b.getContext()));
+    QuantFormatAttrInterface int8 = ActI8FormatAttr::get(b.getContext());
+    auto i8 = PackedType::getChecked([&] { return call.error(); },
+                                     b.getContext(), x->getDimSize(0), *cols,
+                                     int8, x->getDimSize(0), *cols);
+    if (!i8)
+      return failure();
     tokens = QuantizeOp::create(b, loc, i8, tokens, Value()).getResult();
   }
   Value init = empty(b, loc, {x->getDimSize(0), *rows}, b.getF32Type());
@@ -180,13 +185,20 @@ static Raised raiseTorchAttention(TorchCall &call) {
   if (*causal)
     attention.visible.mask = Mask::Causal;
   if (hasMask) {
-    auto type = cast<RankedTensorType>(call.operand(3).getType());
+    auto type = dyn_cast<RankedTensorType>(call.operand(3).getType());
+    if (!type)
+      return call.error() << "expected a mask of known rank, but got "
+                          << call.operand(3).getType();
     ElementTracer tracer(context, {heads, shape(0)[2], shape(1)[2]});
     SmallVector<AffineExpr> indices;
     for (auto [axis, size] : llvm::enumerate(type.getShape())) {
       unsigned last = type.getRank() - 1 - axis;
       if (size != 1 && last > 1)
         return SmallVector<Value>(); // a mask for each head
+      if (size != 1 && size != tracer.getExtents()[2 - last])
+        return call.error()
+               << "expected a mask of queries and keys, " << shape(0)[2] << "x"
+               << shape(1)[2] << ", but got " << type;
       indices.push_back(size == 1 ? tracer.number(0)
                                   : tracer.coordinate(2 - last));
     }
@@ -232,6 +244,15 @@ static Raised raise(TorchCall &call, StringRef name) {
 
 namespace {
 
+/// The operations that a builder makes.
+struct Created : OpBuilder::Listener {
+  SmallVector<Operation *> operations;
+  void notifyOperationInserted(Operation *op,
+                               OpBuilder::InsertPoint previous) override {
+    operations.push_back(op);
+  }
+};
+
 struct RaiseTorchOpsPass
     : headrace::common::impl::RaiseTorchOpsBase<RaiseTorchOpsPass> {
   void runOnOperation() override {
@@ -266,10 +287,15 @@ struct RaiseTorchOpsPass
       auto op = dyn_cast<func::CallOp>(use.getUser());
       if (!op)
         return declaration.emitOpError() << "expected to be called only";
-      OpBuilder b(op);
+      Created created;
+      OpBuilder b(op->getContext(), &created);
+      b.setInsertionPoint(op);
       TorchCall call{op, name.getValue(), arguments, b};
       Raised results = raise(call, name.getValue());
-      if (failed(results))
+      // The arguments may be wrong in ways that verifiers know.
+      if (failed(results) ||
+          llvm::any_of(created.operations,
+                       [](Operation *op) { return failed(verify(op)); }))
         return failure();
       if (results->empty()) {
         allRaised = false;

@@ -3,6 +3,7 @@
 #ifndef HEADRACE_PASSES_COMMON_TORCHCALL_H
 #define HEADRACE_PASSES_COMMON_TORCHCALL_H
 
+#include "dialects/QLinear/OpVerification.h"
 #include "passes/common/AttentionMask.h"
 
 #include "mlir/AsmParser/AsmParser.h"
@@ -46,13 +47,14 @@ struct TorchCall {
                    << ", " << arguments.size() << " and " << op.getNumResults();
   }
 
-  /// The type of operand `i`, a static tensor of this rank.
+  /// The type of operand `i`, a static tensor of this rank that is not empty.
   mlir::FailureOr<mlir::RankedTensorType> tensor(unsigned i, int64_t rank) {
     auto type = mlir::dyn_cast<mlir::RankedTensorType>(operand(i).getType());
-    if (type && type.hasStaticShape() && type.getRank() == rank)
+    if (type && qlinear::isCountable(type) && type.getRank() == rank)
       return type;
     return error() << "expected tensor " << i << " to have " << rank
-                   << " static dimensions, but got " << operand(i).getType();
+                   << " static, positive dimensions, but got "
+                   << operand(i).getType();
   }
 
   template <typename Attr>
@@ -66,6 +68,9 @@ struct TorchCall {
     auto value = argument<mlir::IntegerAttr>(i, "an integer");
     if (failed(value))
       return mlir::failure();
+    if (!value->getType().isSignlessInteger(64))
+      return error() << "expected argument " << i << " to be of i64, but got "
+                     << *value;
     return value->getInt();
   }
   mlir::FailureOr<bool> boolean(unsigned i) {
