@@ -49,6 +49,36 @@ def test_several_functions_and_results(engine):
     np.testing.assert_array_equal(again, 4 * X[:, ::-1])
 
 
+STEP = """
+!c = !qattn.kv_cache<4x1x2, f16>
+func.func private @step(%k: tensor<1x1x2xf32>, %cache: !c, %at: tensor<1xi32>)
+    -> (!c, tensor<2x1x2xf32>) {
+  %new = qattn.append_kv %k, %k into %cache at %at
+      : tensor<1x1x2xf32>, tensor<1x1x2xf32>, !c, tensor<1xi32> -> !c
+  %e = tensor.empty() : tensor<2x1x2xf32>
+  %y:2 = qattn.fetch_kv ins(%new, %at : !c, tensor<1xi32>)
+      outs(%e, %e : tensor<2x1x2xf32>, tensor<2x1x2xf32>) -> tensor<2x1x2xf32>, tensor<2x1x2xf32>
+  return %new, %y#0 : !c, tensor<2x1x2xf32>
+}
+"""
+
+
+@pytest.mark.parametrize("engine", reference_run.ENGINES)
+def test_caches_are_bytes(engine):
+    """That are given and returned; what is given stays, though the program updates it in place."""
+    cache = np.zeros((4, 2, 1, 2), np.float16)
+    cache[3] = 7
+    given, at = cache.reshape(-1).view(np.uint8), np.array([2], np.int32)
+    new, values = hr.run_reference(
+        STEP, [np.array([[[0.5, -3]]], np.float32), given, at], engine=engine
+    )
+    np.testing.assert_array_equal(values, [[[0.5, -3]], [[7, 7]]])
+    assert not cache[:3].any()
+    cache[2] = [[0.5, -3]]
+    assert new.dtype == np.int8
+    np.testing.assert_array_equal(new.view(np.uint8), cache.reshape(-1).view(np.uint8))
+
+
 def test_refuses():
     with pytest.raises(UsageError, match="unknown engine 'jot', did you mean 'jit'; allowed: jit,"):
         hr.run_reference(TWO, [X], engine="jot")
