@@ -158,6 +158,18 @@ def test_without_a_device_only_bytes_and_operations():
     assert json.loads(report.to_json())["device"] is None
 
 
+def test_functions_are_not_added_up():
+    text = "\n".join(
+        body(f"%y = {MATVEC} -> tensor<64xf32>", arguments=ARGUMENTS).replace("@main", name)
+        for name in ("@prefill", "@decode")
+    )
+    report = cost.estimate(text, TOY)
+    assert [row.function for row in report.rows] == ["prefill", "decode"]
+    totals = [line for line in str(report).splitlines() if line.startswith("total")]
+    assert [line.split()[2] for line in totals] == ["@prefill", "@decode"]
+    assert len({tuple(line.split()[3:]) for line in totals}) == 1
+
+
 def test_report_as_text_and_json(tmp_path):
     report = cost.estimate(SPEC, "h100", length=7)
     title, head, row, total = str(report).splitlines()

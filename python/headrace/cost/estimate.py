@@ -58,7 +58,8 @@ def estimate(
     rows = tuple(_row(op, described) for op in found if "headrace.cost" in op.attributes)
     if not rows:
         raise UsageError(
-            "estimate: expected operations of qlinear or qattn, but the module has none"
+            "estimate: expected operations of qlinear or qattn, but the module has none; passes "
+            "such as raise-attention and fuse-dequant-matvec make them of linalg"
         )
     uncounted = sum(op.name.startswith("linalg.") and op.name not in _FREE for op in found)
     return Report(rows, described, density, length, uncounted)

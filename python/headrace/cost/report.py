@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -112,21 +113,32 @@ class Report:
         head = ["op", "detail", "runs", "read MB", "written MB", "Mop"]
         head += ["us", "bound", "in", "uJ"] if self.device else []
         lines = [head]
-        for row in self.rows:
-            line = [row.op, row.detail, "once" if row.once else str(row.count)]
-            line += [f"{row.read / 1e6:.3f}", f"{row.written / 1e6:.3f}"]
-            line += [f"{row.operations / 1e6:.3f}"]
-            if self.device:
-                bound = "memory" if row.memory_bound else "compute"
-                line += [f"{row.time_us:.2f}", bound, row.precision or "?", f"{row.energy_uj:.2f}"]
-            lines.append(line)
-        read = sum(row.read for row in self.counted)
-        written = sum(row.written for row in self.counted)
-        total = ["total", "", "", f"{read / 1e6:.3f}", f"{written / 1e6:.3f}"]
-        total += [f"{self.operations / 1e6:.3f}"]
-        total += [f"{self.time_us:.2f}", "", "", f"{self.energy_uj:.2f}"] if self.device else []
-        lines.append(total)
+        functions = list(dict.fromkeys(row.function for row in self.rows))
+        for function in functions:
+            rows = [row for row in self.rows if row.function == function]
+            lines += [self._line(row) for row in rows]
+            # Functions are different programs, so their costs are not added up.
+            name = f"total of @{function}" if len(functions) > 1 else "total"
+            lines.append(self._total(name, [row for row in rows if not row.once]))
         return "\n".join([self._title(), _table(lines, left=2), *self._notes()])
+
+    def _line(self, row: Row) -> list[str]:
+        line = [row.op, row.detail, "once" if row.once else str(row.count)]
+        line += [_number(value / 1e6) for value in (row.read, row.written, row.operations)]
+        if self.device:
+            bound = "memory" if row.memory_bound else "compute"
+            line += [_number(row.time_us), bound, row.precision or "?", _number(row.energy_uj)]
+        return line
+
+    def _total(self, name: str, rows: Sequence[Row]) -> list[str]:
+        read = sum(row.read for row in rows)
+        written = sum(row.written for row in rows)
+        operations = sum(row.operations for row in rows)
+        line = [name, "", "", *(_number(value / 1e6) for value in (read, written, operations))]
+        if self.device:
+            time = sum(row.time_us or 0.0 for row in rows)
+            line += [_number(time), "", "", _number(sum(row.energy_uj or 0.0 for row in rows))]
+        return line
 
     def _title(self) -> str:
         length = "full caches" if self.length is None else f"{self.length} tokens in caches"
@@ -191,6 +203,11 @@ class Report:
         axis.set_xlabel("operations per byte")
         axis.set_ylabel("1e9 operations / s, modelled")
         axis.legend(fontsize=7)
+
+
+def _number(value: float | None) -> str:
+    """Four digits."""
+    return "-" if value is None else f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def _table(lines: list[list[str]], left: int) -> str:
