@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from test_cost_devices import TOY
@@ -11,6 +12,8 @@ from headrace import cost, ops
 from headrace.cli import main
 from headrace.cost.kernels import remodelled
 from headrace.errors import UsageError
+from headrace.modules import load_module
+from headrace.pipeline import run_pipeline
 
 SPEC = "matvec:m=64,k=256,format=q8_0"
 W = "!qlinear.packed<64x256, #qlinear.gguf<q8_0>>"
@@ -321,3 +324,26 @@ def test_inspect_says_what_does_not_fit(call, artifact, module):
     assert code == 2 and "no such file" in err
     code, _, err = call("inspect", module, "--device", "h101")
     assert code == 2 and "unknown device 'h101', did you mean 'h100'" in err
+
+
+def test_inspect_a_raised_decoder_layer(call, tmp_path):
+    """The layer of Gemma 3 from PyTorch: before raising there is nothing that says its cost."""
+    layer = Path(__file__).parents[1] / "passes" / "common" / "gemma3_decoder_layer.mlir"
+    code, _, err = call("inspect", layer)
+    assert code == 2 and "expected operations of qlinear or qattn" in err
+    raised = load_module(layer)
+    run_pipeline(
+        raised,
+        "raise-torch-ops,raise-dequantize,raise-attention,canonicalize,cse,outline-weights,"
+        "fuse-dequant-matvec,fuse-gated-matvec,merge-shared-input,split-kv{splits=2},"
+        "canonicalize,cse",
+    )
+    path = tmp_path / "raised.mlir"
+    path.write_text(str(raised))
+    code, out, _ = call("inspect", path, "--device", "ryzen-ai-npu2")
+    assert code == 0
+    for part in ("qlinear.gated_matvec", "qattn.prefill", "qattn.decode", "qattn.merge_partials"):
+        assert part in out
+    rows = json.loads(call("inspect", path, "--json")[1])["rows"]
+    assert all(row["bytes"] > 0 for row in rows)
+    assert all(row["operations"] > 0 for row in rows if not row["once"])
