@@ -2,6 +2,8 @@
 
 #include "passes/common/AffineMatcher.h"
 
+#include "dialects/QLinear/OpVerification.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 #include <cmath>
@@ -109,7 +111,7 @@ bool AffineMatcher::matchScale(const Element &element) {
       computedBy<arith::ExtFOp>(value) ? tracer.operand(value, 0) : element;
   leaf = tracer.source(tracer.argument(leaf));
   auto type = dyn_cast<RankedTensorType>(leaf.value.getType());
-  if (!type || !type.hasStaticShape() || type.getNumElements() % rows)
+  if (!type || !isCountable(type) || type.getNumElements() % rows)
     return false;
   parts.groups = type.getNumElements() / rows;
   if (parts.groups == 0 || cols % parts.groups ||
@@ -156,7 +158,7 @@ bool AffineMatcher::matchBytes(const ElementFunction &function) {
     return false;
   const Element &input = *function.getInput();
   auto type = cast<RankedTensorType>(input.value.getType());
-  if (!type.hasStaticShape() || type.getNumElements() == 0)
+  if (!isCountable(type))
     return false;
   int64_t perByte = rows * cols / type.getNumElements();
   if ((perByte != 1 && perByte != 2 && perByte != 4) || cols % perByte)

@@ -2,6 +2,8 @@
 
 #include "passes/common/ElementTracer.h"
 
+#include "dialects/QLinear/OpVerification.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/ReshapeOpsUtils.h"
@@ -306,7 +308,8 @@ ElementTracer::arrange(const Element &element, ArrayRef<AffineExpr> coordinates,
                                   std::multiplies<>());
   for (std::optional<Element> e = element; e; e = moved(*e)) {
     auto type = dyn_cast<RankedTensorType>(e->value.getType());
-    if (!type || !type.hasStaticShape() || type.getNumElements() != count)
+    if (!type || !headrace::qlinear::isCountable(type) ||
+        type.getNumElements() != count)
       continue;
     AffineExpr linear = join(e->at.getResults(), type.getShape());
     SmallVector<int64_t> axes(shape.size());

@@ -30,7 +30,10 @@ std::optional<WeightAxes> weightAxes(linalg::LinalgOp op, unsigned index) {
   OpOperand *operand = op.getDpsInputOperand(index);
   auto type = dyn_cast<RankedTensorType>(operand->get().getType());
   if (!type || type.getRank() != 2 || !type.hasStaticShape() ||
-      !type.getElementType().isF32() || type.getNumElements() == 0)
+      !type.getElementType().isF32() ||
+      llvm::any_of(type.getShape(), [](int64_t size) {
+        return size < 1 || size > PackedType::kMaxSide;
+      }))
     return std::nullopt;
   AffineMap map = op.getMatchingIndexingMap(operand);
   AffineMap other = op.getMatchingIndexingMap(op.getDpsInputOperand(1 - index));
