@@ -35,6 +35,7 @@ def QAttn_PrefillOp : QAttn_DestinationOp<"prefill", "getInits().size()", [AttrS
     `` $mask `ins` `(` $q `,` $k `,` $v (`offset` $offset^)? `:` type($q) `,` type($k) `,` type($v) (`,` type($offset)^)? `)`
     `outs` `(` $inits `:` type($inits) `)` attr-dict (`->` type($results)^)?
   }];
+  let hasCanonicalizer = 1;
 }
 
 def QAttn_DecodeOp : QAttn_DestinationOp<"decode", "2"> {
@@ -83,6 +84,7 @@ def QAttn_MergePartialsOp : QAttn_DestinationOp<"merge_partials", "2"> {
     `ins` `(` $partials `,` $lses `:` type($partials) `,` type($lses) `)`
     `outs` `(` $init `,` $lse `:` type($init) `,` type($lse) `)` attr-dict (`->` type($results)^)?
   }];
+  let hasCanonicalizer = 1;
 }
 
 def QAttn_RopeOp : QAttn_DestinationOp<"rope", "1"> {

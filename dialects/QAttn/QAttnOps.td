@@ -65,6 +65,7 @@ def QAttn_CacheFromBytesOp : QAttn_Op<"cache_from_bytes", [Pure]> {
   let arguments = (ins QAttn_Bytes:$bytes);
   let results = (outs QAttn_AnyCache:$cache);
   let assemblyFormat = "$bytes attr-dict `:` type($bytes) `to` qualified(type($cache))";
+  let hasFolder = 1;
 }
 
 def QAttn_CacheToBytesOp : QAttn_Op<"cache_to_bytes", [Pure]> {
