@@ -120,6 +120,8 @@ bool headraceEmit(MlirOperation module, MlirStringRef triple, MlirStringRef cpu,
       function.addFnAttr("target-features", machine->getTargetFeatureString());
     function.addFnAttr("prefer-vector-width", "512");
     function.addFnAttr(llvm::Attribute::NoUnwind);
+    // There is no library to call: loops that copy or clear stay loops.
+    function.addFnAttr("no-builtins");
   }
   optimize(*translated, *machine, optLevel);
 

@@ -3,6 +3,8 @@
 #include "dialects/QLinear/FormatDecoder.h"
 #include "passes/common/DecomposeQAttn.h"
 
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
 #include <limits>
 
 using namespace mlir;
@@ -14,9 +16,15 @@ using headrace::qlinear::Decoder;
 // Places
 //===----------------------------------------------------------------------===//
 
+static Value element(OpBuilder &b, Location loc, Value list, Value at) {
+  if (isa<MemRefType>(list.getType()))
+    return memref::LoadOp::create(b, loc, list, ValueRange{at});
+  return tensor::ExtractOp::create(b, loc, list, ValueRange{at});
+}
+
 Value headrace::common::scalarIndex(OpBuilder &b, Location loc, Value one) {
   Value zero = arith::ConstantIndexOp::create(b, loc, 0);
-  Value number = tensor::ExtractOp::create(b, loc, one, ValueRange{zero});
+  Value number = element(b, loc, one, zero);
   return arith::IndexCastOp::create(b, loc, b.getIndexType(), number);
 }
 
@@ -44,8 +52,7 @@ Slot headrace::common::slotOf(OpBuilder &b, Location loc, Type cache,
     return {safe, valid};
   if (geometry.layout == CacheLayout::Ring)
     return {d.rem(safe, geometry.slots), valid};
-  Value entry = tensor::ExtractOp::create(
-      b, loc, table, ValueRange{d.div(safe, geometry.page)});
+  Value entry = element(b, loc, table, d.div(safe, geometry.page));
   Value page = d.toIndex(entry);
   Value exists = d.less(page, geometry.slots / geometry.page);
   page = d.select(exists, page, d.index(0));

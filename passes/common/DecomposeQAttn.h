@@ -26,8 +26,8 @@ struct Slot {
   mlir::Value valid;
 };
 
-/// The slot of `token` (index, may be negative) in `cache`; `table` (i32) is
-/// null where there are no pages. Whether a ring still keeps the token is for
+/// The slot of `token` (index, may be negative) in `cache`; `table` (a tensor
+/// or memref of i32) is null where there are no pages. Whether a ring still keeps the token is for
 /// the caller to say.
 Slot slotOf(mlir::OpBuilder &b, mlir::Location loc, mlir::Type cache,
             mlir::Value table, mlir::Value token);
@@ -36,7 +36,7 @@ Slot slotOf(mlir::OpBuilder &b, mlir::Location loc, mlir::Type cache,
 /// table of pages has room for, or for a ring all (the largest index).
 int64_t tokensOf(mlir::Type cache, mlir::Value table);
 
-/// The number in a tensor [1] of i32, as an index.
+/// The number in a tensor or memref [1] of i32, as an index.
 mlir::Value scalarIndex(mlir::OpBuilder &b, mlir::Location loc,
                         mlir::Value one);
 

@@ -14,6 +14,7 @@
 using namespace mlir;
 using namespace headrace::cpu;
 using namespace headrace::qlinear;
+using namespace headrace::qattn;
 
 /// Rows of a workgroup of a product: enough work to hide a launch, few enough
 /// to balance two threads on small matrices; a multiple of the block height of
@@ -47,6 +48,8 @@ struct Shape {
   int64_t tokens = 1;
   /// What sizes and types there are beside the matrix.
   std::string suffix;
+  /// The format for reports where there is no matrix.
+  std::string format;
 };
 
 StringRef precision(Type x) {
@@ -61,6 +64,11 @@ std::string sizesOf(Type type) {
   llvm::raw_string_ostream stream(text);
   llvm::interleave(cast<ShapedType>(type).getShape(), stream, "x");
   return text;
+}
+
+/// What a kernel on a cache of `dtype` is said to be of.
+std::string cacheFormat(CacheDtype dtype) {
+  return "kv_" + stringifyCacheDtype(dtype).str();
 }
 
 /// An operation on rows ([K] or [N, K]), one for each workgroup.
@@ -105,14 +113,25 @@ Shape shapeOf(Operation *op) {
         return {packed.getRows(), 1, packed, {}};
       })
       .Case<RmsNormOp, LayerNormOp, GatedActivationOp>(
-          [](auto row) { return rowsOf(row.getInit()); });
+          [](auto row) { return rowsOf(row.getInit()); })
+      .Case([](DecodeOp decode) {
+        KVCacheType cache = decode.getCache().getType();
+        Shape shape;
+        shape.rows = decode.getSplits().value_or(cache.getHeads());
+        shape.format = cacheFormat(cache.getDtype());
+        shape.suffix = "_" + shape.format +
+                       sizesOf(decode.getInit().getType()) + "_of_" +
+                       std::to_string(cache.getSlots()) + "x" +
+                       std::to_string(cache.getHeads());
+        return shape;
+      });
 }
 
 } // namespace
 
 bool headrace::cpu::hasKernel(Operation *op) {
   return isa<MatvecOp, MatmulOp, GatedMatvecOp, DequantizeOp, QuantizeOp,
-             RmsNormOp, LayerNormOp, GatedActivationOp>(op);
+             RmsNormOp, LayerNormOp, GatedActivationOp, DecodeOp>(op);
 }
 
 KernelInfo headrace::cpu::describeKernel(Operation *op) {
@@ -134,6 +153,8 @@ KernelInfo headrace::cpu::describeKernel(Operation *op) {
     add("k", b.getI64IntegerAttr(matrix.getCols()));
     add("n", b.getI64IntegerAttr(shape.tokens));
   }
+  if (!shape.format.empty())
+    add("format", b.getStringAttr(shape.format));
   info.name += shape.suffix;
   if (shape.x) {
     info.name += "_" + precision(shape.x).str();

@@ -167,11 +167,49 @@ def CpuLowerRows : Pass<"cpu-lower-rows", "::mlir::ModuleOp"> {
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
-def CpuApproximateMath : Pass<"cpu-approximate-math", "::mlir::ModuleOp"> {
-  let summary = "Polynomials for exp";
+def CpuLowerDecode : Pass<"cpu-lower-decode", "::mlir::ModuleOp"> {
+  let summary = "Vector code for qattn.decode";
   let description = [{
-    Kernels call no library: inside an IREE module there is none. `math.exp` on
-    f32 becomes a polynomial with an error of a few units in the last place.
+    Tokens are taken in blocks of 32, whose slots are listed first: pages that do
+    not exist are left out there, so that nothing of them is ever read. Then four
+    heads of queries that share keys are computed together: 16 sums stay in
+    registers, and each key and value that is loaded and decoded serves all four.
+    Softmax runs along; each block rescales what was summed before it. With
+    `splits` a workgroup has a part of the tokens and all heads, so that it reads
+    the cache from front to back; without, it has a head of keys.
+
+    Before:
+    ```mlir
+    qattn.decode ins(%q, %cache, %length : memref<8x64xf32>, !qattn.kv_cache<4096x2x64, f16>, memref<1xi32>)
+        outs(%o, %lse : memref<8x64xf32>, memref<8xf32>) {scale = 1.250000e-01 : f32}
+    ```
+    After (shortened):
+    ```mlir
+    scf.for %first = %c0 to %left step %c32 {
+      %dots:16 = scf.for %col = %c0 to %c64 step %c16 iter_args(...) {
+        %h = vector.load %bytes[%at] : memref<2097152xi8>, vector<32xi8>
+        %k = arith.extf %f16 : vector<16xf16> to vector<16xf32>
+        %s = vector.fma %q, %k, %dot : vector<16xf32>
+        ...
+      }
+      %weight = math.exp %difference : vector<16xf32>
+      ...
+    }
+    ```
+
+    <!-- lit: tests/passes/cpu/lower_decode.mlir#decode -->
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
+def CpuApproximateMath : Pass<"cpu-approximate-math", "::mlir::ModuleOp"> {
+  let summary = "Polynomials for exp, log and tanh";
+  let description = [{
+    Kernels call no library: inside an IREE module there is none. `math.exp`,
+    `math.log` and `math.tanh` on f32 become polynomials and ratios of them, with
+    an error of a few units in the last place.
 
     Before:
     ```mlir

@@ -67,7 +67,7 @@ def cases(draw: Generator) -> Iterator[Case]:
         Decode("parts of pages", cache("paged", "f32"), 2 * group, splits=4),
         Decode("more parts than tokens", cache("ring", "f16"), group, splits=20),
     ):
-        yield _case(shape)
+        yield case_of(shape)
 
 
 def lengths(place: Layout, draw: Generator) -> list[int]:
@@ -83,7 +83,8 @@ def split(tokens: Sequence[int], splits: int | None) -> list[Sequence[int]]:
     return [tokens[i * size : (i + 1) * size] for i in range(splits or 1)]
 
 
-def _case(shape: Decode) -> Case:
+def case_of(shape: Decode) -> Case:
+    """The case of one shape."""
     cache = shape.cache
     parts = (shape.splits,) if shape.splits else ()
     outs = [tensor("f32", *parts, shape.heads, cache.dim), tensor("f32", *parts, shape.heads)]
