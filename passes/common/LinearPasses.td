@@ -53,7 +53,9 @@ def FuseGatedMatvec : Pass<"fuse-gated-matvec", "::mlir::ModuleOp"> {
     however it is grouped.
 
     Both weights must have one type, as targets decode one format at a time, and
-    the products no other use.
+    the products no other use. Such arithmetic of products that cannot be one,
+    those of several tokens (`qlinear.matmul`) among them, becomes
+    `qlinear.gated_activation`.
 
     Before:
     ```mlir

@@ -1,7 +1,8 @@
-// RUN: %headrace_opt %s --fuse-gated-matvec | FileCheck %s --implicit-check-not=qlinear.matvec
+// RUN: %headrace_opt %s --fuse-gated-matvec | FileCheck %s --implicit-check-not=math.exp
 
 !w = !qlinear.packed<8x64, #qlinear.gguf<q8_0>>
 #id = affine_map<(m) -> (m)>
+#id3 = affine_map<(b, n, m) -> (b, n, m)>
 
 // doc: silu
 // CHECK-LABEL: func @silu(
@@ -130,6 +131,52 @@ func.func @gelu_square(%gate: !w, %up: !w, %x: tensor<64xf32>, %o: tensor<8xf32>
     %h = arith.mulf %b, %half : f32
     %v = arith.mulf %h, %t1 : f32
     %q = arith.mulf %a, %v : f32
+    linalg.yield %q : f32
+  } -> tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+
+// Products of several tokens stay two; their activation is one operation.
+// CHECK-LABEL: func @tokens(
+// CHECK: %[[G:.*]] = qlinear.matmul
+// CHECK: %[[U:.*]] = qlinear.matmul
+// CHECK: %[[Y:.*]] = qlinear.gated_activation silu ins(%[[G]], %[[U]] : tensor<3x8xf32>, tensor<3x8xf32>)
+// CHECK: tensor.expand_shape %{{.*}} into tensor<1x3x8xf32>
+func.func @tokens(%gate: !w, %up: !w, %x: tensor<3x64xf32>, %o: tensor<3x8xf32>, %e: tensor<1x3x8xf32>) -> tensor<1x3x8xf32> {
+  %one = arith.constant 1.0 : f32
+  %g = qlinear.matmul ins(%gate, %x : !w, tensor<3x64xf32>) outs(%o : tensor<3x8xf32>) -> tensor<3x8xf32>
+  %u = qlinear.matmul ins(%up, %x : !w, tensor<3x64xf32>) outs(%o : tensor<3x8xf32>) -> tensor<3x8xf32>
+  %g1 = tensor.expand_shape %g [[0, 1], [2]] output_shape [1, 3, 8] : tensor<3x8xf32> into tensor<1x3x8xf32>
+  %u1 = tensor.expand_shape %u [[0, 1], [2]] output_shape [1, 3, 8] : tensor<3x8xf32> into tensor<1x3x8xf32>
+  %y = linalg.generic {indexing_maps = [#id3, #id3, #id3], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%u1, %g1 : tensor<1x3x8xf32>, tensor<1x3x8xf32>) outs(%e : tensor<1x3x8xf32>) {
+  ^bb0(%b: f32, %a: f32, %c: f32):
+    %n = arith.negf %a : f32
+    %x1 = math.exp %n : f32
+    %d = arith.addf %one, %x1 : f32
+    %p = arith.mulf %a, %b : f32
+    %q = arith.divf %p, %d : f32
+    linalg.yield %q : f32
+  } -> tensor<1x3x8xf32>
+  return %y : tensor<1x3x8xf32>
+}
+
+// So do products with weights of two formats.
+// CHECK-LABEL: func @formats(
+// CHECK: %[[G:.*]] = qlinear.matvec
+// CHECK: %[[U:.*]] = qlinear.matvec
+// CHECK: qlinear.gated_activation silu ins(%[[G]], %[[U]] : tensor<8xf32>, tensor<8xf32>)
+func.func @formats(%gate: !w, %up: !qlinear.packed<8x64, #qlinear.gguf<q4_0>>, %x: tensor<64xf32>, %o: tensor<8xf32>) -> tensor<8xf32> {
+  %one = arith.constant 1.0 : f32
+  %g = qlinear.matvec ins(%gate, %x : !w, tensor<64xf32>) outs(%o : tensor<8xf32>) -> tensor<8xf32>
+  %u = qlinear.matvec ins(%up, %x : !qlinear.packed<8x64, #qlinear.gguf<q4_0>>, tensor<64xf32>) outs(%o : tensor<8xf32>) -> tensor<8xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%g, %u : tensor<8xf32>, tensor<8xf32>) outs(%o : tensor<8xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %n = arith.negf %a : f32
+    %e = math.exp %n : f32
+    %d = arith.addf %one, %e : f32
+    %p = arith.mulf %a, %b : f32
+    %q = arith.divf %p, %d : f32
     linalg.yield %q : f32
   } -> tensor<8xf32>
   return %y : tensor<8xf32>

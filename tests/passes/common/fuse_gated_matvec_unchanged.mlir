@@ -143,3 +143,21 @@ func.func @other_slice(%gate: !w, %up: !w, %x: tensor<128xf32>, %o: tensor<8xf32
   %y = qlinear.gated_activation silu ins(%g, %u : tensor<8xf32>, tensor<8xf32>) outs(%o : tensor<8xf32>) -> tensor<8xf32>
   return %y : tensor<8xf32>
 }
+
+// An activation of what are no products of packed weights.
+// CHECK-LABEL: func @no_products
+// CHECK-NOT: qlinear.gated_activation
+// CHECK: linalg.generic
+func.func @no_products(%g: tensor<8xf32>, %u: tensor<8xf32>, %o: tensor<8xf32>) -> tensor<8xf32> {
+  %one = arith.constant 1.0 : f32
+  %y = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%g, %u : tensor<8xf32>, tensor<8xf32>) outs(%o : tensor<8xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %n = arith.negf %a : f32
+    %e = math.exp %n : f32
+    %d = arith.addf %one, %e : f32
+    %p = arith.mulf %a, %b : f32
+    %q = arith.divf %p, %d : f32
+    linalg.yield %q : f32
+  } -> tensor<8xf32>
+  return %y : tensor<8xf32>
+}

@@ -59,6 +59,7 @@ def cases(draw: Generator) -> Iterator[Rewrite]:
         yield _gated(act, f"%y = {op}", "q8_0", rows, cols)
     for what, body in {"silu": _SILU, "gelu": _GELU, "gelu by squares": _GELU_SQUARE}.items():
         yield _gated(f"{what} as arithmetic", _generic(body), "q4nx", rows, cols + 5)
+    yield _gated("two formats", _generic(_SILU), "q5_0", rows, cols, up="q8_0")
     yield _gated("no gelu", _generic(_NO_GELU), "q8_0", rows, cols, unchanged=True)
 
     some = [int(draw.integers(1, 9)) for _ in range(3)]
@@ -85,24 +86,35 @@ def _generic(body: str) -> str:
 
 
 def _gated(
-    what: str, act: str, name: str, rows: int, cols: int, *, unchanged: bool = False
+    what: str,
+    act: str,
+    name: str,
+    rows: int,
+    cols: int,
+    *,
+    up: str = "",
+    unchanged: bool = False,
 ) -> Rewrite:
-    weight, x, y = packed(name, rows, cols), tensor("f32", cols), tensor("f32", rows)
+    """`up`: the format of the up projection, if it is another one."""
+    names = (name, up or name)
+    weights = [packed(each, rows, cols) for each in names]
+    x, y = tensor("f32", cols), tensor("f32", rows)
     products = [
         f"%{out} = qlinear.matvec ins(%arg{index}, %arg2 : {weight}, {x}) outs(%o : {y}) -> {y}"
-        for index, out in enumerate("gu")
+        for index, (out, weight) in enumerate(zip("gu", weights, strict=True))
     ]
+    fused = {"qlinear.gated_matvec": 1, "qlinear.matvec": 0}
+    formed = {"qlinear.gated_activation": 1, "math.exp": 0}
     body = [f"%o = tensor.empty() : {y}", *products, act.replace("ROWS", y), f"return %y : {y}"]
     return Rewrite(
         "fuse-gated-matvec",
         what,
-        main([weight, weight, x], [y], "\n  ".join(body)),
+        main([*weights, x], [y], "\n  ".join(body)),
         lambda draw: [
-            inputs.packed(draw, name, rows, cols),
-            inputs.packed(draw, name, rows, cols),
+            *(inputs.packed(draw, each, rows, cols) for each in names),
             inputs.normal(draw, cols),
         ],
-        after={} if unchanged else {"qlinear.gated_matvec": 1, "qlinear.matvec": 0},
+        after={} if unchanged else formed if up else fused,
         unchanged=unchanged,
     )
 
