@@ -138,8 +138,10 @@ def QuantizeKVPipeline : Pass<"quantize-kv-pipeline", "::mlir::ModuleOp"> {
     products are of codes, with scales applied to scores and weights.
 
     This rounds the query and the weights, so the result is another: within the
-    fp8 bound (relative L2 error 5e-2) of what it was. Decodes of other caches,
-    those with a quantized query, and those on memrefs stay as they are.
+    fp8 bound (relative L2 error 5e-2) of what it was for scores that differ by
+    about one, as those of normal numbers do; the error grows with the scores.
+    Decodes of other caches, those with a quantized query, and those on memrefs
+    stay as they are.
 
     Before:
     ```mlir
