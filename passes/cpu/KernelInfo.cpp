@@ -114,6 +114,7 @@ Shape shapeOf(Operation *op) {
       })
       .Case<RmsNormOp, LayerNormOp, GatedActivationOp>(
           [](auto row) { return rowsOf(row.getInit()); })
+      .Case([](RopeOp rope) { return rowsOf(rope.getInit()); })
       .Case([](DecodeOp decode) {
         KVCacheType cache = decode.getCache().getType();
         Shape shape;
@@ -131,7 +132,7 @@ Shape shapeOf(Operation *op) {
 
 bool headrace::cpu::hasKernel(Operation *op) {
   return isa<MatvecOp, MatmulOp, GatedMatvecOp, DequantizeOp, QuantizeOp,
-             RmsNormOp, LayerNormOp, GatedActivationOp, DecodeOp>(op);
+             RmsNormOp, LayerNormOp, GatedActivationOp, RopeOp, DecodeOp>(op);
 }
 
 KernelInfo headrace::cpu::describeKernel(Operation *op) {

@@ -167,6 +167,37 @@ def CpuLowerRows : Pass<"cpu-lower-rows", "::mlir::ModuleOp"> {
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
+def CpuLowerRope : Pass<"cpu-lower-rope", "::mlir::ModuleOp"> {
+  let summary = "Vector code for qattn.rope";
+  let description = [{
+    One workgroup turns one token: cosines and sines of its position are computed
+    once, 16 pairs at a time, and serve all heads.
+
+    Before:
+    ```mlir
+    qattn.rope ins(%x, %positions, %frequencies : memref<1x8x64xf32>, memref<1xi32>, memref<32xf32>)
+        outs(%y : memref<1x8x64xf32>)
+    ```
+    After (shortened):
+    ```mlir
+    scf.for %pair = %c0 to %c32 step %c16 {
+      %cosine = math.cos %angle : vector<16xf32>
+      vector.store %cosine, %turns[%c0, %pair] : memref<2x32xf32>, vector<16xf32>
+      ...
+    }
+    scf.for %head = %c0 to %c8 step %c1 {
+      ...
+      vector.store %first, %y[%token, %head, %pair] : memref<1x8x64xf32>, vector<16xf32>
+    }
+    ```
+
+    <!-- lit: tests/passes/cpu/lower_rope.mlir#halves -->
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
 def CpuLowerDecode : Pass<"cpu-lower-decode", "::mlir::ModuleOp"> {
   let summary = "Vector code for qattn.decode";
   let description = [{
@@ -205,11 +236,11 @@ def CpuLowerDecode : Pass<"cpu-lower-decode", "::mlir::ModuleOp"> {
 }
 
 def CpuApproximateMath : Pass<"cpu-approximate-math", "::mlir::ModuleOp"> {
-  let summary = "Polynomials for exp, log and tanh";
+  let summary = "Polynomials for exp, log, tanh, cos and sin";
   let description = [{
     Kernels call no library: inside an IREE module there is none. `math.exp`,
-    `math.log` and `math.tanh` on f32 become polynomials and ratios of them, with
-    an error of a few units in the last place.
+    `math.log`, `math.tanh`, `math.cos` and `math.sin` on f32 become polynomials
+    and ratios of them, with an error of a few units in the last place.
 
     Before:
     ```mlir

@@ -41,6 +41,7 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(headrace::cpu::createCpuLowerDequantize());
   pm.addPass(headrace::cpu::createCpuLowerProducts({options.dot.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerRows());
+  pm.addPass(headrace::cpu::createCpuLowerRope());
   pm.addPass(headrace::cpu::createCpuLowerDecode());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());

@@ -91,7 +91,7 @@ def _name(attributes: list[ir.DictAttr], index: int) -> str | None:
     return str(ir.StringAttr(attributes[index]["headrace.name"]).value)
 
 
-def _argument_info(kind: ir.Type, role: str, name: str, memref: ir.Type) -> dict[str, Any]:
+def _argument_info(kind: ir.Type, role: str, name: str, memref: Any) -> dict[str, Any]:
     from headrace._mlir_libs._headrace import qlinear
 
     base: dict[str, Any] = {"name": name, "role": role}
