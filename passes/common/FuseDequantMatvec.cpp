@@ -2,6 +2,7 @@
 
 #include "dialects/QLinear/OpVerification.h"
 #include "passes/common/ElementTracer.h"
+#include "passes/common/KernelChoice.h"
 #include "passes/common/LinalgBuilders.h"
 #include "passes/common/Passes.h"
 
@@ -286,7 +287,7 @@ struct MatmulOfOneToken : OpRewritePattern<MatmulOp> {
     if (!isa<PackedType>(x.getType()))
       x = reshaped(rewriter, loc, x, {op.getWeight().getType().getCols()});
     Value y = product(rewriter, loc, op.getWeight(), x, /*tokens=*/1);
-    y.getDefiningOp()->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+    y.getDefiningOp()->setDiscardableAttrs(choicesOf(op));
     rewriter.replaceOp(op, reshaped(rewriter, loc, y, type.getShape()));
     return success();
   }

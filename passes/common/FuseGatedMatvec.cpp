@@ -2,6 +2,7 @@
 
 #include "dialects/QLinear/OpVerification.h"
 #include "passes/common/GatedArithmetic.h"
+#include "passes/common/KernelChoice.h"
 #include "passes/common/LinalgBuilders.h"
 #include "passes/common/Passes.h"
 
@@ -71,8 +72,7 @@ LogicalResult fuse(PatternRewriter &rewriter, Operation *op,
   // Targets have kernels for one format at a time.
   if (type != up.getWeight().getType())
     return rewriter.notifyMatchFailure(op, "has weights of two types");
-  if (gate->getDiscardableAttrDictionary() !=
-      up->getDiscardableAttrDictionary())
+  if (choicesOf(gate) != choicesOf(up))
     return rewriter.notifyMatchFailure(op, "has different choices for two");
   auto result = cast<RankedTensorType>(op->getResult(0).getType());
   AffineExpr linear = tracer.number(0);
@@ -90,7 +90,7 @@ LogicalResult fuse(PatternRewriter &rewriter, Operation *op,
   auto fused = GatedMatvecOp::create(rewriter, loc, init.getType(),
                                      gated.activation, gate.getWeight(),
                                      up.getWeight(), gate.getX(), init);
-  fused->setDiscardableAttrs(gate->getDiscardableAttrDictionary());
+  fused->setDiscardableAttrs(choicesOf(gate));
   rewriter.replaceOp(
       op, reshaped(rewriter, loc, fused.getResult(0), result.getShape()));
   return success();

@@ -21,8 +21,18 @@ inline constexpr llvm::StringLiteral kThresholdAttribute = "headrace.threshold";
 inline constexpr llvm::StringLiteral kDensityAttribute = "headrace.density";
 /// An integer: in how many parts `split-kv` decodes.
 inline constexpr llvm::StringLiteral kSplitsAttribute = "headrace.splits";
-/// What `annotate-costs` found; no longer true once the operation is changed.
+/// What `annotate-costs` and `choose-kernel` found; no longer true once the
+/// operation is changed.
 inline constexpr llvm::StringLiteral kCostAttribute = "headrace.cost";
+inline constexpr llvm::StringLiteral kTimesAttribute = "headrace.modelled_us";
+
+/// The attributes of `op` that an operation in its place must have too.
+inline mlir::DictionaryAttr choicesOf(mlir::Operation *op) {
+  mlir::NamedAttrList attributes(op->getDiscardableAttrDictionary());
+  attributes.erase(kCostAttribute);
+  attributes.erase(kTimesAttribute);
+  return attributes.getDictionary(op->getContext());
+}
 
 /// The kernel chosen for `op`, empty if there is no choice; emits an error for
 /// what is no kernel.

@@ -28,12 +28,6 @@ struct Product {
 
   Value weight() const { return op->getOperand(0); }
   Value x() const { return op->getOperand(1); }
-  /// What was decided about it.
-  DictionaryAttr choices() const {
-    NamedAttrList attributes(op->getDiscardableAttrDictionary());
-    attributes.erase(kCostAttribute);
-    return attributes.getDictionary(op->getContext());
-  }
 };
 
 /// What products must have in common to be one: operation, activations (their
@@ -55,7 +49,7 @@ Key keyOf(const Product &product) {
     how = AffineMapAttr::get(source.at);
   }
   return {product.op->getName(),    product.x().getType(), x, how,
-          product.type.getFormat(), product.choices()};
+          product.type.getFormat(), choicesOf(product.op)};
 }
 
 /// Puts the weight of `product` before `first`; false if it comes into being
@@ -122,7 +116,7 @@ void merge(ArrayRef<Product> group, const DominanceInfo &dominance) {
   OperationState state(loc, first->getName());
   state.addOperands({weight, group.front().x(), init});
   state.addTypes(init.getType());
-  state.addAttributes(merged.front().choices().getValue());
+  state.addAttributes(choicesOf(merged.front().op).getValue());
   Value y = b.create(state)->getResult(0);
 
   SmallVector<int64_t> offsets(shape.size(), 0), strides(shape.size(), 1);
