@@ -2,6 +2,7 @@
 
 #include "dialects/QAttn/QAttn.h"
 
+#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
 

@@ -2,6 +2,7 @@
 
 #include "dialects/QLinear/OpVerification.h"
 
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/PatternMatch.h"
 
@@ -60,9 +61,9 @@ LogicalResult SliceOp::verify() {
   std::string got = ", but got [" + (dynamic ? "%" : std::to_string(offset)) +
                     ", " + std::to_string(size) + "]";
   // The end of the matrix may lie within the last tile of a loop.
-  bool within = dynamic ? size <= source.getPaddedRows()
-                        : offset >= 0 && offset <= rows - size;
-  if (size <= 0 || !within)
+  bool outside = dynamic ? size > source.getPaddedRows()
+                         : offset < 0 || size > rows || offset > rows - size;
+  if (size <= 0 || outside)
     return emitOpError() << "expected rows [offset, size] within "
                          << (dynamic ? source.getPaddedRows() : rows) << " rows"
                          << got;

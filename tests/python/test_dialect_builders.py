@@ -84,3 +84,13 @@ def test_a_wrong_operand_is_refused_by_the_verifier():
             ["tensor<4x64xf32>", "tensor<32xf32>", "tensor<4x64xf32>"],
             lambda x, w, y: qlinear.rms_norm(x, w, y, eps=0.0),
         )
+
+
+def test_slices():
+    def body(w, i):
+        assert qlinear.slice_rows(w, 32, 16).type.rows == 16
+        qlinear.slice_rows(w, i, 32)
+
+    text = build(["!qlinear.packed<48x256, #qlinear.q4nx, padded = 64x256>", "index"], body)
+    assert "rows[32, 16]" in text
+    assert "rows[%arg1, 32]" in text

@@ -96,6 +96,24 @@ def concat(
     return ConcatOp(kind, inputs, loc=loc, ip=ip).result
 
 
+def slice_rows(
+    packed: _Operand,
+    offset: int | _Operand,
+    size: int,
+    *,
+    loc: _ir.Location | None = None,
+    ip: _ir.InsertionPoint | None = None,
+) -> _ir.Value:
+    """Rows [offset, offset + size) in whole blocks; offset is a number or an index value."""
+    kind = _packed_type(packed)
+    result = PackedType.get(size, kind.cols, kind.format, loc=loc)
+    known = isinstance(offset, int)
+    number = offset if known else _ir.ShapedType.get_dynamic_size()
+    dynamic = None if known else offset
+    op = SliceOp(result, packed, number, size, dynamic_offset=dynamic, loc=loc, ip=ip)
+    return op.result
+
+
 def repack(
     packed: _Operand,
     format: _ir.Attribute,

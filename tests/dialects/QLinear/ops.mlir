@@ -22,6 +22,14 @@ func.func @storage(%bytes: tensor<576xi8>, %m: !q4nx)
   return %b, %s : tensor<576xi8>, !qlinear.packed<16x256, #qlinear.q4nx, padded = 32x256>
 }
 
+// CHECK-LABEL: func @slice_at_run_time
+// CHECK: qlinear.slice %{{.*}} rows[%{{.*}}, 32] : !qlinear.packed<48x256, #qlinear.q4nx, padded = 64x256> to !qlinear.packed<32x256, #qlinear.q4nx>
+// GENERIC: "qlinear.slice"(%{{.*}}, %{{.*}}) <{offset = -9223372036854775808 : i64, size = 32 : i64}>
+func.func @slice_at_run_time(%m: !q4nx, %i: index) -> !qlinear.packed<32x256, #qlinear.q4nx> {
+  %s = qlinear.slice %m rows [%i, 32] : !q4nx to !qlinear.packed<32x256, #qlinear.q4nx>
+  return %s : !qlinear.packed<32x256, #qlinear.q4nx>
+}
+
 // CHECK-LABEL: func @quantize
 // CHECK: qlinear.quantize %{{.*}} : tensor<256xf32> to !qlinear.packed<1x256, #qlinear.act_i8>
 // CHECK: qlinear.quantize %{{.*}} : tensor<3x256xf32> to !qlinear.packed<3x256, #qlinear.act_i8>

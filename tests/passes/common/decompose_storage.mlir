@@ -27,3 +27,26 @@ func.func @slice(%m: !m) -> !s {
   %s = qlinear.slice %m rows [64, 16] : !m to !s
   return %s : !s
 }
+
+// An offset that is known at run time, of rows in blocks of 32.
+// CHECK-LABEL: func @slice_at_run_time(
+// CHECK-SAME: %[[M:[^:]*]]: tensor<30720xi8>, %[[I:[^:]*]]: index)
+// CHECK: %[[BLOCK:.*]] = arith.divui %[[I]], %c32 : index
+// CHECK: %[[BYTE:.*]] = arith.muli %[[BLOCK]], %c10240 : index
+// CHECK: tensor.extract_slice %[[M]][%[[BYTE]]] [10240] [1] : tensor<30720xi8> to tensor<10240xi8>
+func.func @slice_at_run_time(%m: !m, %i: index) -> !qlinear.packed<32x512, #qlinear.q4nx> {
+  %s = qlinear.slice %m rows [%i, 32] : !m to !qlinear.packed<32x512, #qlinear.q4nx>
+  return %s : !qlinear.packed<32x512, #qlinear.q4nx>
+}
+
+// Every row needs the scale of the tensor, 4 bytes in front of rows of 18.
+// CHECK-LABEL: func @slice_with_header(
+// CHECK-SAME: %[[M:.*]]: tensor<76xi8>)
+// CHECK-DAG: %[[ROWS:.*]] = tensor.extract_slice %[[M]][22] [36] [1] : tensor<76xi8> to tensor<36xi8>
+// CHECK-DAG: %[[HEAD:.*]] = tensor.extract_slice %[[M]][0] [4] [1] : tensor<76xi8> to tensor<4xi8>
+// CHECK: %[[B:.*]] = tensor.insert_slice %[[HEAD]] into %{{.*}}[0] [4] [1] : tensor<4xi8> into tensor<40xi8>
+// CHECK: tensor.insert_slice %[[ROWS]] into %[[B]][4] [36] [1] : tensor<36xi8> into tensor<40xi8>
+func.func @slice_with_header(%m: !qlinear.packed<4x32, #qlinear.nvfp4>) -> !qlinear.packed<2x32, #qlinear.nvfp4> {
+  %s = qlinear.slice %m rows [1, 2] : !qlinear.packed<4x32, #qlinear.nvfp4> to !qlinear.packed<2x32, #qlinear.nvfp4>
+  return %s : !qlinear.packed<2x32, #qlinear.nvfp4>
+}

@@ -64,3 +64,17 @@ func.func @uninitialized() -> !qlinear.packed<1x32, #qlinear.act_i8> {
   %q = qlinear.quantize %x : tensor<32xf32> to !qlinear.packed<1x32, #qlinear.act_i8>
   return %q : !qlinear.packed<1x32, #qlinear.act_i8>
 }
+
+// -----
+
+!w = !qlinear.packed<4x32, #qlinear.nvfp4>
+!s = !qlinear.packed<2x32, #qlinear.nvfp4>
+
+// The header is not next to the rows.
+func.func @slice_with_header(%w: !w, %x: tensor<32xf32>) -> tensor<2xf32> {
+  // expected-error@+1 {{'qlinear.slice' op expected a range of the bytes that is known, but got a format with a header}}
+  %s = qlinear.slice %w rows [2, 2] : !w to !s
+  %o = tensor.empty() : tensor<2xf32>
+  %y = qlinear.matvec ins(%s, %x : !s, tensor<32xf32>) outs(%o : tensor<2xf32>) -> tensor<2xf32>
+  return %y : tensor<2xf32>
+}
