@@ -42,8 +42,9 @@ bool anyAppends(Value cache, llvm::SmallPtrSetImpl<Operation *> &calls) {
 bool mayAppend(OpOperand &use, llvm::SmallPtrSetImpl<Operation *> &calls) {
   Operation *user = use.getOwner();
   // Attention and fetches read.
-  if (isa<CacheToBytesOp>(user) || (isa<QAttnDialect>(user->getDialect()) &&
-                                    isa<DestinationStyleOpInterface>(user)))
+  if (isa<CacheToBytesOp>(user) ||
+      (isa_and_nonnull<QAttnDialect>(user->getDialect()) &&
+       isa<DestinationStyleOpInterface>(user)))
     return false;
   auto call = dyn_cast<CallOpInterface>(user);
   if (!call)

@@ -25,7 +25,7 @@ BUILD = Path(os.environ.get("HEADRACE_BUILD", TESTS.parent / "build"))
 _MOST_BRED = 1000
 UPSTREAM = "in MLIR"
 _OURS = re.compile(rb"(= |\n *|\")(qlinear|qattn|linalg)\.")  # operations that passes look at
-_OUR_FRAME = re.compile(r"^(?!main |_start ).*(headrace-opt\+|[A-Z]\w+\.(cpp|h):)")
+_OUR_FRAME = re.compile(r"headrace::|[A-Z]\w+\.(cpp|h):")
 
 
 class Campaign:

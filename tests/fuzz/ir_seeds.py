@@ -7,10 +7,11 @@ TESTS = Path(__file__).resolve().parents[1]
 COMMON = TESTS.parent / "passes" / "common"
 FINDINGS = TESTS / "fuzz" / "findings" / "ir"
 
-# Passes of MLIR that call code of ours: folds, and how operations become buffers.
+# Passes of MLIR that call code of ours: folds, how operations become buffers, and tiling.
 BORROWED = (
     "builtin.module(canonicalize)",
     "builtin.module(one-shot-bufferize{bufferize-function-boundaries})",
+    "builtin.module(transform-interpreter)",
 )
 _LARGEST = 6000  # characters of a seed; larger ones are only taken apart
 
@@ -39,10 +40,16 @@ def _code(text: str) -> str:
 
 
 def _functions(code: str) -> list[str]:
-    """Each function with the aliases in front: a mutation of one cannot spoil the others."""
+    """Each function with the aliases in front: a mutation of one cannot spoil the others.
+
+    What tiles the functions comes with each.
+    """
     aliases = "".join(re.findall(r"^[!#]\w+ = .*\n", code, re.MULTILINE))
     functions = re.findall(r"^func\.func (?:.*\{\n(?:.*\n)*?\}\n|.*\n)", code, re.MULTILINE)
-    return [aliases + function for function in functions] if len(functions) > 1 else []
+    tilings = re.findall(r"^module attributes \{transform.*?^\}\n", code, re.MULTILINE | re.DOTALL)
+    if len(functions) < 2:
+        return []
+    return [aliases + function + "".join(tilings) for function in functions]
 
 
 def pipelines() -> list[str]:
