@@ -120,7 +120,8 @@ headrace::common::matchSoftmax(const ElementTracer &tracer,
                                const Element &weights, unsigned axis) {
   Element value = tracer.computed(weights);
   if (auto op = value.value.getDefiningOp<linalg::SoftmaxOp>()) {
-    if (value.at.getResult(op.getDimension()) != tracer.coordinate(axis))
+    if (!tracer.equal(value.at.getResult(op.getDimension()),
+                      tracer.coordinate(axis)))
       return std::nullopt;
     return tracer.element(op.getInput(), value.at.getResults());
   }

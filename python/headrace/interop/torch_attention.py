@@ -87,7 +87,7 @@ def _(
 def append_kv(
     k: torch.Tensor, v: torch.Tensor, cache: torch.Tensor, position: torch.Tensor, cache_type: str
 ) -> torch.Tensor:
-    """`qattn.append_kv`: the bytes of `cache` with k and v ([N, G, D]) from `position` ([1] i32) on.
+    """`qattn.append_kv`: the bytes of `cache` with k and v ([N, G, D]) from `position` on.
 
     The cache that was given stays as it is.
     """

@@ -9,6 +9,7 @@ private declarations that say which operator they stand for (pass `raise-torch-o
 
 from __future__ import annotations
 
+import functools
 import re
 import warnings
 from collections.abc import Sequence
@@ -65,7 +66,12 @@ def import_layer(
         warnings.simplefilter("ignore")
         try:
             raw = fx.export_and_import(
-                exported, output_type="raw", func_name="main", decomposition_table={}
+                exported,
+                output_type="raw",
+                func_name="main",
+                decomposition_table={},  # done by _export
+                # The import that knows constants of a program that are not parameters.
+                experimental_support_mutation=True,
             )
             _outline(raw, ir)
             with raw.context:
@@ -100,9 +106,26 @@ def _export(
         try:
             arguments = (tuple(inputs), tuple(wrapped.weights.values()))
             exported = torch.export.export(wrapped, arguments, strict=False)
+            table.update(_composite(exported))
             return exported.run_decompositions(table)
         except Exception as error:  # torch raises many unrelated types here
             raise CompileError(f"torch: torch.export cannot trace the module: {error}") from error
+
+
+def _composite(exported: torch.export.ExportedProgram) -> dict[Any, Any]:
+    """Decompositions of operators that others define by PyTorch's own, as torchao does.
+
+    PyTorch looks for such operators once in a process: those that are registered later need this.
+    """
+    implicit = torch._C.DispatchKey.CompositeImplicitAutograd
+    found = {node.target for node in exported.graph.nodes if node.op == "call_function"}
+    return {
+        op: functools.partial(op._op_dk, implicit)
+        for op in found
+        if isinstance(op, torch._ops.OpOverload)
+        and op.namespace not in ("aten", "prim", "headrace")
+        and op.has_kernel_for_dispatch_key(implicit)
+    }
 
 
 def _operator(op: Any) -> str | None:

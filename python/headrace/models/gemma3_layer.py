@@ -78,19 +78,16 @@ def _layer(attention: str, draw: torch.Generator) -> nn.Module:
 
 
 class Prefill(nn.Module):
-    """The layer for TOKENS tokens, with PyTorch's attention ("sdpa") or the model's ("eager")."""
+    """The layer for TOKENS tokens, with PyTorch's scaled_dot_product_attention."""
 
-    def __init__(self, attention: str = "sdpa", seed: int = 0) -> None:
+    def __init__(self, seed: int = 0) -> None:
         super().__init__()
-        self.eager = attention == "eager"
-        self.layer = _layer(attention, torch.Generator().manual_seed(seed))
+        self.layer = _layer("sdpa", torch.Generator().manual_seed(seed))
 
     def forward(self, hidden: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
         token = torch.arange(hidden.shape[1])
         distance = token[:, None] - token[None, :]
         mask = ((distance >= 0) & (distance < WINDOW))[None, None]
-        if self.eager:
-            mask = torch.where(mask, 0.0, torch.finfo(torch.float32).min)
         result: torch.Tensor = self.layer(
             hidden, position_embeddings=(cos, sin), attention_mask=mask
         )
