@@ -2,7 +2,8 @@
 
 #include "dialects/QLinear/InterfaceModels.h"
 
-void headrace::qlinear::registerInterfaceModels(mlir::DialectRegistry &registry) {
+void headrace::qlinear::registerInterfaceModels(
+    mlir::DialectRegistry &registry) {
   registerTilingModels(registry);
   registerBufferizationModels(registry);
   registerCostModels(registry);

@@ -27,8 +27,8 @@ struct Slot {
 };
 
 /// The slot of `token` (index, may be negative) in `cache`; `table` (a tensor
-/// or memref of i32) is null where there are no pages. Whether a ring still keeps the token is for
-/// the caller to say.
+/// or memref of i32) is null where there are no pages. Whether a ring still
+/// keeps the token is for the caller to say.
 Slot slotOf(mlir::OpBuilder &b, mlir::Location loc, mlir::Type cache,
             mlir::Value table, mlir::Value token);
 

@@ -4,7 +4,8 @@
 
 using namespace mlir;
 using namespace headrace::cpu;
-using headrace::qattn::CacheDtype;
+using namespace headrace::qattn;
+using headrace::common::KVPart;
 
 int64_t headrace::cpu::numberBytes(CacheDtype dtype) {
   switch (dtype) {
@@ -53,4 +54,110 @@ Value headrace::cpu::loadNumbers(VectorBuilder &v, Value bytes, Value at,
     return v.toFloat(v.extS(raw, v.i32()));
   }
   llvm_unreachable("unknown dtype");
+}
+
+static int64_t numberOf(KVPart part) { return part == KVPart::Key ? 0 : 1; }
+
+Value headrace::cpu::numbersAt(VectorBuilder &v, KVCacheType cache, KVPart part,
+                               Value slot, Value head) {
+  int64_t row = cache.getDim() * numberBytes(cache.getDtype());
+  Value at = v.add(v.mul(slot, cache.getSlotBytes()), v.mul(head, row));
+  return v.add(at, numberOf(part) * cache.getHeads() * row);
+}
+
+Value headrace::cpu::scaleAt(VectorBuilder &v, KVCacheType cache, KVPart part,
+                             Value slot, Value head) {
+  int64_t heads = cache.getHeads();
+  Value place = v.add(v.mul(slot, 2 * heads), head);
+  place = v.add(place, numberOf(part) * heads);
+  return v.add(v.mul(place, 4), cache.getScalesOffset());
+}
+
+//===----------------------------------------------------------------------===//
+// Encoding
+//===----------------------------------------------------------------------===//
+
+static Value isNaN(VectorBuilder &v, Value values) {
+  return arith::CmpFOp::create(v.b, v.loc, arith::CmpFPredicate::UNO, values,
+                               values);
+}
+
+static Value constantWords(VectorBuilder &v, int64_t value) {
+  return v.splat(v.vec(kAttentionLanes, v.i32()), static_cast<double>(value));
+}
+
+static Value bitsOf(VectorBuilder &v, Value values) {
+  return v.cast(values, kAttentionLanes, v.i32());
+}
+
+/// Rounding by integer arithmetic on the bits; below the least normal number
+/// (2^-6) by adding 2^23, whose last bit is worth one.
+static Value encodeE4M3(VectorBuilder &v, Value values) {
+  auto floats = v.vec(kAttentionLanes, v.f32());
+  Value bits = bitsOf(v, values);
+  Value magnitude = v.andI(bits, 0x7fffffff);
+  Value odd = v.andI(v.shr(magnitude, 20), 1);
+  Value rounded =
+      v.shr(v.add(v.add(magnitude, odd), constantWords(v, 0x7ffff)), 20);
+  Value normal = arith::MinSIOp::create(
+      v.b, v.loc, v.sub(rounded, constantWords(v, (127 - 7) << 3)),
+      constantWords(v, 0x7e));
+  Value scaled = v.mulf(v.cast(magnitude, kAttentionLanes, v.f32()),
+                        v.splat(floats, 512.0));
+  Value small =
+      v.andI(bitsOf(v, v.addf(scaled, v.splat(floats, 8388608.0))), 15);
+  Value isSmall =
+      arith::CmpIOp::create(v.b, v.loc, arith::CmpIPredicate::slt, magnitude,
+                            constantWords(v, (127 - 6) << 23));
+  Value code = v.select(isSmall, small, normal);
+  code = v.select(isNaN(v, values), constantWords(v, 0x7f), code);
+  return v.orI(code, v.andI(v.shr(bits, 24), 0x80));
+}
+
+/// By integers: conversion instructions take subnormal numbers for zeros.
+static Value encodeBF16(VectorBuilder &v, Value values) {
+  Value bits = bitsOf(v, values);
+  Value odd = v.andI(v.shr(bits, 16), 1);
+  Value rounded = v.shr(v.add(v.add(bits, odd), constantWords(v, 0x7fff)), 16);
+  return v.select(isNaN(v, values), constantWords(v, 0x7fc0), rounded);
+}
+
+/// The nearest integer from -127 to 127; 0 for NaN. Adding 1.5 * 2^23, whose
+/// last bit is worth one, rounds.
+static Value encodeI8(VectorBuilder &v, Value values) {
+  auto floats = v.vec(kAttentionLanes, v.f32());
+  values = v.select(isNaN(v, values), v.splat(floats, 0), values);
+  values = arith::MinNumFOp::create(v.b, v.loc, values, v.splat(floats, 127));
+  values = arith::MaxNumFOp::create(v.b, v.loc, values, v.splat(floats, -127));
+  return bitsOf(v, v.addf(values, v.splat(floats, 12582912.0)));
+}
+
+void headrace::cpu::storeNumbers(VectorBuilder &v, Value values, Value bytes,
+                                 Value at, CacheDtype dtype, int64_t count) {
+  auto narrow = [&](Value words, Type type) -> Value {
+    return arith::TruncIOp::create(v.b, v.loc, v.vec(kAttentionLanes, type),
+                                   words);
+  };
+  Value numbers;
+  switch (dtype) {
+  case CacheDtype::F32:
+    numbers = values;
+    break;
+  case CacheDtype::BF16:
+    numbers = narrow(encodeBF16(v, values), v.i16());
+    break;
+  case CacheDtype::F16:
+    numbers = arith::TruncFOp::create(
+        v.b, v.loc, v.vec(kAttentionLanes, v.b.getF16Type()), values);
+    break;
+  case CacheDtype::FP8E4M3:
+    numbers = narrow(encodeE4M3(v, values), v.i8());
+    break;
+  case CacheDtype::I8:
+    numbers = narrow(encodeI8(v, values), v.i8());
+    break;
+  }
+  int64_t width = numberBytes(dtype);
+  v.storeFirst(v.cast(numbers, kAttentionLanes * width, v.i8()), bytes, {at},
+               count * width);
 }

@@ -125,6 +125,31 @@ Shape shapeOf(Operation *op) {
                        std::to_string(cache.getSlots()) + "x" +
                        std::to_string(cache.getHeads());
         return shape;
+      })
+      .Case([](AppendKVOp append) {
+        KVCacheType cache = append.getCache().getType();
+        Shape shape;
+        shape.rows = cache.getHeads();
+        shape.format = cacheFormat(cache.getDtype());
+        shape.suffix = "_" + shape.format + sizesOf(append.getK().getType()) +
+                       "_of_" + std::to_string(cache.getSlots());
+        return shape;
+      })
+      .Case([](FetchKVOp fetch) {
+        KVCacheType cache = fetch.getCache().getType();
+        Shape shape = rowsOf(fetch.getK());
+        shape.format = cacheFormat(cache.getDtype());
+        shape.suffix = "_" + shape.format + shape.suffix + "_of_" +
+                       std::to_string(cache.getSlots());
+        return shape;
+      })
+      .Case([](MergePartialsOp merge) {
+        auto type = cast<ShapedType>(merge.getPartials().getType());
+        Shape shape;
+        shape.rows = ShapedType::getNumElements(
+            type.getShape().drop_front().drop_back());
+        shape.suffix = sizesOf(type);
+        return shape;
       });
 }
 
@@ -132,7 +157,8 @@ Shape shapeOf(Operation *op) {
 
 bool headrace::cpu::hasKernel(Operation *op) {
   return isa<MatvecOp, MatmulOp, GatedMatvecOp, DequantizeOp, QuantizeOp,
-             RmsNormOp, LayerNormOp, GatedActivationOp, RopeOp, DecodeOp>(op);
+             RmsNormOp, LayerNormOp, GatedActivationOp, RopeOp, DecodeOp,
+             AppendKVOp, FetchKVOp, MergePartialsOp>(op);
 }
 
 KernelInfo headrace::cpu::describeKernel(Operation *op) {

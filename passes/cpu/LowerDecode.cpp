@@ -185,25 +185,16 @@ private:
     return state[0];
   }
 
-  /// First byte of the keys or values of a head and slot.
-  Value placeOf(KVPart which, Value slot, Value group) {
-    int64_t width = numberBytes(cache.getDtype());
-    Value at =
-        v.add(v.mul(slot, cache.getSlotBytes()), v.mul(group, dim * width));
-    return which == KVPart::Key ? at : v.add(at, groups * dim * width);
-  }
-
   /// Scales of the keys, then of the values, of the listed slots.
   void listScales(Value group, Value count) {
     v.loop(v.index(0), v.index(kBlock), 1, {},
            [&](Value i, ValueRange) -> SmallVector<Value> {
              Value slot = loadScalar(slots, i);
-             Value at = v.add(v.mul(slot, 2 * groups), group);
-             for (int64_t which : {0, 1}) {
-               Value byte = v.add(v.mul(v.add(at, which * groups), 4),
-                                  cache.getScalesOffset());
-               storeScalar(v.loadScalarAs(bytes, byte, 4, v.f32()), scales,
-                           {v.index(which), i});
+             for (KVPart which : {KVPart::Key, KVPart::Value}) {
+               Value at = scaleAt(v, cache, which, slot, group);
+               Value row = v.index(which == KVPart::Key ? 0 : 1);
+               storeScalar(v.loadScalarAs(bytes, at, 4, v.f32()), scales,
+                           {row, i});
              }
              return {};
            });
@@ -229,8 +220,9 @@ private:
            [&](Value token, ValueRange) -> SmallVector<Value> {
              SmallVector<Value> places;
              for (int64_t t = 0; t < tokens; ++t)
-               places.push_back(placeOf(
-                   KVPart::Key, loadScalar(slots, v.add(token, t)), group));
+               places.push_back(numbersAt(v, cache, KVPart::Key,
+                                          loadScalar(slots, v.add(token, t)),
+                                          group));
              SmallVector<Value> dots(kSums, zero());
              int64_t whole = dim / kLanes * kLanes;
              dots = v.loop(v.index(0), v.index(whole), kLanes, dots,
@@ -362,7 +354,8 @@ private:
                    keep[i]));
     state = v.loop(
         v.index(0), count, 1, state, [&](Value token, ValueRange carried) {
-          Value place = placeOf(KVPart::Value, loadScalar(slots, token), group);
+          Value place = numbersAt(v, cache, KVPart::Value,
+                                  loadScalar(slots, token), group);
           SmallVector<Value> values, next;
           for (int64_t n = 0; n < wide; ++n) {
             Value at = v.add(place, column(n) * numberBytes(dtype));

@@ -235,6 +235,96 @@ def CpuLowerDecode : Pass<"cpu-lower-decode", "::mlir::ModuleOp"> {
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
+def CpuLowerAppend : Pass<"cpu-lower-append", "::mlir::ModuleOp"> {
+  let summary = "Vector code for qattn.append_kv";
+  let description = [{
+    A workgroup for each head of keys writes the tokens in order, so that in a
+    ring the last of those that share a slot stays. Where a cache has scales the
+    largest magnitude is found first, then the numbers are divided by the scale,
+    rounded by integer arithmetic and stored. A token whose page does not exist
+    is not written.
+
+    Before:
+    ```mlir
+    qattn.append_kv ins(%k, %v, %position : memref<3x2x64xf32>, memref<3x2x64xf32>, memref<1xi32>)
+        outs(%cache : !qattn.kv_cache<4096x2x64, fp8_e4m3, scale = per_token>)
+    ```
+    After (shortened):
+    ```mlir
+    scf.for %token = %c0 to %c3 step %c1 {
+      scf.if %exists {
+        %largest = vector.reduction <maximumf>, %magnitudes : vector<16xf32> into f32
+        ...
+        vector.store %codes, %bytes[%at] : memref<1114112xi8>, vector<16xi8>
+      }
+    }
+    ```
+
+    <!-- lit: tests/passes/cpu/lower_append.mlir#append -->
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
+def CpuLowerFetch : Pass<"cpu-lower-fetch", "::mlir::ModuleOp"> {
+  let summary = "Vector code for qattn.fetch_kv";
+  let description = [{
+    A workgroup for each token: numbers of the cache are widened to f32 and
+    multiplied by the scale of their head; tokens without a slot become zeros, and
+    nothing is read for them.
+
+    Before:
+    ```mlir
+    qattn.fetch_kv ins(%cache, %start : !qattn.kv_cache<4096x2x64, bf16>, memref<1xi32>)
+        outs(%k, %v : memref<8x2x64xf32>, memref<8x2x64xf32>)
+    ```
+    After (shortened):
+    ```mlir
+    scf.if %exists {
+      %numbers = vector.load %bytes[%at] : memref<2097152xi8>, vector<32xi8>
+      ...
+      vector.store %widened, %k[%token, %head, %c0] : memref<8x2x64xf32>, vector<16xf32>
+    } else {
+      vector.store %zeros, %k[%token, %head, %c0] : memref<8x2x64xf32>, vector<16xf32>
+    }
+    ```
+
+    <!-- lit: tests/passes/cpu/lower_fetch.mlir#fetch -->
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"];
+}
+
+def CpuLowerMergePartials : Pass<"cpu-lower-merge-partials", "::mlir::ModuleOp"> {
+  let summary = "Vector code for qattn.merge_partials";
+  let description = [{
+    A workgroup for each head of each token. The largest logarithm is found
+    first, so that no exponential overflows; a part that saw nothing is left out,
+    whatever it holds.
+
+    Before:
+    ```mlir
+    qattn.merge_partials ins(%parts, %lses : memref<4x8x64xf32>, memref<4x8xf32>)
+        outs(%o, %lse : memref<8x64xf32>, memref<8xf32>)
+    ```
+    After (shortened):
+    ```mlir
+    %sum = scf.for %part = %c0 to %c4 step %c1 iter_args(%old = %zero) -> (vector<16xf32>) {
+      %weight = math.exp %difference : vector<16xf32>
+      %part_of = vector.load %parts[%part, %head, %col] : memref<4x8x64xf32>, vector<16xf32>
+      ...
+    }
+    ```
+
+    <!-- lit: tests/passes/cpu/lower_merge_partials.mlir#merge -->
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
 def CpuApproximateMath : Pass<"cpu-approximate-math", "::mlir::ModuleOp"> {
   let summary = "Polynomials for exp, log, tanh, cos and sin";
   let description = [{

@@ -42,7 +42,10 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(headrace::cpu::createCpuLowerProducts({options.dot.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerRows());
   pm.addPass(headrace::cpu::createCpuLowerRope());
+  pm.addPass(headrace::cpu::createCpuLowerAppend());
+  pm.addPass(headrace::cpu::createCpuLowerFetch());
   pm.addPass(headrace::cpu::createCpuLowerDecode());
+  pm.addPass(headrace::cpu::createCpuLowerMergePartials());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addPass(headrace::cpu::createCpuApproximateMath());

@@ -236,6 +236,12 @@ struct VectorBuilder {
   void storeFirst(Value v, Value memref, mlir::ValueRange at, int64_t count) {
     if (count == lanes(v))
       return store(v, memref, at);
+    if (count == 1) {
+      // LLVM 22 stores all four bytes of a lane that was narrowed to one where
+      // a mask has a single lane.
+      mlir::memref::StoreOp::create(b, loc, extract(v, 0), memref, at);
+      return;
+    }
     mlir::vector::MaskedStoreOp::create(b, loc, memref, at,
                                         first(lanes(v), count), v);
   }

@@ -26,8 +26,9 @@ __all__ = ["load", "taken_apart"]
 
 def load(path: Path) -> State:
     """Opens a pickled state dictionary; FileError if it is damaged or has other objects."""
-    # Its kernels for other machines do not load here, which it would say.
-    logging.getLogger("torchao").setLevel(logging.ERROR)
+    # It would say that kernels for other machines do not load, and how it declares its classes.
+    for logger in ("torchao", "torch.utils._pytree"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
     try:
         import torch
         import torchao.quantization  # noqa: F401 - it declares its classes safe to load

@@ -31,8 +31,9 @@ def decode(form: Format, data: U8, rows: int, cols: int) -> F32 | None:
         return None
     import torch
 
-    # Its kernels for other machines do not load here, which it would say.
-    logging.getLogger("torchao").setLevel(logging.ERROR)
+    # It would say that kernels for other machines do not load, and how it declares its classes.
+    for logger in ("torchao", "torch.utils._pytree"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
     from torchao.quantization import quant_primitives as primitives
 
     bits, options = int(fields[1]), fields[3].split(":")

@@ -1,0 +1,117 @@
+//===- LowerAppend.cpp - new keys and values in a cache as vectors --------===//
+
+#include "passes/common/DecomposeQAttn.h"
+#include "passes/cpu/CacheNumbers.h"
+#include "passes/cpu/Passes.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+namespace headrace::cpu {
+#define GEN_PASS_DEF_CPULOWERAPPEND
+#include "passes/cpu/Passes.h.inc"
+} // namespace headrace::cpu
+
+using namespace mlir;
+using namespace headrace::common;
+using namespace headrace::cpu;
+using namespace headrace::qattn;
+
+namespace {
+
+constexpr int64_t kLanes = kAttentionLanes;
+
+/// One head of keys and values, token by token: in a ring the last one stays.
+class AppendKernel {
+public:
+  AppendKernel(VectorBuilder &v, AppendKVOp op, Value bytes)
+      : v(v), op(op), cache(op.getCache().getType()), bytes(bytes) {}
+
+  void emit() {
+    int64_t tokens = cast<MemRefType>(op.getK().getType()).getDimSize(0);
+    head = gpu::BlockIdOp::create(v.b, v.loc, gpu::Dimension::x);
+    Value first = scalarIndex(v.b, v.loc, op.getPosition());
+    v.loop(v.index(0), v.index(tokens), 1, {},
+           [&](Value token, ValueRange) -> SmallVector<Value> {
+             Slot slot =
+                 slotOf(v.b, v.loc, cache, op.getTable(), v.add(first, token));
+             auto branch = scf::IfOp::create(v.b, v.loc, slot.valid,
+                                             /*withElseRegion=*/false);
+             OpBuilder::InsertionGuard guard(v.b);
+             v.b.setInsertionPointToStart(branch.thenBlock());
+             store(op.getK(), token, slot.index, KVPart::Key);
+             store(op.getV(), token, slot.index, KVPart::Value);
+             return {};
+           });
+  }
+
+private:
+  void store(Value from, Value token, Value slot, KVPart part) {
+    Value at = numbersAt(v, cache, part, slot, head), scale;
+    if (cache.hasScales()) {
+      scale = scaleOfHead(from, token);
+      v.store(v.cast(v.broadcast(scale, 1), 4, v.i8()), bytes,
+              {scaleAt(v, cache, part, slot, head)});
+      scale = v.broadcast(scale, kLanes);
+    }
+    CacheDtype dtype = cache.getDtype();
+    forEachChunk([&](int64_t col, int64_t count) {
+      Value values = load(from, token, col, count);
+      if (scale)
+        values = v.divf(values, scale);
+      storeNumbers(v, values, bytes, v.add(at, col * numberBytes(dtype)), dtype,
+                   count);
+    });
+  }
+
+  Value scaleOfHead(Value from, Value token) {
+    Value largest = v.splat(v.vec(kLanes, v.f32()), 0);
+    forEachChunk([&](int64_t col, int64_t count) {
+      Value magnitude =
+          math::AbsFOp::create(v.b, v.loc, load(from, token, col, count));
+      // Keeps a NaN.
+      largest = arith::MaximumFOp::create(v.b, v.loc, largest, magnitude);
+    });
+    Value most = vector::ReductionOp::create(
+        v.b, v.loc, vector::CombiningKind::MAXIMUMF, largest);
+    bool fp8 = cache.getDtype() == CacheDtype::FP8E4M3;
+    return scaleOf(v.b, v.loc, most, fp8 ? 448.0 : 127.0);
+  }
+
+  Value load(Value from, Value token, int64_t col, int64_t count) {
+    return v.loadFirst(from, {token, head, v.index(col)}, kLanes, count);
+  }
+
+  void forEachChunk(llvm::function_ref<void(int64_t, int64_t)> body) {
+    for (int64_t col = 0; col < cache.getDim(); col += kLanes)
+      body(col, std::min(kLanes, cache.getDim() - col));
+  }
+
+  VectorBuilder &v;
+  AppendKVOp op;
+  KVCacheType cache;
+  Value bytes, head;
+};
+
+struct CpuLowerAppend
+    : headrace::cpu::impl::CpuLowerAppendBase<CpuLowerAppend> {
+  void runOnOperation() override {
+    WalkResult result = getOperation()->walk([](AppendKVOp op) {
+      auto view = op.getCache().getDefiningOp<CacheFromBytesOp>();
+      if (!view || !isa<MemRefType>(view.getBytes().getType())) {
+        op.emitOpError("expected a cache from qattn.cache_from_bytes of a "
+                       "memref; run cpu-form-kernels first");
+        return WalkResult::interrupt();
+      }
+      OpBuilder builder(op);
+      VectorBuilder v{builder, op->getLoc()};
+      AppendKernel(v, op, view.getBytes()).emit();
+      op->erase();
+      return WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
+  }
+};
+
+} // namespace
