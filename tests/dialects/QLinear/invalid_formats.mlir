@@ -50,6 +50,11 @@ func.func private @rows(!qlinear.packed<12x2, #qlinear.codebook<dim = 2, entries
 
 // -----
 
+// expected-error@+1 {{expected 'table'}}
+func.func private @no_table(!qlinear.packed<8x2, #qlinear.codebook<dim = 2, entries = 16, group = 8, activation_entries = 4>>)
+
+// -----
+
 // expected-error@+1 {{codebook: expected activation_entries to be a power of two from 2 to 256, but got 48}}
 func.func private @activations(!qlinear.packed<8x2, #qlinear.codebook<dim = 2, entries = 16, group = 8, table = i8, activation_entries = 48>>)
 

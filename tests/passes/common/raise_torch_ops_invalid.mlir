@@ -120,3 +120,12 @@ func.func @f(%q: tensor<1x4x2x8xf32>, %k: tensor<1x2x3x8xf32>, %v: tensor<1x2x3x
   %a = call @sdpa(%q, %k, %v, %mask) : (tensor<1x4x2x8xf32>, tensor<1x2x3x8xf32>, tensor<1x2x3x8xf32>, tensor<2x2xi1>) -> tensor<1x4x2x8xf32>
   return %a : tensor<1x4x2x8xf32>
 }
+
+// -----
+
+// expected-error @below {{expected to be called only}}
+func.func private @op(tensor<2xf32>) -> tensor<2xf32> attributes {headrace.operator = "headrace.linear", headrace.arguments = []}
+func.func @f() -> ((tensor<2xf32>) -> tensor<2xf32>) {
+  %0 = func.constant @op : (tensor<2xf32>) -> tensor<2xf32>
+  return %0 : (tensor<2xf32>) -> tensor<2xf32>
+}
