@@ -2,11 +2,11 @@
 
 // Sums have four accumulators; what is left of the row is masked.
 // doc: rms_norm
-// CHECK-LABEL: func.func private @rms_norm_1153(
-// CHECK-SAME:    %[[X:[^:]*]]: memref<1153xf32>, %[[W:[^:]*]]: memref<1153xf32>, %[[Y:[^:]*]]: memref<1153xf32>)
+// CHECK-LABEL: func.func private @rms_norm_1155(
+// CHECK-SAME:    %[[X:[^:]*]]: memref<1155xf32>, %[[W:[^:]*]]: memref<1155xf32>, %[[Y:[^:]*]]: memref<1155xf32>)
 // CHECK:         %[[SUMS:.*]]:4 = scf.for
 // CHECK-COUNT-4:   vector.fma
-// CHECK:         %[[MASK:.*]] = vector.constant_mask [1] : vector<16xi1>
+// CHECK:         %[[MASK:.*]] = vector.constant_mask [3] : vector<16xi1>
 // CHECK:         vector.maskedload %[[X]][%{{.*}}], %[[MASK]]
 // CHECK:         vector.reduction <add>
 // CHECK:         %[[ROOT:.*]] = math.sqrt
@@ -14,11 +14,11 @@
 // CHECK:           vector.store %{{.*}}, %[[Y]]
 // CHECK:         vector.maskedstore %[[Y]]
 // CHECK-NOT:     qlinear
-func.func @norm(%x: tensor<1153xf32>, %w: tensor<1153xf32>) -> tensor<1153xf32> {
-  %e = tensor.empty() : tensor<1153xf32>
-  %y = qlinear.rms_norm eps = 9.99999997E-7 ins(%x, %w : tensor<1153xf32>, tensor<1153xf32>)
-      outs(%e : tensor<1153xf32>) -> tensor<1153xf32>
-  return %y : tensor<1153xf32>
+func.func @norm(%x: tensor<1155xf32>, %w: tensor<1155xf32>) -> tensor<1155xf32> {
+  %e = tensor.empty() : tensor<1155xf32>
+  %y = qlinear.rms_norm eps = 9.99999997E-7 ins(%x, %w : tensor<1155xf32>, tensor<1155xf32>)
+      outs(%e : tensor<1155xf32>) -> tensor<1155xf32>
+  return %y : tensor<1155xf32>
 }
 // doc: end
 
