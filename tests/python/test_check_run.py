@@ -2,6 +2,8 @@
 
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
+from inspect import signature
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,9 +23,20 @@ class Fake:
 
     def __init__(self, spec, spoil):
         self.spec, self.spoil = spec, spoil
+        self.sees_threads = len(signature(spoil).parameters) == 2
 
-    def __call__(self, *inputs, threads, poison):
-        assert poison and threads >= 1
+    @property
+    def arguments(self):
+        count = {"quantize": 1, "dequantize": 1, "gated_matvec": 3}.get(self.spec.op, 2)
+        return [SimpleNamespace(role="input", updated=None)] * count
+
+    def bind(self, *inputs, threads, poison):
+        assert poison
+        self.threads = threads
+        outputs = []
+        return SimpleNamespace(run=lambda: outputs.append(self.result(inputs)), outputs=outputs)
+
+    def result(self, inputs):
         spec = self.spec
         if spec.op == "quantize":
             result = formats.get(spec.format).encode(np.atleast_2d(inputs[0])).view(np.int8)
@@ -34,7 +47,7 @@ class Fake:
             if spec.activations == "i8":
                 x = reference.quantized_activations(x)
             result = reference.evaluate(spec, x, inputs[1:]).astype(np.float32)
-        return self.spoil(result.copy())
+        return self.spoil(result.copy(), *([self.threads] if self.sees_threads else []))
 
 
 @pytest.fixture
@@ -62,6 +75,17 @@ def test_right_results_pass(compiled, cell):
     rows = task_rows(cell)
     assert rows and all(row.ok for row in rows)
     assert all(row.runs >= 6 for row in rows)
+
+
+def test_results_must_not_depend_on_threads(compiled):
+    def last_bit(y, threads):
+        if threads == 5:
+            y.reshape(-1).view(np.uint32)[-1] ^= 1
+        return y
+
+    compiled(last_bit)
+    (row,) = task_rows(MATVEC)
+    assert not row.ok and "the same for 1 and 5 threads, bit for bit" in row.reference
 
 
 def test_i8_has_two_references(compiled):

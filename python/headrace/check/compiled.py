@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from headrace.errors import HeadraceError, MachineError
 from headrace.reference import NOT_FINITE
 from headrace.targets.base import Cell
 
-__all__ = ["PLAIN", "Compiled", "check_case", "tasks_of"]
+__all__ = ["PLAIN", "THREADS", "Compiled", "check_case", "run_with_threads", "tasks_of"]
 
 Array = npt.NDArray[Any]
 
@@ -25,32 +26,54 @@ Array = npt.NDArray[Any]
 PLAIN = "f32"
 
 
-class Compiled:
-    """A module compiled for a target, called as `Meaning` is: all results, inputs unchanged.
+#: Each run is repeated with as many threads; more than the machine has are allowed.
+THREADS = (1, 2, 5)
 
-    Outputs and scratch memory are poisoned, and each call takes another number of threads.
+
+class ThreadsError(HeadraceError):
+    """The number of threads changed a result."""
+
+
+def run_with_threads(artifact: Any, inputs: Sequence[Array]) -> tuple[Array, ...]:
+    """All results, which are the same for each of `THREADS` bit for bit; inputs stay unchanged.
+
+    Outputs and scratch memory are poisoned. Inputs that the program updates are results.
+    Raises `ThreadsError` where the number of threads changes a result.
     """
-
-    def __init__(self, module: Any, target: str) -> None:
-        from headrace.compiler import compile
-
-        self._artifact = compile(module, target=target, keep_ir=False)
-        self._calls = 0
-
-    def __call__(self, *inputs: Array) -> tuple[Array, ...]:
-        arguments = [argument for argument in self._artifact.arguments if argument.role == "input"]
+    arguments = [argument for argument in artifact.arguments if argument.role == "input"]
+    first: tuple[Array, ...] = ()
+    for threads in THREADS:
         arrays = [
             array.copy() if argument.updated is not None else array
             for argument, array in zip(arguments, inputs, strict=True)
         ]
-        self._calls += 1
-        call = self._artifact.bind(*arrays, threads=1 + self._calls % 3, poison=True)
+        call = artifact.bind(*arrays, threads=threads, poison=True)
         call.run()
         results = list(call.outputs)
         for argument, array in zip(arguments, arrays, strict=True):
             if argument.updated is not None:
                 results.insert(argument.updated, array)
-        return tuple(np.asarray(result) for result in results)
+        found = tuple(np.asarray(result) for result in results)
+        first = first or found
+        for number, (one, other) in enumerate(zip(first, found, strict=True)):
+            if one.tobytes() != other.tobytes():
+                raise ThreadsError(
+                    f"expected result {number} to be the same for {THREADS[0]} and {threads} "
+                    "threads, bit for bit, but it is another one"
+                )
+    return first
+
+
+class Compiled:
+    """A module compiled for a target, called as `Meaning` is; see `run_with_threads`."""
+
+    def __init__(self, module: Any, target: str) -> None:
+        from headrace.compiler import compile
+
+        self._artifact = compile(module, target=target, keep_ir=False)
+
+    def __call__(self, *inputs: Array) -> tuple[Array, ...]:
+        return run_with_threads(self._artifact, inputs)
 
 
 def tasks_of(cell: Cell, seed: int) -> list[Task]:
