@@ -8,6 +8,9 @@ import os
 
 from hypothesis import settings
 
+# What is tested is compiled, not what was compiled before; in child processes too.
+os.environ["HEADRACE_CACHE"] = "off"
+
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("explore" if os.environ.get("HEADRACE_EXPLORE") else "same")

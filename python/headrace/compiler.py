@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import headrace
-from headrace import targets
+from headrace import artifact_cache, targets
 from headrace.artifact import Artifact
 from headrace.errors import UsageError
 from headrace.modules import load_module
@@ -38,6 +38,7 @@ def compile(
     dump_dir: str | PathLike[str] | None = None,
     keep_ir: bool = True,
     timing: bool = False,
+    cache: bool = True,
     **options: Any,
 ) -> Any:
     """Compile `source` for `target`.
@@ -53,6 +54,8 @@ def compile(
     keep_ir: keep the IR after each pass (`artifact.ir(stage)`) and generated texts
         (`artifact.sources`) in the artifact.
     timing: record the seconds of each stage in the manifest (`timing`).
+    cache: take the artifact of an equal module that was compiled before for the same target, see
+        `headrace.artifact_cache`; never done with `dump_dir` or `timing`.
 
     Raises `UsageError` for a request that cannot be meant and `CompileError` when a pass fails.
     """
@@ -86,6 +89,14 @@ def compile(
     if isinstance(source, str) and not source.endswith(".mlir"):
         source = OpSpec.parse(source)
     module = load_module(source)
+    written = str(source) if isinstance(source, OpSpec) else None
+    entry = None
+    if cache and dump_dir is None and not timing:
+        entry = artifact_cache.entry_of(
+            module, target_object, description, source=written, keep_ir=keep_ir
+        )
+    if entry is not None and (known := artifact_cache.load(entry)) is not None:
+        return known
     folder = tempfile.TemporaryDirectory(prefix="headrace-", suffix=".hr")
     try:
         build(
@@ -93,15 +104,18 @@ def compile(
             target_object,
             description,
             Path(folder.name),
-            source=str(source) if isinstance(source, OpSpec) else None,
+            source=written,
             dump_dir=dump_dir,
             keep_ir=keep_ir,
             timing=timing,
         )
-        return Artifact.load(folder.name, temporary=folder)
+        artifact = Artifact.load(folder.name, temporary=folder)
     except BaseException:
         folder.cleanup()
         raise
+    if entry is not None:
+        artifact_cache.store(artifact, entry)
+    return artifact
 
 
 def build(

@@ -55,7 +55,8 @@ def compiled(monkeypatch):
     """Makes `compile` return fakes with the given spoiler."""
 
     def use(spoil):
-        def compile(spec, *, target, keep_ir):
+        def compile(spec, *, target, keep_ir, cache):
+            assert not cache
             if isinstance(spoil, Exception):
                 raise spoil
             return Fake(spec, spoil)
@@ -150,7 +151,7 @@ def test_run_reports_every_cell_and_progress(compiled):
     compiled(lambda y: y)
     seen = []
     report = check.run(
-        "cpu", 4, filter="matvec/q8_0", quick=True, jobs=1, progress=lambda *p: seen.append(p)
+        "cpu", 4, filter="matvec/q8_0/", quick=True, jobs=1, progress=lambda *p: seen.append(p)
     )
     assert report.ok and report.failed == []
     assert {row.activations for row in report.rows} == {"f32", "bf16", "i8"}
@@ -158,7 +159,7 @@ def test_run_reports_every_cell_and_progress(compiled):
     cells = report.to_json()["cells"]
     assert {"target", "op", "format", "shape", "error", "bound", "ok", "reference"} <= set(cells[0])
     assert [row.shape for row in report.rows] == [
-        row.shape for row in check.run("cpu", 4, filter="matvec/q8_0", quick=True, jobs=1).rows
+        row.shape for row in check.run("cpu", 4, filter="matvec/q8_0/", quick=True, jobs=1).rows
     ]
 
 

@@ -112,7 +112,7 @@ def check_task(target: str, seed: int, task: Task) -> list[Row]:
         return [_row(target, cell, "-", "-", reference.NOT_FINITE, 0.0, reason, "-")]
     by_reference: dict[str, list[Row]] = {}
     try:
-        artifact = compile(spec, target=target, keep_ir=False)
+        artifact = compile(spec, target=target, keep_ir=False, cache=False)
         for data in drawn.draw(spec, generator(seed, "data", str(spec))):
             (result,) = run_with_threads(artifact, data.inputs)
             found = comparisons(spec, data.x, data.weights, result)
