@@ -79,7 +79,8 @@ def VerifyTargetLegality : Pass<"verify-target-legality", "::mlir::ModuleOp"> {
     operation of `qlinear` and `qattn` against it: operation, format, precision
     of the activations, and the constraints of the cell. The format is that of
     the weight; of an operation on a cache it is the dtype of the cache, as
-    `kv_f16` or `mla_fp8_e4m3`; of others the type of the numbers, `f32`.
+    `kv_f16` or `mla_fp8_e4m3`; of others the type of the numbers, `f32`. A cell
+    may claim a family of formats, as `codebook:*`.
     Operations that only say what bytes are (`from_bytes`, `slice`, `concat`,
     ...) need no claim. An unclaimed operation is an error that names the nearest
     claimed one. This pass is the table's only reader that decides anything.

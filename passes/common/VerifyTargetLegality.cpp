@@ -47,6 +47,15 @@ bool contains(ArrayRef<std::string> list, StringRef name) {
   return llvm::any_of(list, [&](const std::string &s) { return name == s; });
 }
 
+/// Whether a format is claimed: by its name, or as one of a family, such as
+/// `codebook:*`.
+bool claims(ArrayRef<std::string> formats, StringRef name) {
+  return llvm::any_of(formats, [&](StringRef claimed) {
+    return claimed.consume_back("*") ? name.starts_with(claimed)
+                                     : name == claimed;
+  });
+}
+
 std::string nearest(ArrayRef<std::string> list, StringRef name) {
   auto closer = [&](const std::string &a, const std::string &b) {
     return name.edit_distance(a) < name.edit_distance(b);
@@ -137,7 +146,8 @@ bool isStorage(Operation *op) {
 
 /// The format of an operation is that of the packed matrix that it makes, or of
 /// its weight; of an operation on a cache `kv_` or `mla_` and the cache's
-/// dtype; otherwise the type of the numbers that it takes.
+/// dtype, or that of the cache that it makes latents for; otherwise the type of
+/// the numbers that it takes.
 Request requestOf(Operation *op) {
   Request request;
   request.op = op->getName().getStringRef();
@@ -153,6 +163,8 @@ Request requestOf(Operation *op) {
     else if (auto matrix = dyn_cast<PackedType>(type))
       packed = packed ? packed : matrix;
   }
+  if (isa<qattn::QuantizeKVOp>(op))
+    request.format = "mla_fp8_e4m3";
   if (!packed) {
     if (request.format.empty())
       request.format = elementName(op->getOperand(0).getType());
@@ -183,7 +195,7 @@ LogicalResult check(Operation *op, const Table &table, const Request &request) {
     if (request.op != cell.op)
       continue;
     opKnown = true;
-    bool format = contains(cell.formats, request.format);
+    bool format = claims(cell.formats, request.format);
     bool precision = request.activations.empty() ||
                      contains(cell.activations, request.activations);
     if (format && precision) {

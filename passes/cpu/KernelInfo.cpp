@@ -21,6 +21,19 @@ using namespace headrace::qattn;
 /// every format but those that come in bands.
 static constexpr int64_t kRowsPerWorkgroup = 32;
 
+/// Pieces of columns whose centroids a workgroup searches.
+static constexpr int64_t kPiecesPerWorkgroup = 256;
+/// Most rows of a workgroup of table lookup.
+static constexpr int64_t kMostLookupRows = 512;
+
+int64_t headrace::cpu::lookupTileRows(CodebookFormatAttr format) {
+  // Groups are multiples of 8 rows, so that a byte of indices is of one tile.
+  int64_t tile = std::min(format.getGroup(), kMostLookupRows);
+  while (format.getGroup() % tile || tile % 8)
+    --tile;
+  return tile;
+}
+
 MemRefType headrace::cpu::bufferType(Type type) {
   auto bytes = [&](int64_t size) {
     return MemRefType::get({size}, IntegerType::get(type.getContext(), 8));
@@ -80,6 +93,18 @@ Shape rowsOf(Value init) {
   return shape;
 }
 
+/// An operation on a matrix with tables; `results` are [N, ...] or of one
+/// token.
+Shape tablesOf(PackedType weight, ShapedType results) {
+  Shape shape;
+  shape.matrix = weight;
+  if (results.getRank() == 2) {
+    shape.tokens = results.getDimSize(0);
+    shape.suffix = "_n" + std::to_string(shape.tokens);
+  }
+  return shape;
+}
+
 Shape shapeOf(Operation *op) {
   return TypeSwitch<Operation *, Shape>(op)
       .Case([](MatvecOp matvec) -> Shape {
@@ -111,6 +136,23 @@ Shape shapeOf(Operation *op) {
       .Case([](QuantizeOp quantize) -> Shape {
         PackedType packed = quantize.getPackedType();
         return {packed.getRows(), 1, packed, {}};
+      })
+      .Case([](AssignCentroidsOp assign) {
+        auto type = cast<ShapedType>(assign.getInit().getType());
+        Shape shape = tablesOf(assign.getWeight().getType(), type);
+        shape.rows = type.getShape().back();
+        shape.rowsPerGroup = kPiecesPerWorkgroup;
+        return shape;
+      })
+      .Case([](LutMatvecOp lookup) {
+        PackedType weight = lookup.getWeight().getType();
+        Shape shape =
+            tablesOf(weight, cast<ShapedType>(lookup.getInit().getType()));
+        shape.rows = weight.getRows();
+        int64_t tile =
+            lookupTileRows(cast<CodebookFormatAttr>(weight.getFormat()));
+        shape.rowsPerGroup = kMostLookupRows / tile * tile;
+        return shape;
       })
       .Case<RmsNormOp, LayerNormOp, GatedActivationOp>(
           [](auto row) { return rowsOf(row.getInit()); })
@@ -158,7 +200,8 @@ Shape shapeOf(Operation *op) {
 bool headrace::cpu::hasKernel(Operation *op) {
   return isa<MatvecOp, MatmulOp, GatedMatvecOp, DequantizeOp, QuantizeOp,
              RmsNormOp, LayerNormOp, GatedActivationOp, RopeOp, DecodeOp,
-             AppendKVOp, FetchKVOp, MergePartialsOp>(op);
+             AppendKVOp, FetchKVOp, MergePartialsOp, AssignCentroidsOp,
+             LutMatvecOp>(op);
 }
 
 KernelInfo headrace::cpu::describeKernel(Operation *op) {

@@ -3,6 +3,8 @@
 #ifndef HEADRACE_PASSES_CPU_KERNELINFO_H
 #define HEADRACE_PASSES_CPU_KERNELINFO_H
 
+#include "dialects/QLinear/QLinear.h"
+
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Operation.h"
@@ -27,6 +29,10 @@ KernelInfo describeKernel(mlir::Operation *op);
 /// The buffer that holds a value of `type` (a static tensor, or the bytes of a
 /// packed value or a cache), or null if it cannot be held.
 mlir::MemRefType bufferType(mlir::Type type);
+
+/// Rows that table lookup takes at once: a divisor of the rows that share
+/// tables.
+int64_t lookupTileRows(qlinear::CodebookFormatAttr format);
 
 } // namespace headrace::cpu
 

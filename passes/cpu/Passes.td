@@ -325,6 +325,76 @@ def CpuLowerMergePartials : Pass<"cpu-lower-merge-partials", "::mlir::ModuleOp">
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
+def CpuLowerAssign : Pass<"cpu-lower-assign", "::mlir::ModuleOp"> {
+  let summary = "Vector code for qlinear.assign_centroids";
+  let description = [{
+    A workgroup has 256 pieces of columns; the centroids of a piece are the lanes,
+    16 in a vector. The least distance of up to 64 centroids is found first, then
+    the first that has it. A distance of NaN counts as infinite, and an infinite
+    one is never the least.
+
+    Before:
+    ```mlir
+    qlinear.assign_centroids ins(%w, %x : !codebook, memref<64xf32>) outs(%a : memref<32xi32>)
+    ```
+    After (shortened):
+    ```mlir
+    scf.for %piece = %first to %last step %c1 {
+      %c = vector.load %bytes[%at] : memref<54792xi8>, vector<128xi8>
+      %c0 = vector.shuffle %centroids, %centroids [0, 2, 4, ...] : vector<32xf32>, vector<32xf32>
+      %distance = math.absf %difference : vector<16xf32>
+      ...
+      %equal = arith.cmpf oeq, %distances, %least : vector<16xf32>
+      %number = math.cttz %mask : i64
+      memref.store %nearest, %a[%piece] : memref<32xi32>
+    }
+    ```
+
+    <!-- lit: tests/passes/cpu/lower_assign.mlir#assign -->
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
+def CpuLowerLookup : Pass<"cpu-lower-lookup", "::mlir::ModuleOp"> {
+  let summary = "Vector code for qlinear.lut_matvec";
+  let description = [{
+    A workgroup has up to 512 rows. The codes that are assigned to 256 pieces are
+    copied together first. Then each piece is looked up, a shuffle for as many rows
+    as a vector has bytes, and summed in 16 bits. `lookup` says with which
+    instructions:
+
+    * `avx512`, `avx2`: shuffles of bytes, in 64 or 32 bytes;
+    * `portable`: 16 bytes, lane by lane, which LLVM makes a shuffle of where the
+      CPU has one.
+
+    Before:
+    ```mlir
+    qlinear.lut_matvec ins(%w, %a : !codebook, memref<32xi32>) outs(%y : memref<512xf32>)
+    ```
+    After (shortened):
+    ```mlir
+    %sums:16 = scf.for %i = %c0 to %count step %c1 iter_args(...) -> (vector<32xi16>, ...) {
+      %table = vector.shuffle %codes, %codes [0, 1, 2, ...] : vector<16xi8>, vector<16xi8>
+      %packed = vector.load %bytes[%at] : memref<54792xi8>, vector<64xi8>
+      %found = llvm.call_intrinsic "llvm.x86.avx512.pshuf.b.512"(%table, %index)
+      %both = vector.bitcast %found : vector<64xi8> to vector<32xi16>
+      %sum = arith.addi %old, %both : vector<32xi16>
+      ...
+    }
+    ```
+
+    <!-- lit: tests/passes/cpu/lower_lookup.mlir#lookup -->
+  }];
+  let options = [
+    Option<"lookup", "lookup", "std::string", /*default=*/"\"portable\"",
+           "Instructions to look up bytes: avx512, avx2 or portable">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
 def CpuApproximateMath : Pass<"cpu-approximate-math", "::mlir::ModuleOp"> {
   let summary = "Polynomials for exp, log, tanh, cos and sin";
   let description = [{

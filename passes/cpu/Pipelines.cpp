@@ -22,6 +22,10 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
       *this, "dot",
       llvm::cl::desc("Instructions for 8-bit products: vnni or portable"),
       llvm::cl::init("portable")};
+  Option<std::string> lookup{
+      *this, "lookup",
+      llvm::cl::desc("Instructions to look up bytes: avx512, avx2 or portable"),
+      llvm::cl::init("portable")};
   Option<std::string> abi{*this, "abi",
                           llvm::cl::desc("Who calls the kernels: plan or iree"),
                           llvm::cl::init("plan")};
@@ -46,6 +50,8 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(headrace::cpu::createCpuLowerFetch());
   pm.addPass(headrace::cpu::createCpuLowerDecode());
   pm.addPass(headrace::cpu::createCpuLowerMergePartials());
+  pm.addPass(headrace::cpu::createCpuLowerAssign());
+  pm.addPass(headrace::cpu::createCpuLowerLookup({options.lookup.getValue()}));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addPass(headrace::cpu::createCpuApproximateMath());

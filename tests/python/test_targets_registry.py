@@ -62,6 +62,14 @@ def test_bad_target_strings(text, message):
         targets.parse(text)
 
 
+def test_cells_claim_formats_and_families():
+    assert Cell("qlinear.dequantize", "q4_k", "").claims("q4_k")
+    assert not Cell("qlinear.dequantize", "q4_k", "").claims("q4_k:rows4")
+    family = Cell("qlinear.lut_matvec", "codebook:d2:*", "")
+    assert family.claims("codebook:d2:e16:g512:i8:a64")
+    assert not family.claims("codebook:d4:e16:g512:i8:a64")
+
+
 def test_cell_names():
     assert Cell("qlinear.matvec", "q4_k", "i8").name == "matvec/q4_k/i8"
     assert Cell("qlinear.dequantize", "q4_k", "").name == "dequantize/q4_k"

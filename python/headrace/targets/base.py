@@ -40,6 +40,7 @@ class Stage:
 class Cell:
     """One claim of a target: an operation, a format, an activation type, and its conditions.
 
+    format: its name, or `codebook:*` for every format whose name starts so.
     activations: "f32", "bf16" or "i8"; "" where the operation has none.
     proof: "executed" if a check on this machine runs it, "simulated" or "compiled" otherwise.
     """
@@ -55,6 +56,12 @@ class Cell:
         """`matvec/q4_k/i8`: what `--filter` matches."""
         parts = [self.op.removeprefix("qlinear."), self.format, self.activations]
         return "/".join(part for part in parts if part)
+
+    def claims(self, format: str) -> bool:
+        """Whether the cell is about a format of that name."""
+        if self.format.endswith("*"):
+            return format.startswith(self.format[:-1])
+        return format == self.format
 
     def to_json(self) -> dict[str, Any]:
         """The row of `headrace targets --json`."""

@@ -77,9 +77,10 @@ func.func @sparse(%x: tensor<64xbf16>, %i: tensor<64xi32>, %n: tensor<1xi32>, %w
 !lut = !qlinear.packed<8x6, #qlinear.codebook<dim = 2, entries = 16, group = 8, table = i8, activation_entries = 64>>
 !lut4 = !qlinear.packed<8x6, #qlinear.codebook<dim = 2, entries = 16, group = 8, table = i4, activation_entries = 64>>
 
+// A claim of a family of formats.
 func.func @tables(%w: !lut, %w4: !lut4, %x: tensor<6xf32>, %a: tensor<3xi32>, %o: tensor<8xf32>) {
   %0 = qlinear.assign_centroids ins(%w, %x : !lut, tensor<6xf32>) outs(%a : tensor<3xi32>) -> tensor<3xi32>
-  // expected-error@+1 {{'qlinear.assign_centroids' op with format codebook:d2:e16:g8:i4:a64 and activations f32 is not claimed by target some; nearest: format codebook:d2:e16:g8:i8:a64}}
+  // expected-error@+1 {{'qlinear.assign_centroids' op with format codebook:d2:e16:g8:i4:a64 and activations f32 is not claimed by target some; nearest: format codebook:d2:e16:g8:i8:*; claimed formats: codebook:d2:e16:g8:i8:*}}
   %1 = qlinear.assign_centroids ins(%w4, %x : !lut4, tensor<6xf32>) outs(%a : tensor<3xi32>) -> tensor<3xi32>
   // expected-error@+1 {{'qlinear.lut_matvec' op is not claimed by target some; nearest: }}
   %2 = qlinear.lut_matvec ins(%w, %a : !lut, tensor<3xi32>) outs(%o : tensor<8xf32>) -> tensor<8xf32>

@@ -37,6 +37,12 @@ class Shape(NamedTuple):
         return -(-self.rows // self.group)
 
     @property
+    def format(self) -> str:
+        return (
+            f"codebook:d{self.dim}:e{self.entries}:g{self.group}:i{self.bits}:a{self.activations}"
+        )
+
+    @property
     def type(self) -> str:
         padded = (self.groups * self.group, self.pieces * self.dim)
         differs = padded != (self.rows, self.cols)
@@ -56,6 +62,7 @@ def cases(draw: Generator) -> Iterator[Case]:
     some = int(draw.integers(2, 12))
     for what, shape in {
         "paper": Shape(17, 2 * some, 2, 16, 512, 8, 64, 0),
+        "paper, 4 bits": Shape(9, 2 * some, 2, 16, 512, 4, 64, 2),
         "4 bits, padded": Shape(13, 2 * some - 1, 2, 16, 8, 4, 8, 3),
         "one row": Shape(1, 3 * some, 3, 4, 8, 8, 2, 1),
         "one column a piece": Shape(9, some, 1, 256, 8, 8, 4, 0),
@@ -113,7 +120,7 @@ def _assign(what: str, shape: Shape) -> Case:
             "qlinear.assign_centroids", [shape.type, tensor("f32", *some, shape.cols)], outs
         ),
         runs=runs,
-        format="codebook",
+        format=shape.format,
     )
 
 
@@ -149,5 +156,5 @@ def _lookup(what: str, shape: Shape) -> Case:
             "qlinear.lut_matvec", [shape.type, tensor("i32", *some, shape.pieces)], outs
         ),
         runs=runs,
-        format="codebook",
+        format=shape.format,
     )

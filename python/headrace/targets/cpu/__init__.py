@@ -22,7 +22,9 @@ def stages(description: CpuDescription, *, abi: str = "plan") -> list[Stage]:
 
     abi: `"plan"` for artifacts, `"iree"` for objects that IREE calls.
     """
-    options = f'capabilities="{CAPABILITIES}" dot={description.dot} abi={abi}'
+    options = (
+        f'capabilities="{CAPABILITIES}" dot={description.dot} lookup={description.lookup} abi={abi}'
+    )
     return [Stage("cpu", f"headrace-cpu-pipeline{{{options}}}")]
 
 

@@ -80,6 +80,8 @@ class CpuDescription:
     features: LLVM's names of the features that kernels may use, sorted.
     disabled: those that the CPU's name may imply and kernels must not use.
     dot: `"vnni"` for 8-bit dot instructions (AVX-512 VNNI), `"portable"` for plain vector code.
+    lookup: `"avx512"` or `"avx2"` for shuffles of 64 or 32 bytes, `"portable"` for vector code of
+        16 bytes.
     vector_bits: width of the widest vector register that kernels use.
     """
 
@@ -88,6 +90,7 @@ class CpuDescription:
     features: tuple[str, ...]
     disabled: tuple[str, ...]
     dot: str
+    lookup: str
     vector_bits: int
 
     @property
@@ -113,6 +116,7 @@ class CpuDescription:
             "cpu": self.name,
             "triple": self.triple,
             "dot": self.dot,
+            "lookup": self.lookup,
             "vector_bits": self.vector_bits,
             "features": list(self.features),
         }
@@ -162,6 +166,7 @@ def describe_features(name: str, triple: str, features: Mapping[str, bool]) -> C
         features=tuple(sorted(used)),
         disabled=tuple(sorted((_PROC_NAMES[machine].keys() - used) | (present & _NEVER))),
         dot="vnni" if used >= _VNNI else "portable",
+        lookup={512: "avx512", 256: "avx2"}.get(_vector_bits(used), "portable"),
         vector_bits=_vector_bits(used),
     )
 
