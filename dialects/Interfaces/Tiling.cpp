@@ -128,15 +128,13 @@ FailureOr<TileRange> tileRange(Operation *op, const TileLoop &loop,
   std::optional<int64_t> first = getConstantIntValue(offset);
   bool partial = !known;
   if (partial) {
-    FailureOr<int64_t> bound = ValueBoundsConstraintSet::computeConstantBound(
+    known = ValueBoundsConstraintSet::computeConstantBound(
         presburger::BoundType::UB, size, /*stopCondition=*/nullptr,
         /*closedUB=*/true);
-    if (failed(bound) ||
-        (*bound >= loop.extent && !isOnlyTile(offset, loop.extent)))
+    if (!known || (*known >= loop.extent && !isOnlyTile(offset, loop.extent)))
       return op->emitOpError()
              << "expected tiles of " << loop.name
              << " with a constant bound, but got a size known only at run time";
-    known = *bound;
   }
   if (!partial && first && *first + *known == loop.extent) {
     // The end of the loop, wherever that lies.
