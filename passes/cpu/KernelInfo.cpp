@@ -6,6 +6,7 @@
 #include "dialects/QAttn/QAttn.h"
 #include "dialects/QLinear/QLinear.h"
 #include "passes/cpu/Passes.h"
+#include "passes/cpu/PrefillRows.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -185,6 +186,14 @@ Shape shapeOf(Operation *op) {
                        std::to_string(cache.getSlots());
         return shape;
       })
+      .Case([](PrefillOp prefill) {
+        PrefillRows rows(prefill);
+        Shape shape;
+        shape.rows = rows.groups * rows.blocks();
+        shape.suffix = sizesOf(prefill.getQ().getType()) + "_of" +
+                       sizesOf(prefill.getV().getType());
+        return shape;
+      })
       .Case([](MergePartialsOp merge) {
         auto type = cast<ShapedType>(merge.getPartials().getType());
         Shape shape;
@@ -200,7 +209,7 @@ Shape shapeOf(Operation *op) {
 bool headrace::cpu::hasKernel(Operation *op) {
   return isa<MatvecOp, MatmulOp, GatedMatvecOp, DequantizeOp, QuantizeOp,
              RmsNormOp, LayerNormOp, GatedActivationOp, RopeOp, DecodeOp,
-             AppendKVOp, FetchKVOp, MergePartialsOp, AssignCentroidsOp,
+             AppendKVOp, FetchKVOp, MergePartialsOp, PrefillOp, AssignCentroidsOp,
              LutMatvecOp>(op);
 }
 

@@ -395,6 +395,44 @@ def CpuLowerLookup : Pass<"cpu-lower-lookup", "::mlir::ModuleOp"> {
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
+def CpuLowerPrefill : Pass<"cpu-lower-prefill", "::mlir::ModuleOp"> {
+  let summary = "Vector code for qattn.prefill";
+  let description = [{
+    The queries that share a head of keys, and their heads, are rows; a workgroup
+    has 64 of them, a lane for each. Scores, softmax and sums run lane by lane:
+    queries are transposed once, then each number of keys and values is read as
+    it lies and multiplied with all lanes, 16 sums in registers. Keys are taken in
+    blocks of 64; each block rescales what was summed before it. Blocks that no
+    row sees are not visited, and only those on an edge of what is seen are
+    masked, so that nothing of other keys reaches a result.
+
+    Before:
+    ```mlir
+    qattn.prefill causal ins(%q, %k, %v : memref<96x8x64xf32>, memref<96x2x64xf32>, memref<96x2x64xf32>)
+        outs(%o : memref<96x8x64xf32>) {scale = 1.250000e-01 : f32}
+    ```
+    After (shortened):
+    ```mlir
+    scf.for %first = %c0 to %all_see step %c64 {
+      scf.for %i = %c0 to %count step %c4 {
+        %dots:16 = scf.for %col = %c0 to %c64 step %c1 iter_args(...) {
+          %q0 = vector.load %queries[%col, %c0] : memref<64x64xf32>, vector<16xf32>
+          %number = memref.load %k[%key, %group, %col] : memref<96x2x64xf32>
+          %s = vector.fma %q0, %everywhere, %dot : vector<16xf32>
+          ...
+        }
+      }
+      ...
+    }
+    ```
+
+    <!-- lit: tests/passes/cpu/lower_prefill.mlir#causal -->
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
 def CpuApproximateMath : Pass<"cpu-approximate-math", "::mlir::ModuleOp"> {
   let summary = "Polynomials for exp, log, tanh, cos and sin";
   let description = [{

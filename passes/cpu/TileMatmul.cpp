@@ -9,6 +9,7 @@
 #include "passes/cpu/TileMatmul.h"
 
 #include "passes/cpu/BlockDecoder.h"
+#include "passes/cpu/Transpose.h"
 
 using namespace mlir;
 using namespace headrace::cpu;
@@ -20,25 +21,6 @@ namespace {
 constexpr int64_t kTileRows = 16;
 constexpr int64_t kTileCols = 256;
 constexpr int64_t kTileTokens = 8;
-
-/// Transposes 16 vectors of 16 lanes by exchanging halves, quarters, ...
-void transpose16(VectorBuilder &v, SmallVectorImpl<Value> &rows) {
-  for (int64_t span = 8; span > 0; span /= 2) {
-    SmallVector<int64_t> low, high;
-    for (int64_t lane = 0; lane < 16; ++lane) {
-      bool upper = lane & span;
-      low.push_back(upper ? 16 + lane - span : lane);
-      high.push_back(upper ? 16 + lane : lane + span);
-    }
-    for (int64_t i = 0; i < 16; ++i) {
-      if (i & span)
-        continue;
-      Value a = rows[i], b = rows[i + span];
-      rows[i] = v.shuffle(a, b, low);
-      rows[i + span] = v.shuffle(a, b, high);
-    }
-  }
-}
 
 class TileMatmul {
 public:

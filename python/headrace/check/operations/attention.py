@@ -14,7 +14,7 @@ from headrace.check.operations.layouts import ONE, number
 from headrace.check.operations.text import Operand, destination, poison, tensor
 from headrace.references import attention
 
-__all__ = ["cases", "of_attention"]
+__all__ = ["Prefill", "cases", "module_of", "of_attention", "outs_of"]
 
 Generator = np.random.Generator
 Array = npt.NDArray[Any]
@@ -81,31 +81,38 @@ def cases(draw: Generator) -> Iterator[Case]:
     yield _merge("one part", (1, 1, 1))
 
 
-def _prefill(shape: Prefill) -> Case:
+def outs_of(shape: Prefill) -> list[str]:
+    """The types of what it writes."""
+    outs = [tensor("f32", shape.queries, shape.heads, shape.value)]
+    return [*outs, tensor("f32", shape.queries, shape.heads)] if shape.lse else outs
+
+
+def module_of(shape: Prefill) -> str:
+    """A module that is one prefill."""
     q = tensor("f32", shape.queries, shape.heads, shape.key)
     k = tensor("f32", shape.tokens, shape.groups, shape.key)
     v = tensor("f32", shape.tokens, shape.groups, shape.value)
-    outs = [tensor("f32", shape.queries, shape.heads, shape.value)]
-    if shape.lse:
-        outs.append(tensor("f32", shape.queries, shape.heads))
     attributes = [f"scale = {shape.scale:.9e} : f32"]
     if shape.window is not None:
         attributes.append(f"window = {shape.window} : i64")
     if shape.softcap is not None:
         attributes.append(f"softcap = {shape.softcap:e} : f32")
-    module = destination(
+    return destination(
         "qattn.prefill",
         [q, k, v, *([Operand(ONE, "offset")] if shape.offset else [])],
-        outs,
+        outs_of(shape),
         head="causal" if shape.causal else "bidirectional",
         attributes=f"{{{', '.join(attributes)}}}",
     )
+
+
+def _prefill(shape: Prefill) -> Case:
     return Case(
         op="qattn.prefill",
         what=shape.what,
         shape=f"{shape.queries}x{shape.tokens}x{shape.heads}x{shape.groups}x{shape.key}",
-        module=module,
-        runs=lambda draw: _prefill_runs(shape, draw, outs),
+        module=module_of(shape),
+        runs=lambda draw: _prefill_runs(shape, draw, outs_of(shape)),
     )
 
 
