@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headrace.bench.peers import ggml
+from headrace.bench.peers import ggml_library
 
 _I32, _U32, _F32, _P, _BOOL = (
     ctypes.c_int32,
@@ -114,13 +114,13 @@ _LOG = ctypes.CFUNCTYPE(None, _I32, ctypes.c_char_p, _P)(
 
 def installed() -> bool:
     """Whether `make bench-peers` has built libllama."""
-    folder = ggml.library_folder()
+    folder = ggml_library.library_folder()
     return folder is not None and (folder / "libllama.so").exists()
 
 
 @functools.cache
 def _library() -> ctypes.CDLL:
-    folder = ggml.library_folder()
+    folder = ggml_library.library_folder()
     assert folder is not None
     library = ctypes.CDLL(str(folder / "libllama.so"))
     for name, (result, arguments) in _SIGNATURES.items():

@@ -10,17 +10,10 @@ import numpy as np
 import pytest
 
 from headrace.bench.measure import Measurements, Samples
-from headrace.bench.report import (
-    Report,
-    compulsory_bytes,
-    floor_us,
-    is_void,
-    make_row,
-    operations,
-)
-from headrace.ops import matvec
+from headrace.bench.products import Product
+from headrace.bench.report import Report, absent_row, floor_us, is_void, make_row
 
-SPEC = matvec(4096, 14336, format="q4_k", activations="i8")
+ITEM = Product(4096, 14336, "q4_k", "i8")
 STORAGE = 4096 * 14336 // 256 * 144
 
 
@@ -34,7 +27,8 @@ def measurements(ours: Samples, **peers: Samples) -> Measurements:
 
 
 def row(ours: Samples, **peers: Samples) -> dict[str, Any]:
-    return make_row(SPEC, STORAGE, measurements(ours, **peers), 1000.0, {"absent": "why"})
+    measured = measurements(ours, **peers)
+    return make_row(ITEM, "ours.i8", ITEM.work(STORAGE), measured, 1000.0, {"absent": "why"})
 
 
 def test_the_floor_is_the_larger_of_memory_and_arithmetic() -> None:
@@ -43,10 +37,20 @@ def test_the_floor_is_the_larger_of_memory_and_arithmetic() -> None:
 
 
 def test_compulsory_work_of_a_product() -> None:
-    assert compulsory_bytes(SPEC, STORAGE) == STORAGE + 14336 * 4 + 4096 * 4
-    half = matvec(4096, 14336, format="q4_k", activations="bf16")
-    assert compulsory_bytes(half, STORAGE) == STORAGE + 14336 * 2 + 4096 * 4
-    assert operations(SPEC) == 2 * 4096 * 14336
+    work = ITEM.work(STORAGE)
+    assert work.nbytes == STORAGE + 14336 * 4 + 4096 * 4
+    assert (work.from_memory, work.peak) == (STORAGE, "i8")
+    assert work.operations == 2 * 4096 * 14336
+    many = Product(4096, 14336, "q4_k", "bf16", n=3).work(STORAGE)
+    assert many.nbytes == STORAGE + 3 * (14336 * 2 + 4096 * 4)
+    assert many.operations == 3 * work.operations
+
+
+def test_a_row_that_has_no_kernel_is_kept_and_voids_nothing() -> None:
+    report = Report("cpu", "matvec", {}, [absent_row(ITEM, "no kernel yet")])
+    assert (report.rows[0]["measured"], report.rows[0]["reason"]) == (False, "no kernel yet")
+    assert (report.measured, report.problems, report.exit_code, report.busy) == ([], [], 0, 0.0)
+    assert json.loads(report.to_json())["rows"][0]["shape"] == "4096x14336"
 
 
 def test_a_time_above_102_percent_of_the_probe_is_void() -> None:
@@ -59,7 +63,7 @@ def test_a_time_above_102_percent_of_the_probe_is_void() -> None:
 def test_a_row_has_the_stable_fields() -> None:
     got = row(samples([[1400, 1300], [1500, 1600]]), peer=samples([[2600, 2700], [3000, 2800]]))
     assert (got["kernel"], got["shape"], got["format"]) == ("matvec", "4096x14336", "q4_k")
-    assert got["op"] == "matvec:m=4096,k=14336,format=q4_k,activations=i8"
+    assert got["op"] == ITEM.label
     assert got["measured"] is True
     assert (got["ours_us"], got["ours_min_us"]) == (1450, 1300)
     assert got["peers"] == {"peer": 2750}
@@ -87,7 +91,7 @@ def test_a_row_faster_than_memory_voids_the_run() -> None:
     assert report.exit_code == 1
     assert report.to_dict()["void"] is True
     assert report.problems == [
-        "void: matvec:m=4096,k=14336,format=q4_k,activations=i8 read 33.0 GB/s, more than 102% of "
+        f"void: {ITEM.label} read 33.0 GB/s, more than 102% of "
         "the 30.0 GB/s the read probe measured in the same run"
     ]
 

@@ -15,12 +15,13 @@ from headrace.bench import runner, suite, table, weights
 from headrace.bench.measure import Effort, measure
 from headrace.bench.peers import Contender, Problem
 from headrace.bench.probe import Probe
+from headrace.bench.products import Product
 from headrace.bench.report import Report
+from headrace.bench.session import Session
 from headrace.errors import UsageError
-from headrace.ops import matvec
 
-SPECS = [
-    matvec(256, 512, format=name, activations=activations)
+ITEMS = [
+    Product(256, 512, name, activations)
     for name in ("q4_k", "q8_0")
     for activations in ("i8", "f32")
 ]
@@ -66,8 +67,8 @@ class Dense(Contender):
     def output(self) -> np.ndarray:
         return self._y
 
-    def reference(self, x: np.ndarray) -> np.ndarray:
-        return self._problem.weights.reference(x)
+    def reference(self, index: int) -> np.ndarray:
+        return self._problem.weights.reference(self._problem.xs[index])
 
 
 @pytest.fixture
@@ -89,9 +90,9 @@ def test_the_loop_takes_fresh_data_and_checks_every_result(problem: Problem) -> 
     bad.name = "wrong"
     ticks: list[None] = []
     probe = Probe(threads=1)
-    measured = measure(
-        problem, [good, bad], probe, EFFORT, np.random.default_rng(1), lambda: ticks.append(None)
-    )
+    session = Session("a product", len(problem.xs), lambda: problem.weights.copies[0], [good, bad])
+    rng = np.random.default_rng(1)
+    measured = measure(session, probe, EFFORT, rng, lambda: ticks.append(None))
     assert len(ticks) == EFFORT.rounds
     assert good.staged == list(range(EFFORT.rounds * (EFFORT.burst + 1)))
     assert measured.samples["dense"].us.shape == (EFFORT.rounds, EFFORT.burst)
@@ -117,10 +118,10 @@ def check_schema(document: dict[str, object], rows: int) -> None:
 
 
 def test_our_kernels_run_and_are_right() -> None:
-    report = runner.run_suite(specs=SPECS, peers=[], effort=EFFORT, rotation=1 << 20)
+    report = runner.run_suite(items=ITEMS, peers=[], effort=EFFORT, rotation=1 << 20)
     document = json.loads(report.to_json())
-    check_schema(document, len(SPECS))
-    assert [row["op"] for row in document["rows"]] == [str(spec) for spec in SPECS]
+    check_schema(document, len(ITEMS))
+    assert [row["op"] for row in document["rows"]] == [item.label for item in ITEMS]
     # the machine decides whether the run is void, the rows decide the exit code
     assert report.exit_code == int(document["void"])
 
@@ -128,7 +129,7 @@ def test_our_kernels_run_and_are_right() -> None:
 def test_the_command_prints_json_and_writes_its_files(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(suite.SUITES, "matvec", SPECS)
+    monkeypatch.setitem(suite.SUITES, "matvec", ITEMS)
     monkeypatch.setattr(runner, "QUICK", EFFORT)
     monkeypatch.setattr(runner.memory, "rotation_bytes", lambda cache, available: 1 << 20)
     code = bench.run(
@@ -150,7 +151,7 @@ def test_the_command_prints_json_and_writes_its_files(
 def test_the_table_names_every_row_and_every_problem(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    report = runner.run_suite(specs=SPECS[:1], peers=[], effort=EFFORT, rotation=1 << 20)
+    report = runner.run_suite(items=ITEMS[:1], peers=[], effort=EFFORT, rotation=1 << 20)
     row = report.rows[0]
     row.update(peers={"some peer": 5.0}, peers_min_us={"some peer": 4.0}, peers_ok={})
     row.update(ratio={"some peer": 2.5}, peers_missing={"other": "not installed"}, void=True)
@@ -184,6 +185,8 @@ def test_the_table_names_every_row_and_every_problem(
         ({"suite": "matmul"}, r"unknown suite 'matmul'"),
         ({"filter": "nothing like it"}, r"expected --filter to match"),
         ({"peers": ["none"]}, r"unknown peer 'none'"),
+        ({"threads": 0}, r"expected --threads to be a number of CPUs .* got 0; allowed: 1 to \d"),
+        ({"threads": 4097}, r"of CPUs of this process, but got 4097; allowed: 1 to \d"),
         ({"plot": "x.bmp"}, r"--plot to end in a picture type.*allowed: .png"),
         ({"output": "no/such/folder/x.json"}, r"the folder of --output to exist"),
         ({"plot": "no/such/folder/x.png"}, r"the folder of --plot to exist"),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from headrace.bench.peers import ggml, ggml_quantize
+from headrace.bench.peers import ggml_library, ggml_quantize
 from headrace.formats import native
 
 KINDS = list(native.KINDS)
@@ -22,7 +22,7 @@ NOT_WORSE = 1.0
 
 @pytest.fixture(scope="module", autouse=True)
 def peer() -> None:
-    if ggml.library_folder() is None:
+    if ggml_library.library_folder() is None:
         pytest.skip("llama.cpp is not installed; `make bench-peers` builds it")
 
 
@@ -75,7 +75,7 @@ def test_llama_reads_our_bytes_as_gguf_does(kind: str) -> None:
     """Their decoder, another one, on our bytes."""
     values = weights("student t 3")
     packed = native.encode_blocks(kind, values)
-    folder = ggml.library_folder()
+    folder = ggml_library.library_folder()
     assert folder is not None
     peer = ctypes.CDLL(str(folder / "libggml-base.so"))
     decode = getattr(peer, f"dequantize_row_{kind.replace('_k', '_K')}")

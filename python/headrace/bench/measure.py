@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from headrace.bench.peers.base import Contender, Problem
+from headrace.bench.peers.base import Contender
 from headrace.bench.probe import Probe
+from headrace.bench.session import Session
 from headrace.bench.weights import relative_error
 
 # OpenMP's threads spin for some 10 ms after a call and would take a core from the next participant
@@ -32,6 +33,10 @@ class Effort:
 
     rounds: int
     burst: int
+
+    def of(self, heavy: bool) -> Effort:
+        """Less of it for calls that take long."""
+        return Effort(max(self.rounds // 4, 2), min(self.burst, 2)) if heavy else self
 
 
 FULL = Effort(rounds=16, burst=3)
@@ -113,17 +118,17 @@ class OtherLoad:
 
 
 def measure(
-    problem: Problem,
-    contenders: Sequence[Contender],
+    session: Session,
     probe: Probe,
     effort: Effort,
     rng: np.random.Generator,
     tick: Callable[[], None] = lambda: None,
 ) -> Measurements:
     """Run all rounds; `tick` is called after each."""
+    contenders = session.contenders
     times = {c.name: np.empty((effort.rounds, effort.burst)) for c in contenders}
     errors = dict.fromkeys(times, 0.0)
-    references = {c.name: [c.reference(x) for x in problem.xs] for c in contenders}
+    references = {c.name: [c.reference(i) for i in range(session.inputs)] for c in contenders}
     reads = {name: np.empty(effort.rounds) for name in probe.patterns}
     latencies = []
     load = OtherLoad()
@@ -138,15 +143,14 @@ def measure(
                 us, outputs = _burst(contender, effort.burst, index)
                 times[contender.name][index] = us
                 for which, y in outputs:
-                    wanted = references[contender.name][which % len(problem.xs)]
+                    wanted = references[contender.name][which % session.inputs]
                     # maximum, unlike max, keeps a NaN
                     errors[contender.name] = float(
                         np.maximum(errors[contender.name], relative_error(y, wanted))
                     )
             else:
                 pattern = int(turn) - len(contenders)
-                copy = problem.weights.copies[problem.weights.take()]
-                reads[probe.patterns[pattern]][index] = probe.read(copy, pattern)
+                reads[probe.patterns[pattern]][index] = probe.read(session.take(), pattern)
         tick()
     samples = {c.name: Samples(times[c.name], errors[c.name], c.bound, c.note) for c in contenders}
     return Measurements(samples, reads, latencies, load.share())

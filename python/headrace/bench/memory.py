@@ -19,7 +19,7 @@ from headrace.errors import MachineError
 CACHE_FACTOR = 2.5
 LEAST_ROTATION = 256 << 20
 # one row keeps about this many rotation sets alive (ours, the peers' repacked forms, torch's f32)
-SETS_ALIVE = 8
+SETS_ALIVE = 11
 
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 

@@ -33,7 +33,7 @@ def plot(report: Report, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    rows = report.rows
+    rows = report.measured
     height = max(3.5, 0.55 * len(rows) + 1.5)
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(14, height), width_ratios=(3, 2))
 

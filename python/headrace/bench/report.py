@@ -21,21 +21,11 @@ from typing import Any
 import numpy as np
 
 from headrace.bench.measure import Measurements
-from headrace.ops import OpSpec
+from headrace.bench.session import Item, Work
 
 SCHEMA = 1
 # No kernel reads faster than memory: above this share of the probe the probe was wrong.
 VOID_ABOVE = 1.02
-
-
-def compulsory_bytes(spec: OpSpec, storage_bytes: int) -> int:
-    """Bytes a product must move at least: weights once, activations in, result out."""
-    return storage_bytes + spec.k * (2 if spec.activations == "bf16" else 4) + spec.m * 4
-
-
-def operations(spec: OpSpec) -> int:
-    """Multiplications and additions of a product."""
-    return 2 * spec.m * spec.k
 
 
 def floor_us(nbytes: int, read_gbps: float, ops: int, peak_gops: float) -> float:
@@ -49,34 +39,35 @@ def is_void(weight_bytes: int, us: float, read_gbps: float) -> bool:
 
 
 def make_row(
-    spec: OpSpec,
-    storage_bytes: int,
+    item: Item,
+    contender: str,
+    work: Work,
     measured: Measurements,
     peak_gops: float,
     missing: Mapping[str, str],
 ) -> dict[str, Any]:
-    """One row of the report. `missing` says why peers are not in it."""
-    ours = measured.samples[f"ours.{spec.activations}"]
+    """One row of the report: what `contender` needed. `missing` says why peers are not in it."""
+    ours = measured.samples[contender]
     peers = {n: s for n, s in measured.samples.items() if not n.startswith("ours.")}
-    nbytes, ops, read = compulsory_bytes(spec, storage_bytes), operations(spec), measured.read_gbps
-    floor = floor_us(nbytes, read, ops, peak_gops)
+    read = measured.read_gbps
+    floor = floor_us(work.nbytes, read, work.operations, peak_gops)
     latency = measured.core_latency_ns
     return {
-        "kernel": spec.op,
-        "op": str(spec),
-        "shape": f"{spec.m}x{spec.k}",
-        "format": spec.format,
-        "activations": spec.activations,
+        **_asked(item),
         "measured": True,
         "ours_us": round(ours.median, 2),
         "ours_min_us": round(ours.minimum, 2),
         "floor_us": round(floor, 2),
         "of_floor": round(floor / ours.minimum, 4),
-        "gbps": round(nbytes / ours.minimum * 1e-3, 2),
+        "gbps": round(work.nbytes / ours.minimum * 1e-3, 2),
+        "of_read": round(work.nbytes / ours.minimum * 1e-3 / read, 4),
+        "gops": round(work.operations / ours.minimum * 1e-3, 1),
+        "of_peak": round(work.operations / ours.minimum * 1e-3 / peak_gops, 4),
         "error": ours.error if np.isfinite(ours.error) else None,
         "bound": ours.bound,
         "ok": bool(ours.error <= ours.bound),
-        "void": is_void(storage_bytes, ours.minimum, read),
+        "void": is_void(work.from_memory, ours.minimum, read),
+        "note": ours.note,
         "peers": {name: round(s.median, 2) for name, s in peers.items()},
         "peers_min_us": {name: round(s.minimum, 2) for name, s in peers.items()},
         "ratio": {name: round(s.minimum / ours.minimum, 3) for name, s in peers.items()},
@@ -84,9 +75,9 @@ def make_row(
         "peers_ok": {name: bool(s.error <= s.bound) for name, s in peers.items()},
         "peers_note": {name: s.note for name, s in peers.items()},
         "peers_missing": dict(missing),
-        "bytes": nbytes,
-        "weight_bytes": storage_bytes,
-        "operations": ops,
+        "bytes": work.nbytes,
+        "weight_bytes": work.from_memory,
+        "operations": work.operations,
         "read_gbps": round(read, 2),
         "read_gbps_median": round(measured.read_gbps_median, 2),
         "read_pattern": measured.read_pattern,
@@ -100,6 +91,21 @@ def make_row(
     }
 
 
+def absent_row(item: Item, reason: str) -> dict[str, Any]:
+    """A row that could not be measured."""
+    return {**_asked(item), "measured": False, "reason": reason}
+
+
+def _asked(item: Item) -> dict[str, Any]:
+    return {
+        "kernel": item.kernel,
+        "op": item.label,
+        "shape": item.shape,
+        "format": item.format,
+        "activations": item.activations,
+    }
+
+
 @dataclass
 class Report:
     """Rows of one run with the machine they were measured on."""
@@ -108,15 +114,21 @@ class Report:
     suite: str
     machine: dict[str, Any]
     rows: list[dict[str, Any]] = field(default_factory=list)
+    limits: list[dict[str, Any]] = field(default_factory=list)  # of the suite `limits`
     date: str = field(
         default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     )
 
     @property
+    def measured(self) -> list[dict[str, Any]]:
+        """Rows that have times."""
+        return [row for row in self.rows if row["measured"]]
+
+    @property
     def problems(self) -> list[str]:
         """Why the run does not count: rows above the probe, wrong results. Empty if it does."""
         found = []
-        for row in self.rows:
+        for row in self.measured:
             if row["void"]:
                 rate = row["weight_bytes"] / row["ours_min_us"] * 1e-3
                 found.append(
@@ -139,7 +151,7 @@ class Report:
     @property
     def busy(self) -> float:
         """The largest share of the CPUs that others used while a row was measured."""
-        return max((row["others_cpu"] or 0.0 for row in self.rows), default=0.0)
+        return max((row["others_cpu"] or 0.0 for row in self.measured), default=0.0)
 
     @property
     def exit_code(self) -> int:
@@ -154,9 +166,10 @@ class Report:
             "date": self.date,
             "target": self.target,
             "suite": self.suite,
-            "void": any(row["void"] for row in self.rows),
+            "void": any(row["void"] for row in self.measured),
             "problems": self.problems,
             "rows": self.rows,
+            **({"limits": self.limits} if self.limits else {}),
         }
 
     def to_json(self) -> str:

@@ -1,25 +1,25 @@
-"""Runs a suite: weights, participants and probe for each group of rows, then the report."""
+"""Runs a suite: data, participants and probe for each group of rows, then the report."""
 
 from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-import numpy as np
-
-from headrace.bench import memory, suite, weights
+from headrace.bench import memory, products, suite
 from headrace.bench.measure import FULL, QUICK, Effort, measure
-from headrace.bench.ours import Ours
-from headrace.bench.peers import PEERS, Contender, Problem, Unavailable, select
+from headrace.bench.peers import select
 from headrace.bench.probe import Probe
-from headrace.bench.report import Report, describe_machine, make_row
+from headrace.bench.report import Report, absent_row, describe_machine, make_row
+from headrace.bench.session import Item, Session, Setting
 from headrace.errors import UsageError
-from headrace.ops import OpSpec
 
-ACTIVATION_SETS = 8
+# the type of a group's rows -> what makes its session
+OPENERS: Mapping[type, Callable[[Any, Setting], Session]] = {
+    products.Product: products.open_session,
+}
 
 
 class Progress(Protocol):
@@ -39,13 +39,26 @@ class Silent:
         """Nothing to show."""
 
 
+def check_threads(threads: int | None) -> int:
+    """How many threads everyone gets: all CPUs of this process if None."""
+    cpus = len(os.sched_getaffinity(0))
+    if threads is None:
+        return cpus
+    if not 1 <= threads <= cpus:
+        raise UsageError(
+            f"bench: expected --threads to be a number of CPUs of this process, but got {threads}; "
+            f"allowed: 1 to {cpus}"
+        )
+    return threads
+
+
 def run_suite(
     target: str = "cpu",
     suite_name: str = "matvec",
     *,
     pattern: str | None = None,
     quick: bool = False,
-    specs: Iterable[OpSpec] | None = None,
+    items: Iterable[Item] | None = None,
     peers: Sequence[str] | None = None,
     threads: int | None = None,
     seed: int = 0,
@@ -54,65 +67,56 @@ def run_suite(
     probe_path: Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Measure a suite (or the given `specs`) and return its report.
+    """Measure a suite (or the given rows) and return its report.
 
     peers:     names from `headrace.bench.peers.PEERS`; None measures every one that is installed,
                an empty list only our kernels and the floor.
     rotation:  bytes of weights to cycle through; by default more than the last-level cache.
-    Raises `UsageError` for unknown names and whatever `headrace.compile` raises.
+    Raises `UsageError` for unknown names and whatever `headrace.compile` raises, except for what
+    the target has no kernels for: rows without times say so.
     """
     if target.partition(":")[0] != "cpu":
         raise UsageError(
             f"bench: expected a target that can be timed here, but got '{target}'; "
             "allowed: cpu, cpu:<name>"
         )
-    chosen = list(specs) if specs is not None else suite.select(suite_name, pattern, quick)
-    names = select(peers)
+    chosen = list(items) if items is not None else suite.select(suite_name, pattern, quick)
+    select(peers)
+    threads = check_threads(threads)
     effort = effort or (QUICK if quick else FULL)
-    threads = threads or len(os.sched_getaffinity(0))
     progress = progress or Silent()
     cache = memory.last_level_cache()
     rotation = rotation or memory.rotation_bytes(cache, memory.available_memory())
     probe = Probe(threads, probe_path)
+    setting = Setting(target, threads, rotation, seed, peers)
     report = Report(target, suite_name, describe_machine(threads, cache, rotation))
-    peaks: dict[str, float] = {}
-    for (m, k, format_name), rows in suite.groups(chosen).items():
-        progress.start(f"{m}x{k} {format_name}", effort.rounds)
-        rng = np.random.default_rng([seed, m, k])
-        problem = Problem(
-            m=m,
-            k=k,
-            format=format_name,
-            weights=weights.make(format_name, m, k, rotation, rng),
-            xs=[rng.standard_normal(k, dtype=np.float32) for _ in range(ACTIVATION_SETS)],
-            threads=threads,
-            rotation=rotation,
-        )
-        contenders: list[Contender] = [Ours(spec, target, problem) for spec in rows]
-        missing = _add_peers(names, problem, contenders)
+    for (kind, _), rows in suite.groups(chosen).items():
+        session = OPENERS[kind](rows, setting)
         try:
-            measured = measure(problem, contenders, probe, effort, rng, progress.tick)
+            _measure(session, probe, effort.of(session.heavy), setting, report, progress)
         finally:
-            for contender in contenders:
-                contender.close()
-        for spec in rows:
-            if spec.activations not in peaks:
-                peaks[spec.activations] = probe.peak_gops(spec.activations)
-            peak = peaks[spec.activations]
-            report.rows.append(make_row(spec, problem.weights.nbytes, measured, peak, missing))
-        del contenders, problem, measured
+            session.close()
+        del session
         gc.collect()  # the next group needs the memory
+    order = {item.label: index for index, item in enumerate(chosen)}
+    report.rows.sort(key=lambda row: order[row["op"]])
     return report
 
 
-def _add_peers(
-    names: Iterable[str], problem: Problem, contenders: list[Contender]
-) -> dict[str, str]:
-    """Append the peers that can run the problem; returns why the others cannot."""
-    missing = {}
-    for name in names:
-        try:
-            contenders.append(PEERS[name](problem))
-        except Unavailable as error:
-            missing[name] = str(error)
-    return missing
+def _measure(
+    session: Session,
+    probe: Probe,
+    effort: Effort,
+    setting: Setting,
+    report: Report,
+    progress: Progress,
+) -> None:
+    """Adds the rows of a session."""
+    report.rows += [absent_row(item, reason) for item, reason in session.absent]
+    if not session.entries:
+        return
+    progress.start(session.title, effort.rounds)
+    measured = measure(session, probe, effort, setting.rng(len(report.rows)), progress.tick)
+    for item, contender, work in session.entries:
+        peak = probe.peak_gops(work.peak)
+        report.rows.append(make_row(item, contender, work, measured, peak, session.missing))

@@ -1,76 +1,85 @@
-"""What is measured: suites of operations, and choosing among them."""
+"""What is measured: suites of rows, and choosing among them."""
 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from itertools import product
 
+from headrace.bench.products import Product
+from headrace.bench.session import Item
 from headrace.errors import UsageError, unknown
-from headrace.ops import OpSpec, matvec
 
 # shapes of decode-time products: the fused projections of small and mid-size models
 SHAPES = ((10240, 2560), (4096, 14336), (4096, 4096))
+LARGE = (4096, 14336)
 FORMATS = ("q4_0", "q4_k", "q4nx", "q8_0", "q5_0", "q6_k")
 ACTIVATIONS = ("i8", "f32")
+STRIPS = "strips16"
+PREFILL_TOKENS = 512
 
 
-def _matvec() -> list[OpSpec]:
-    return [
-        matvec(m, k, format=name, activations=activations)
+def _matvec() -> list[Item]:
+    rows: list[Item] = [
+        Product(m, k, name, activations)
         for (m, k), name, activations in product(SHAPES, FORMATS, ACTIVATIONS)
     ]
+    more = ("q4_1", "q5_k", "int4:g32", "int8:g32")
+    rows += [Product(*LARGE, name, "i8") for name in more]
+    rows.append(Product(*LARGE, "bf16", "bf16"))
+    stripped = ("q4_0", "q4_1", "q5_0", "q5_k", "q8_0", "q4_k", "q6_k")
+    return rows + [Product(*LARGE, name, "i8", layout=STRIPS) for name in stripped]
 
 
-SUITES: Mapping[str, list[OpSpec]] = {"matvec": _matvec()}
+def _prefill() -> list[Item]:
+    rows: list[Item] = [
+        Product(*LARGE, name, "i8", PREFILL_TOKENS, layout)
+        for name, layout in product(("q4_k", "q8_0", "q4_0"), ("", STRIPS))
+    ]
+    return [*rows, Product(*LARGE, "bf16", "bf16", PREFILL_TOKENS)]
 
 
-def label(spec: OpSpec) -> str:
-    """What `--filter` looks at: the written operation with every parameter, and its shape."""
-    return (
-        f"{spec.op}:m={spec.m},k={spec.k},format={spec.format},activations={spec.activations} "
-        f"{spec.m}x{spec.k}"
-    )
+SUITES: Mapping[str, list[Item]] = {"matvec": _matvec(), "prefill": _prefill()}
 
 
-def matches(spec: OpSpec, pattern: str) -> bool:
+def matches(item: Item, pattern: str) -> bool:
     """Whether every word of `pattern` occurs in the label; a word with * ? or [ is a glob."""
-    text = label(spec).lower()
+    text = item.label.lower()
     return all(
         fnmatch.fnmatchcase(text, f"*{word}*") if set(word) & set("*?[") else word in text
         for word in pattern.lower().split()
     )
 
 
-def smallest(specs: Iterable[OpSpec]) -> list[OpSpec]:
-    """For every format and activation type, only the smallest shape."""
-    kept: dict[tuple[str, str, str], OpSpec] = {}
-    for spec in specs:
-        key = (spec.op, spec.format, spec.activations)
-        if key not in kept or spec.m * spec.k < kept[key].m * kept[key].k:
-            kept[key] = spec
+def smallest(items: Iterable[Item]) -> list[Item]:
+    """For every kernel, format and activation type, only the smallest shape."""
+    kept: dict[tuple[str, str, str], Item] = {}
+    for item in items:
+        key = (item.kernel, item.format, item.activations)
+        if key not in kept or item.size < kept[key].size:
+            kept[key] = item
     return list(kept.values())
 
 
-def select(name: str, pattern: str | None = None, quick: bool = False) -> list[OpSpec]:
-    """Operations of a suite that match `pattern`; `quick` keeps one shape of each.
+def select(name: str, pattern: str | None = None, quick: bool = False) -> list[Item]:
+    """Rows of a suite that match `pattern`; `quick` keeps one shape of each.
 
     Raises `UsageError` for an unknown suite or a pattern that matches nothing.
     """
     if name not in SUITES:
         raise unknown("suite", name, SUITES)
-    chosen = [spec for spec in SUITES[name] if pattern is None or matches(spec, pattern)]
+    chosen = [item for item in SUITES[name] if pattern is None or matches(item, pattern)]
     if not chosen:
         raise UsageError(
             f"bench: expected --filter to match a row of suite '{name}', but got '{pattern}'; "
-            f"allowed: words found in lines like '{label(SUITES[name][0])}'"
+            f"allowed: words found in lines like '{SUITES[name][0].label}'"
         )
     return smallest(chosen) if quick else chosen
 
 
-def groups(specs: Iterable[OpSpec]) -> dict[tuple[int, int, str], list[OpSpec]]:
-    """Rows that share weights, hence peers and probe: (m, k, format) -> operations."""
-    found: dict[tuple[int, int, str], list[OpSpec]] = {}
-    for spec in specs:
-        found.setdefault((spec.m, spec.k, spec.format), []).append(spec)
+def groups(items: Iterable[Item]) -> dict[tuple[type, Hashable], list[Item]]:
+    """Rows that share data, hence peers and probe, in the order of their first."""
+    found: dict[tuple[type, Hashable], list[Item]] = {}
+    for item in items:
+        found.setdefault((type(item), item.group), []).append(item)
     return found

@@ -47,13 +47,13 @@ def _table(report: Report, columns: str) -> Table:
 
 
 def _wide(report: Report) -> Table:
-    peers = list(dict.fromkeys(name for row in report.rows for name in row["peers"]))
+    peers = list(dict.fromkeys(name for row in report.measured for name in row["peers"]))
     table = _table(report, "best us (median); peers best us, times ours")
     for name in ("shape", "format", "x"):
         table.add_column(name, no_wrap=True)
     for name in ("ours", "floor", "GB/s", "of floor", *(n.replace(".", ".\n") for n in peers)):
         table.add_column(name.replace("llama.\ncpp", "llama.cpp"), justify="right", no_wrap=True)
-    for row in report.rows:
+    for row in report.measured:
         cells = [row["shape"], row["format"], row["activations"]]
         cells.append(f"{row['ours_min_us']:.0f} ({row['ours_us']:.0f})")
         cells += [f"{row['floor_us']:.0f}", f"{row['gbps']:.1f}", f"{row['of_floor']:.0%}"]
@@ -67,7 +67,7 @@ def _narrow(report: Report) -> Table:
     table.add_column("row", no_wrap=True)
     for name in ("best", "median", "GB/s or times ours"):
         table.add_column(name, justify="right")
-    for row in report.rows:
+    for row in report.measured:
         name = f"{row['shape']} {row['format']} {row['activations']}"
         share = f"{row['gbps']:.1f} GB/s, {row['of_floor']:.0%} of floor"
         best, median = f"{row['ours_min_us']:.0f}", f"{row['ours_us']:.0f}"
@@ -89,8 +89,8 @@ def _style(row: dict[str, Any]) -> str | None:
 
 def _machine_lines(report: Report) -> list[str]:
     machine = report.machine
-    reads = [row["read_gbps"] for row in report.rows]
-    latencies = [row["core_latency_ns"] for row in report.rows if row["core_latency_ns"]]
+    reads = [row["read_gbps"] for row in report.measured]
+    latencies = [row["core_latency_ns"] for row in report.measured if row["core_latency_ns"]]
     lines = [
         f"{machine['cpu']}; weights rotate over {machine['rotation_bytes'] >> 20} MiB, "
         f"last-level cache {machine['last_level_cache_bytes'] >> 20} MiB; "
@@ -106,12 +106,13 @@ def _machine_lines(report: Report) -> list[str]:
 
 def _missing_lines(report: Report) -> list[str]:
     reasons: dict[tuple[str, str], list[str]] = {}
-    for row in report.rows:
+    for row in report.measured:
         for name, reason in row["peers_missing"].items():
             names = reasons.setdefault((name, reason), [])
             if row["format"] not in names:
                 names.append(row["format"])
-    return [
+    absent = [row for row in report.rows if not row["measured"]]
+    return [f"not measured: {row['op']}: {row['reason']}" for row in absent] + [
         f"not measured: {name} for {', '.join(names)}: {reason}"
         for (name, reason), names in reasons.items()
     ]

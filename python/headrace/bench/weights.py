@@ -44,18 +44,18 @@ class WeightSet:
         return next(self._turn) % len(self.copies)
 
     def reference(self, x: np.ndarray) -> np.ndarray:
-        """float64 [m]: the product of the decoded weights with x [k]."""
+        """float64: the product of the decoded weights with x, [m] of [k] or [n, m] of [n, k]."""
         return product(self.band, self.m, x)
 
 
 def product(band: np.ndarray, m: int, x: np.ndarray) -> np.ndarray:
-    """float64 [m] of a matrix whose rows repeat `band` [rows, k], times x [k]."""
-    return np.tile(band.astype(np.float64) @ x.astype(np.float64), m // len(band))
+    """float64: a matrix that repeats `band` [rows, k], times x: [m] of [k], [n, m] of [n, k]."""
+    return np.tile(x.astype(np.float64) @ band.T.astype(np.float64), m // len(band))
 
 
 def relative_error(y: np.ndarray, reference: np.ndarray) -> float:
     """Relative L2 distance; NaN if y holds one."""
-    distance = np.linalg.norm(np.asarray(y, dtype=np.float64).ravel() - reference)
+    distance = np.linalg.norm(np.asarray(y, dtype=np.float64).ravel() - reference.ravel())
     return float(distance / np.linalg.norm(reference))
 
 

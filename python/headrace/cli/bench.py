@@ -22,7 +22,7 @@ def command(
     peers: Annotated[
         str | None, typer.Option(metavar="A,B", help="Only these peers. [default: all installed]")
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="[default: all CPUs]", min=1)] = None,
+    threads: Annotated[int | None, typer.Option(help="[default: all CPUs]")] = None,
     seed: Annotated[int, typer.Option(help="Draws the data.", min=0)] = 0,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the rows (.png, .svg).")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from headrace.bench.peers import ggml
 from headrace.bench.peers.base import Contender, Problem, Unavailable
-from headrace.bench.peers.ggml import BUFFERS, Ggml
+from headrace.bench.peers.ggml import Ggml
 from headrace.bench.peers.iree import Iree
+from headrace.bench.peers.onnxruntime import OnnxRuntime
+from headrace.bench.peers.openvino import OpenVino
 from headrace.bench.peers.torch import TorchBf16, TorchF32, TorchInt4, TorchInt8
 from headrace.errors import unknown
 
@@ -19,7 +22,9 @@ def _ggml(name: str) -> Callable[[Problem], Contender]:
 
 PEERS: Mapping[str, Callable[[Problem], Contender]] = {
     "iree": Iree,
-    **{name: _ggml(name) for name in BUFFERS},
+    **{name: _ggml(name) for name in ggml.PEERS},
+    "onnxruntime": OnnxRuntime,
+    "openvino": OpenVino,
     "torch.f32": TorchF32,
     "torch.bf16": TorchBf16,
     "torch.int4": TorchInt4,

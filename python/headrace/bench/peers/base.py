@@ -1,4 +1,4 @@
-"""What takes part in a row: our kernel, a peer or the read probe, all behind one interface."""
+"""What takes part in a row: our kernel or a peer, all behind one interface."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headrace.bench.weights import WeightSet
+from headrace.bench.weights import WeightSet, product
 
 
 class Unavailable(Exception):
-    """This peer cannot run this row; the message says why and goes into the row."""
+    """This participant cannot run this row; the message says why and goes into the row."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One shape and format, with the data all participants get.
+    """A product of one shape and format, with the data all participants get.
 
-    `xs` are float32 [k]: the fresh activations that calls take in turn. `rotation` is the least
-    number of weight bytes that a participant with its own weights must cycle through.
+    `xs` are float32 [k], or [n, k] where n is not 1: the fresh activations that calls take in turn.
+    `rotation` is the least number of weight bytes that a participant with its own weights must
+    cycle through.
     """
 
     m: int
@@ -30,6 +31,7 @@ class Problem:
     xs: list[np.ndarray]
     threads: int
     rotation: int
+    n: int = 1
 
     def copies(self, nbytes: int) -> int:
         """How many copies of a weight of `nbytes` make up the rotation."""
@@ -45,7 +47,7 @@ class Contender(abc.ABC):
 
     @abc.abstractmethod
     def stage(self, index: int) -> None:
-        """Make activations `index` and the next weight copy the operands (not timed)."""
+        """Make inputs `index` and the next weight copy the operands (not timed)."""
 
     @abc.abstractmethod
     def run(self) -> None:
@@ -53,11 +55,21 @@ class Contender(abc.ABC):
 
     @abc.abstractmethod
     def output(self) -> np.ndarray:
-        """float32 [m], the result of the last `run`, as a copy (not timed)."""
+        """The result of the last `run`, or a sample of it, as a copy (not timed)."""
 
     @abc.abstractmethod
-    def reference(self, x: np.ndarray) -> np.ndarray:
-        """float64 [m] of the dequantized weights that this participant multiplies with."""
+    def reference(self, index: int) -> np.ndarray:
+        """float64: what `output` should be for inputs `index`."""
 
     def close(self) -> None:  # noqa: B027 - most have nothing to release
         """Release what the garbage collector would not."""
+
+
+class ProductPeer(Contender):
+    """A peer that multiplies `problem.xs` with weights whose values repeat `_band` [rows, k]."""
+
+    _problem: Problem
+    _band: np.ndarray
+
+    def reference(self, index: int) -> np.ndarray:
+        return product(self._band, self._problem.m, self._problem.xs[index])

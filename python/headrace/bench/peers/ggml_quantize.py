@@ -9,7 +9,7 @@ import gguf
 import numpy as np
 
 from headrace.bench.peers.base import Unavailable
-from headrace.bench.peers.ggml import library_folder
+from headrace.bench.peers.ggml_library import library_folder
 from headrace.formats.base import F32, U8
 
 __all__ = ["quantize", "tensor_type"]

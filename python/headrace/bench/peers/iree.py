@@ -15,11 +15,17 @@ from typing import Any
 import numpy as np
 
 from headrace.bench import weights
-from headrace.bench.peers.base import Contender, Problem, Unavailable
+from headrace.bench.peers.base import Problem, ProductPeer, Unavailable
 
 GROUP = 32
 # our format -> bits and whether the groups have a minimum besides the scale
-EQUIVALENTS = {"q4_0": (4, False), "q4_k": (4, True), "q4nx": (4, True), "q8_0": (8, False)}
+EQUIVALENTS = {
+    "q4_0": (4, False),
+    "q4_1": (4, True),
+    "q4_k": (4, True),
+    "q4nx": (4, True),
+    "q8_0": (8, False),
+}
 FLAGS = ("--iree-opt-level=O3", "--iree-llvmcpu-target-cpu=host")
 
 _TEMPLATE = """
@@ -127,7 +133,7 @@ def _driver(threads: int) -> str:
     raise Unavailable(f"IREE runs on one thread or on all {cpus} CPUs, not on {threads} threads")
 
 
-class Iree(Contender):
+class Iree(ProductPeer):
     """Dequantize and dot as two linalg generics, compiled by IREE."""
 
     name = "iree"
@@ -136,6 +142,8 @@ class Iree(Contender):
     def __init__(self, problem: Problem) -> None:
         if problem.format not in EQUIVALENTS or problem.k % GROUP:
             raise Unavailable("no equivalent of this format is written in linalg")
+        if problem.n != 1:
+            raise Unavailable("written for products of one token only")
         self._problem = problem
         driver = _driver(problem.threads)
         bits, minimum = EQUIVALENTS[problem.format]
@@ -198,6 +206,3 @@ class Iree(Contender):
 
     def output(self) -> np.ndarray:
         return np.array(self._result, dtype=np.float32)
-
-    def reference(self, x: np.ndarray) -> np.ndarray:
-        return weights.product(self._band, self._problem.m, x)

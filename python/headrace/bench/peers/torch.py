@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from headrace.bench import weights
-from headrace.bench.peers.base import Contender, Problem, Unavailable
+from headrace.bench.peers.base import Problem, ProductPeer, Unavailable
 from headrace.bench.peers.iree import requantize
 
 GROUP = 32
-INT4_FORMATS = ("q4_0", "q4_k", "q4nx")
+INT4_FORMATS = ("q4_0", "q4_1", "q4_k", "q4nx")
 INT8_FORMATS = ("q8_0",)
 
 
@@ -23,7 +23,7 @@ def _torch() -> Any:
     return torch
 
 
-class Torch(Contender):
+class Torch(ProductPeer):
     """`y = op(x, weight)` in inference mode, over rotated weights."""
 
     def __init__(self, problem: Problem) -> None:
@@ -40,7 +40,7 @@ class Torch(Contender):
         raise NotImplementedError
 
     def _activations(self, x: np.ndarray) -> Any:
-        return self._torch.from_numpy(x)[None]
+        return self._torch.from_numpy(np.atleast_2d(x))
 
     def _call(self, x: Any, weight: Any) -> Any:
         return self._torch.nn.functional.linear(x, weight)
@@ -57,10 +57,7 @@ class Torch(Contender):
             self._result = self._call(self._x, self._weight)
 
     def output(self) -> np.ndarray:
-        return np.array(self._result.float().numpy().ravel())
-
-    def reference(self, x: np.ndarray) -> np.ndarray:
-        return weights.product(self._band, self._problem.m, x)
+        return np.array(self._result.float().numpy())
 
 
 class TorchF32(Torch):
