@@ -1,8 +1,8 @@
-//===- BlockDecoder.h - blocks of a row as vectors --------------*- C++ -*-===//
+//===- BlockDecoder.h - pieces of a row as vectors --------------*- C++ -*-===//
 //
-// Formats whose rows are runs of blocks (GGUF) are read in pieces of 256
-// columns, which is one block of a K-quant and eight of the others. The last
-// piece of a row may be shorter.
+// Formats whose rows are independent (GGUF, affine integers) are read in pieces
+// of 256 columns, which is one block of a K-quant and eight of GGUF's others.
+// The last piece of a row may be shorter.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,37 +16,49 @@
 
 namespace headrace::cpu {
 
+/// Columns of a whole piece.
+constexpr int64_t kPieceCols = 256;
+
 /// One piece of up to 256 columns, with the numbers that its groups share.
 struct Piece {
   mlir::Value bytes; // memref of the weight
-  mlir::Value base;  // byte index of the first block
+  mlir::Value row;   // byte index of the row
+  mlir::Value index; // of the piece in its row
+  mlir::Value base;  // byte index of its blocks or codes
   int64_t groups;    // groups of 32 columns, 1 to 8
   /// Scale of each group, f32: 8 lanes, or 16 where groups are 16 wide.
   mlir::Value scales;
-  /// What each group of 32 adds to a weight, f32 x 8; null if the format has a
-  /// zero point instead.
+  /// What is taken off the integers of each group of 32, i32 x 8; null if that
+  /// is nothing.
+  mlir::Value zeros;
+  /// What each group adds to a weight, f32 in the lanes of `scales`; null if
+  /// that is nothing.
   mlir::Value offsets;
 };
 
-/// Reads pieces of one format. A weight is `scale * (q - zeroPoint)`, or
-/// `scale * q + offset` for formats with minima.
+/// Reads pieces of one format. A weight is `scale * (q - zero) + offset`, of
+/// which most formats have a zero point or an offset only.
 class BlockDecoder {
 public:
   virtual ~BlockDecoder() = default;
-  static std::unique_ptr<BlockDecoder>
-  create(qlinear::QuantFormatAttrInterface format);
+  /// Null if `weight` is in a format of another kind.
+  static std::unique_ptr<BlockDecoder> create(qlinear::PackedType weight);
 
-  /// Bytes of 256 columns.
+  /// Bytes from a piece to the next.
   virtual int64_t pieceBytes() const = 0;
   /// Columns that share a scale: 32 or 16.
   virtual int64_t groupCols() const { return 32; }
+  /// The zero point of all groups; 0 where each has its own.
   virtual int64_t zeroPoint() const { return 0; }
-  /// Whether groups have an offset (a minimum) instead of a zero point.
-  bool hasOffsets() const { return zeroPoint() == 0; }
+  /// Whether groups have an offset (a minimum).
+  virtual bool hasOffsets() const { return zeroPoint() == 0; }
+  /// Whether each group has a zero point of its own.
+  bool hasOwnZeros() const { return zeroPoint() == 0 && !hasOffsets(); }
 
-  /// Loads scales and offsets of the piece at `base`.
-  Piece open(VectorBuilder &v, mlir::Value bytes, mlir::Value base,
-             int64_t groups) const;
+  /// Loads what the groups of the piece `index` share; `row` is the byte index
+  /// of its row.
+  Piece open(VectorBuilder &v, mlir::Value bytes, mlir::Value row,
+             mlir::Value index, int64_t groups) const;
 
   /// Columns 16 * atom to 16 * atom + 15 as f32 x 16, without their scale (and
   /// without their offset, if the format has those).
@@ -62,11 +74,27 @@ public:
                              int64_t step) const = 0;
 
 protected:
-  /// Columns of an atom as i32 x 16, `zeroPoint` already taken off.
+  /// Columns of an atom as i32 x 16, the zero point already taken off.
   virtual mlir::Value integers(VectorBuilder &v, const Piece &piece,
                                int64_t atom) const = 0;
   virtual void openGroups(VectorBuilder &v, Piece &piece) const = 0;
 };
+
+/// GGUF's blocks of 32 columns, GGUF's blocks of 256 columns, and integers with
+/// scales behind them; null for other formats.
+std::unique_ptr<BlockDecoder> createSmallBlockDecoder(qlinear::GgufKind kind);
+std::unique_ptr<BlockDecoder> createKQuantDecoder(qlinear::GgufKind kind);
+std::unique_ptr<BlockDecoder> createAffineDecoder(qlinear::PackedType weight);
+
+//===-- What decoders share -----------------------------------------------===//
+
+/// Lanes [0, n) of a vector, `copies` times over.
+llvm::SmallVector<int64_t> tileLanes(int64_t n, int64_t copies);
+
+/// `q` (i8 x 64) with its low half shifted right by `low` bits and its high
+/// half by `high`; left where these are negative. Bits of a neighbour come in.
+mlir::Value shiftHalves(VectorBuilder &v, mlir::Value q, int64_t low,
+                        int64_t high);
 
 } // namespace headrace::cpu
 

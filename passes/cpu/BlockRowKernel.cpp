@@ -14,8 +14,6 @@ using headrace::qlinear::PackedType;
 
 namespace {
 
-constexpr int64_t kPieceCols = 256;
-
 class BlockRowKernel : public ProductKernel {
 public:
   BlockRowKernel(PackedType weight, DotKind dot,
@@ -42,7 +40,7 @@ public:
       Value at = v.add(base, v.mul(piece, decoder->pieceBytes()));
       for (int64_t line = 0; line < decoder->pieceBytes(); line += kCacheLine)
         v.prefetch(bytes, v.add(at, kPrefetchBytes + line));
-      Piece open = decoder->open(v, bytes, at, groups);
+      Piece open = decoder->open(v, bytes, base, piece, groups);
       Value col = v.mul(piece, kPieceCols);
       if (x.isI8())
         return integers(v, open, x, tokenIndices, piece, col, carried);
@@ -126,7 +124,7 @@ private:
     for (auto [t, token] : llvm::enumerate(tokens)) {
       Value scale = v.padZero(x.scales(v, token, group, piece.groups), 8);
       if (!usesGroupSums()) {
-        scales.push_back(v.mulf(piece.scales, v.repeat(scale, 0, 8, 2)));
+        scales.push_back(v.repeat(scale, 0, 8, 2));
         continue;
       }
       scales.push_back(v.mulf(piece.scales, scale));
@@ -135,9 +133,10 @@ private:
         Value scaled = v.mulf(scale, v.toFloat(xSums));
         sums[t] =
             v.fma(v.padZero(piece.offsets, 16), v.padZero(scaled, 16), sums[t]);
-      } else {
-        Value zero = v.splat(v.vec(8, v.i32()), -decoder->zeroPoint());
-        zeroSums[t] = v.mulI(xSums, zero);
+      }
+      if (piece.zeros) {
+        Value none = v.splat(v.vec(8, v.i32()), 0);
+        zeroSums[t] = v.mulI(xSums, v.sub(none, piece.zeros));
       }
     }
     for (int64_t step = 0; step * 2 < piece.groups; ++step) {
@@ -146,21 +145,36 @@ private:
       Value at = v.add(col, 64 * step);
       for (auto [t, token] : llvm::enumerate(tokens)) {
         Value xs = v.padZero(x.quants(v, token, at, lanes), 64);
-        Value product =
-            dot4(v, dot, quants, xs, startSum(v, zeroSums[t], step));
-        Value scale;
         if (usesGroupSums()) {
-          scale = v.repeat(scales[t], 2 * step, 2, 8);
+          Value product =
+              dot4(v, dot, quants, xs, startSum(v, zeroSums[t], step));
+          Value scale = v.repeat(scales[t], 2 * step, 2, 8);
+          sums[t] = v.fma(v.toFloat(product), scale, sums[t]);
         } else {
-          // Groups of 16 are finer than the sums of the activations.
-          Value zero = v.splat(v.vec(64, v.i8()), decoder->zeroPoint());
-          product = v.sub(product, dot4(v, dot, zero, xs));
-          scale = v.repeat(scales[t], 4 * step, 4, 4);
+          addSixteens(v, piece, step, quants, xs, scales[t], sums[t]);
         }
-        sums[t] = v.fma(v.toFloat(product), scale, sums[t]);
       }
     }
     return sums;
+  }
+
+  /// The same for groups of 16, which are finer than the sums of the
+  /// activations. `xScales` has a scale for each 16 columns.
+  void addSixteens(VectorBuilder &v, const Piece &piece, int64_t step,
+                   Value quants, Value xs, Value xScales, Value &sum) const {
+    auto spread = [&](Value numbers) {
+      return v.repeat(v.mulf(numbers, xScales), 4 * step, 4, 4);
+    };
+    auto times = [&](int64_t number) {
+      Value factors = v.splat(v.vec(64, v.i8()), static_cast<double>(number));
+      return dot4(v, dot, factors, xs);
+    };
+    Value product = dot4(v, dot, quants, xs);
+    if (piece.zeros)
+      product = v.sub(product, times(decoder->zeroPoint()));
+    sum = v.fma(v.toFloat(product), spread(piece.scales), sum);
+    if (piece.offsets)
+      sum = v.fma(v.toFloat(times(1)), spread(piece.offsets), sum);
   }
 
   /// What the zero point takes off the two groups of a step, as i32 x 16 with
@@ -197,7 +211,7 @@ private:
 
 std::unique_ptr<ProductKernel>
 headrace::cpu::createBlockRowKernel(PackedType weight, DotKind dot) {
-  auto decoder = BlockDecoder::create(weight.getFormat());
+  auto decoder = BlockDecoder::create(weight);
   if (!decoder)
     return nullptr;
   return std::make_unique<BlockRowKernel>(weight, dot, std::move(decoder));

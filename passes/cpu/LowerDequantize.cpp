@@ -17,15 +17,12 @@ using namespace headrace::qlinear;
 
 namespace {
 
-constexpr int64_t kPieceCols = 256;
-
 /// Rows of GGUF blocks: a piece of 256 columns at a time.
 void decodeRow(VectorBuilder &v, const BlockDecoder &decoder, PackedType type,
                Value bytes, Value row, Value out) {
   Value base = v.mul(row, type.getBlockRowBytes());
   auto decode = [&](Value index, int64_t groups) {
-    Value at = v.add(base, v.mul(index, decoder.pieceBytes()));
-    Piece piece = decoder.open(v, bytes, at, groups);
+    Piece piece = decoder.open(v, bytes, base, index, groups);
     Value col = v.mul(index, kPieceCols);
     for (int64_t atom = 0; atom < 2 * groups; ++atom)
       v.store(decoder.weights(v, piece, atom), out,
@@ -105,7 +102,7 @@ private:
       return op.emitOpError("expected a matrix from qlinear.from_bytes; run "
                             "cpu-form-kernels first");
     PackedType type = op.getPacked().getType();
-    auto decoder = BlockDecoder::create(type.getFormat());
+    auto decoder = BlockDecoder::create(type);
     if (!decoder && !isa<Q4NXFormatAttr>(type.getFormat()))
       return op.emitOpError() << "has no CPU kernel for " << type.getFormat();
     OpBuilder builder(op);

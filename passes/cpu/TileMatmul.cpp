@@ -74,19 +74,22 @@ private:
       addTokens(row, piece, groups, v.index(whole), tokens - whole);
   }
 
-  /// One row at a time: unsigned integers, and the scales and offsets of its
-  /// groups side by side. Rows behind the last one repeat it.
+  /// One row at a time: unsigned integers, and the scales and offsets (or zero
+  /// points, as bits) of its groups side by side. Rows behind the last one
+  /// repeat it.
   void unpackRows(Value row, Value piece, int64_t groups) {
     v.loop(v.index(0), v.index(kTileRows), 1, {},
            [&](Value i, ValueRange) -> SmallVector<Value> {
              Value source = v.min(v.add(row, i), v.index(weight.getRows() - 1));
-             Value at = v.add(v.mul(source, weight.getBlockRowBytes()),
-                              v.mul(piece, decoder.pieceBytes()));
-             Piece open = decoder.open(v, bytes, at, groups);
+             Value at = v.mul(source, weight.getBlockRowBytes());
+             Piece open = decoder.open(v, bytes, at, piece, groups);
              for (int64_t step = 0; step * 2 < groups; ++step)
                v.store(decoder.quants(v, open, step), rowQuants,
                        {i, v.index(64 * step)});
              v.store(open.scales, rowNumbers, {i, v.index(0)});
+             if (decoder.hasOwnZeros())
+               v.store(v.cast(open.zeros, 8, v.f32()), rowNumbers,
+                       {i, v.index(8)});
              if (open.offsets)
                v.store(open.offsets, rowNumbers, {i, v.index(8)});
              return {};
@@ -136,9 +139,12 @@ private:
   SmallVector<Value> addGroup(Value group, Value globalGroup,
                               ArrayRef<Value> indices, ValueRange carried) {
     SmallVector<Value> products, xSums;
+    Value zeros = groupZeros(group);
     for (Value token : indices) {
       xSums.push_back(x.sums(v, token, globalGroup, 1));
-      products.push_back(zeroPointSum(xSums.back()));
+      products.push_back(
+          zeros ? v.mulI(v.repeat(xSums.back(), 0, 1, kTileRows), zeros)
+                : Value());
     }
     Value col = v.mul(globalGroup, 32);
     for (int64_t four = 0; four < 8; ++four) {
@@ -166,13 +172,18 @@ private:
     return sums;
   }
 
-  /// What the zero point takes off the products of a group, in every lane; null
-  /// if the format has minima instead.
-  Value zeroPointSum(Value xSum) {
-    if (decoder.hasOffsets())
+  /// The negated zero points of a group, a lane for each row; null if there are
+  /// none.
+  Value groupZeros(Value group) {
+    Value none = v.splat(v.vec(kTileRows, v.i32()), 0);
+    if (decoder.hasOwnZeros()) {
+      Value bits = v.load(numbers, {v.add(group, 8), v.index(0)}, kTileRows);
+      return v.sub(none, v.cast(bits, kTileRows, v.i32()));
+    }
+    if (decoder.zeroPoint() == 0)
       return {};
-    Value zero = v.splat(v.vec(1, v.i32()), -decoder.zeroPoint());
-    return v.repeat(v.mulI(xSum, zero), 0, 1, 16);
+    return v.splat(v.vec(kTileRows, v.i32()),
+                   -static_cast<double>(decoder.zeroPoint()));
   }
 
   /// init[token, row ...] += sum; the first piece of a row starts from zero,
@@ -206,15 +217,15 @@ private:
   int64_t tokens;
   DotKind dot;
   Value rowQuants;  // [row][column]
-  Value rowNumbers; // [row][8 scales, 8 offsets]
+  Value rowNumbers; // [row][8 scales, 8 offsets or zero points]
   Value quants;     // [column / 4][row][4 columns]
-  Value numbers;    // [8 scales, 8 offsets][row]
+  Value numbers;    // [8 scales, 8 offsets or zero points][row]
 };
 
 } // namespace
 
 bool headrace::cpu::canTileMatmul(PackedType weight, Value x, int64_t tokens) {
-  auto decoder = BlockDecoder::create(weight.getFormat());
+  auto decoder = BlockDecoder::create(weight);
   return decoder && decoder->groupCols() == 32 && tokens >= 4 &&
          isa<PackedType>(x.getType());
 }
@@ -224,7 +235,7 @@ void headrace::cpu::emitTileMatmul(VectorBuilder &v,
                                    Value init, int64_t tokens, DotKind dot,
                                    RowRange range, Block *scratchBlock) {
   PackedType type = weight.getType();
-  auto decoder = BlockDecoder::create(type.getFormat());
+  auto decoder = BlockDecoder::create(type);
   Value bytes = weight.getDefiningOp<FromBytesOp>().getBytes();
   TileMatmul tile(v, type, *decoder, bytes, Activations(x, type.getCols()),
                   init, tokens, dot);

@@ -96,10 +96,11 @@ struct VectorBuilder {
   Value shr(Value v, int64_t amount) {
     return amount == 0 ? v : shr(v, same(v, amount));
   }
+  Value shl(Value v, Value amount) {
+    return mlir::arith::ShLIOp::create(b, loc, v, amount);
+  }
   Value shl(Value v, int64_t amount) {
-    return amount == 0
-               ? v
-               : mlir::arith::ShLIOp::create(b, loc, v, same(v, amount));
+    return amount == 0 ? v : shl(v, same(v, amount));
   }
   Value mulI(Value lhs, Value rhs) {
     return mlir::arith::MulIOp::create(b, loc, lhs, rhs);

@@ -56,3 +56,61 @@ func.func @q6_k(%bytes: memref<840xi8>, %q: memref<320xi8>, %y: memref<4xf32>) a
   qlinear.matvec ins(%w, %x : !qlinear.packed<4x256, #qlinear.gguf<q6_k>>, !qlinear.packed<1x256, #qlinear.act_i8>) outs(%y : memref<4xf32>)
   return
 }
+
+// A scale and a minimum side by side, block by block.
+// CHECK-LABEL: func.func @q4_1(
+// CHECK-COUNT-8: vector.bitcast %{{.*}} : vector<4xi8> to vector<1xi32>
+// CHECK: %[[BOTH:.*]] = arith.extf %{{.*}} : vector<16xf16> to vector<16xf32>
+// CHECK: vector.shuffle %[[BOTH]], %[[BOTH]] [0, 2, 4, 6, 8, 10, 12, 14]
+// CHECK: vector.shuffle %[[BOTH]], %[[BOTH]] [1, 3, 5, 7, 9, 11, 13, 15]
+// CHECK-COUNT-4: llvm.call_intrinsic
+func.func @q4_1(%bytes: memref<640xi8>, %q: memref<320xi8>, %y: memref<4xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<640xi8> to !qlinear.packed<4x256, #qlinear.gguf<q4_1>>
+  %x = qlinear.from_bytes %q : memref<320xi8> to !qlinear.packed<1x256, #qlinear.act_i8>
+  qlinear.matvec ins(%w, %x : !qlinear.packed<4x256, #qlinear.gguf<q4_1>>, !qlinear.packed<1x256, #qlinear.act_i8>) outs(%y : memref<4xf32>)
+  return
+}
+
+// Bits in planes: the byte that has bit g of 8 groups is shifted to where the
+// fifth bit belongs, left for the first groups and right for the last.
+// CHECK-LABEL: func.func @q5_k(
+// CHECK-DAG: %[[LEFT:.*]] = arith.constant dense<[4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3]> : vector<32xi16>
+// CHECK-DAG: %[[RIGHT:.*]] = arith.constant dense<[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3]> : vector<32xi16>
+// CHECK: arith.shli %{{.*}}, %[[LEFT]]
+// CHECK: llvm.call_intrinsic
+// CHECK: arith.shrui %{{.*}}, %[[RIGHT]]
+// CHECK: llvm.call_intrinsic
+func.func @q5_k(%bytes: memref<704xi8>, %q: memref<320xi8>, %y: memref<4xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<704xi8> to !qlinear.packed<4x256, #qlinear.gguf<q5_k>>
+  %x = qlinear.from_bytes %q : memref<320xi8> to !qlinear.packed<1x256, #qlinear.act_i8>
+  qlinear.matvec ins(%w, %x : !qlinear.packed<4x256, #qlinear.gguf<q5_k>>, !qlinear.packed<1x256, #qlinear.act_i8>) outs(%y : memref<4xf32>)
+  return
+}
+
+// Minima of groups of 16, which are finer than the sums of the activations:
+// products with ones are these sums.
+// CHECK-LABEL: func.func @q2_k(
+// CHECK-DAG: %[[ONES:.*]] = arith.constant dense<1> : vector<64xi8>
+// CHECK: %[[DOT:.*]] = llvm.call_intrinsic {{.*}}(%{{.*}}, %{{.*}}, %[[X:.*]]) :
+// CHECK: %[[SCALED:.*]] = vector.fma
+// CHECK: %[[SUM:.*]] = llvm.call_intrinsic {{.*}}(%{{.*}}, %[[ONES]], %[[X]]) :
+// CHECK: %[[F:.*]] = arith.sitofp %[[SUM]]
+// CHECK: vector.fma %[[F]], %{{.*}}, %[[SCALED]]
+func.func @q2_k(%bytes: memref<336xi8>, %q: memref<320xi8>, %y: memref<4xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<336xi8> to !qlinear.packed<4x256, #qlinear.gguf<q2_k>>
+  %x = qlinear.from_bytes %q : memref<320xi8> to !qlinear.packed<1x256, #qlinear.act_i8>
+  qlinear.matvec ins(%w, %x : !qlinear.packed<4x256, #qlinear.gguf<q2_k>>, !qlinear.packed<1x256, #qlinear.act_i8>) outs(%y : memref<4xf32>)
+  return
+}
+
+// Scales of six bits from nibbles and pairs of bits.
+// CHECK-LABEL: func.func @q3_k(
+// CHECK: arith.subi %{{.*}} : vector<16xi32>
+// CHECK: arith.mulf %{{.*}} : vector<16xf32>
+// CHECK: llvm.call_intrinsic
+func.func @q3_k(%bytes: memref<440xi8>, %q: memref<320xi8>, %y: memref<4xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<440xi8> to !qlinear.packed<4x256, #qlinear.gguf<q3_k>>
+  %x = qlinear.from_bytes %q : memref<320xi8> to !qlinear.packed<1x256, #qlinear.act_i8>
+  qlinear.matvec ins(%w, %x : !qlinear.packed<4x256, #qlinear.gguf<q3_k>>, !qlinear.packed<1x256, #qlinear.act_i8>) outs(%y : memref<4xf32>)
+  return
+}

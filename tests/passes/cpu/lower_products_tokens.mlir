@@ -22,8 +22,8 @@ func.func @rows(%bytes: memref<2176xi8>, %x: memref<14x32xf32>, %y: memref<14x64
 
 // Fewer tokens than a tile: no loop, and each scale is decoded once.
 // CHECK-LABEL: func.func @few(
-// CHECK-COUNT-1: vector.bitcast %{{.*}} : vector<2xi8> to vector<1xf16>
-// CHECK-NOT: to vector<1xf16>
+// CHECK-COUNT-1: vector.bitcast %{{.*}} : vector<2xi8> to vector<1xi16>
+// CHECK-NOT: to vector<1xi16>
 // CHECK: memref.store %{{.*}}, %{{.*}}[%c0, %
 // CHECK-COUNT-2: memref.store
 // CHECK-NOT: memref.store

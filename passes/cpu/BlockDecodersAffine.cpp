@@ -1,0 +1,122 @@
+//===- BlockDecodersAffine.cpp - rows of integers with scales behind them -===//
+//
+// A row is its codes, then the scales of its groups, then their zero points.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/cpu/BlockDecoder.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace headrace::cpu;
+using namespace headrace::qlinear;
+
+namespace {
+
+class AffineDecoder : public BlockDecoder {
+public:
+  explicit AffineDecoder(PackedType weight)
+      : format(cast<AffineFormatAttr>(weight.getFormat())),
+        cols(weight.getCols()) {}
+
+  int64_t pieceBytes() const override { return codeBytes(kPieceCols); }
+  int64_t zeroPoint() const override {
+    return format.getZeroPoint() == ZeroPointKind::Integer
+               ? 0
+               : int64_t(1) << (format.getBits() - 1);
+  }
+  bool hasOffsets() const override {
+    return format.getZeroPoint() == ZeroPointKind::Float;
+  }
+
+  Value quants(VectorBuilder &v, const Piece &piece,
+               int64_t step) const override {
+    int64_t count = 2 * step + 1 == piece.groups ? 32 : 64;
+    return v.padZero(codes(v, piece, 64 * step, count), 64);
+  }
+
+protected:
+  Value integers(VectorBuilder &v, const Piece &piece,
+                 int64_t atom) const override {
+    Value q = v.extU(codes(v, piece, 16 * atom, 16), v.i32());
+    return v.sub(q, v.repeat(piece.zeros, atom / 2, 1, 16));
+  }
+
+  void openGroups(VectorBuilder &v, Piece &piece) const override {
+    int64_t scaleBytes = format.getScale() == ScaleKind::F32 ? 4 : 2;
+    Type element = v.f32();
+    if (format.getScale() != ScaleKind::F32)
+      element = format.getScale() == ScaleKind::F16 ? v.b.getF16Type()
+                                                    : v.b.getBF16Type();
+    int64_t scalesAt = codeBytes(cols);
+    int64_t zerosAt = scalesAt + scaleBytes * groupsOfRow();
+    piece.scales = numbers(v, piece, scalesAt, scaleBytes, element);
+    if (format.getZeroPoint() == ZeroPointKind::Integer)
+      piece.zeros = numbers(v, piece, zerosAt, 1, v.i8());
+    if (format.getZeroPoint() == ZeroPointKind::Float)
+      piece.offsets = numbers(v, piece, zerosAt, scaleBytes, element);
+  }
+
+private:
+  int64_t codeBytes(int64_t count) const {
+    return count * format.getBits() / 8;
+  }
+  int64_t groupsOfRow() const {
+    return format.isPerChannel() ? 1 : cols / format.getGroup();
+  }
+
+  /// Columns [first, first + count) of a piece as unsigned i8.
+  Value codes(VectorBuilder &v, const Piece &piece, int64_t first,
+              int64_t count) const {
+    Value at = v.add(piece.base, codeBytes(first));
+    Value packed = v.load(piece.bytes, at, codeBytes(count));
+    if (format.getBits() == 8)
+      return packed;
+    // Each byte in a lane as wide as its codes will be, and copies of it
+    // shifted by whole bytes less a code: the low bits of each byte are a code.
+    int64_t bits = format.getBits(), perByte = 8 / bits;
+    Value wide = v.extU(packed, v.b.getIntegerType(8 * perByte));
+    Value all = wide;
+    for (int64_t code = 1; code < perByte; ++code)
+      all = v.orI(all, v.shl(wide, code * (8 - bits)));
+    return v.andI(v.cast(all, count, v.i8()), (1 << bits) - 1);
+  }
+
+  /// One number for each group of 32 columns of a piece: f32 of floats, i32 of
+  /// bytes. `at` is where they start in a row.
+  Value numbers(VectorBuilder &v, const Piece &piece, int64_t at, int64_t bytes,
+                Type element) const {
+    int64_t group = format.isPerChannel() ? cols : format.getGroup();
+    int64_t columns = 32 * piece.groups;
+    int64_t count = std::max<int64_t>(columns / group, 1);
+    Value first = v.index(0);
+    if (group <= kPieceCols)
+      first = v.mul(piece.index, kPieceCols / group);
+    else if (!format.isPerChannel())
+      first = arith::DivUIOp::create(v.b, v.loc, piece.index,
+                                     v.index(group / kPieceCols));
+    Value start = v.add(v.add(piece.row, at), v.mul(first, bytes));
+    Value stored = v.loadAs(piece.bytes, start, count * bytes, count, element);
+    Value wide = element.isInteger() ? v.extU(stored, v.i32())
+                 : element.isF32()   ? stored
+                                     : v.extF(stored);
+    return v.padZero(v.repeat(wide, 0, count, piece.groups / count), 8);
+  }
+
+  AffineFormatAttr format;
+  int64_t cols;
+};
+
+} // namespace
+
+std::unique_ptr<BlockDecoder>
+headrace::cpu::createAffineDecoder(PackedType weight) {
+  auto format = cast<AffineFormatAttr>(weight.getFormat());
+  // Columns out of order, and groups that pieces do not share evenly.
+  if (format.getActOrder() || weight.getCols() % 32 != 0 ||
+      (!format.isPerChannel() &&
+       (format.getGroup() < 32 || !llvm::isPowerOf2_64(format.getGroup()))))
+    return nullptr;
+  return std::make_unique<AffineDecoder>(weight);
+}

@@ -1,0 +1,256 @@
+//===- BlockDecodersK.cpp - GGUF's blocks of 256 columns (K-quants) -------===//
+
+#include "passes/cpu/BlockDecoder.h"
+
+using namespace mlir;
+using namespace headrace::cpu;
+using headrace::qlinear::GgufKind;
+
+namespace {
+
+/// The 32 bytes at `at` twice: each half of the result serves a group of 32.
+Value loadTwice(VectorBuilder &v, const Piece &piece, int64_t at) {
+  return v.shuffle(v.load(piece.bytes, v.add(piece.base, at), 32),
+                   tileLanes(32, 2));
+}
+
+/// 16 bytes at `at` as i32.
+Value loadAtom(VectorBuilder &v, const Piece &piece, int64_t at) {
+  return v.extU(v.load(piece.bytes, v.add(piece.base, at), 16), v.i32());
+}
+
+/// An f16 of the block as f32.
+Value half(VectorBuilder &v, const Piece &piece, int64_t at) {
+  Value number =
+      v.loadScalarAs(piece.bytes, v.add(piece.base, at), 2, v.b.getF16Type());
+  return arith::ExtFOp::create(v.b, v.loc, v.f32(), number);
+}
+
+//===-- Bits in planes ----------------------------------------------------===//
+
+/// Bit g of byte i of 32 belongs to column 32 g + i: the bits of a step (two
+/// groups), moved to bit `target`, which is even.
+Value bitPlane(VectorBuilder &v, const Piece &piece, int64_t at, int64_t step,
+               int64_t target) {
+  int64_t shift = 2 * step - target;
+  Value moved = shiftHalves(v, loadTwice(v, piece, at), shift, shift + 1);
+  return v.andI(moved, int64_t(1) << target);
+}
+
+/// The same bits of an atom.
+Value bitPlaneAtom(VectorBuilder &v, const Piece &piece, int64_t at,
+                   int64_t atom, int64_t target) {
+  Value bytes = loadAtom(v, piece, at + 16 * (atom % 2));
+  return v.shl(v.andI(v.shr(bytes, atom / 2), 1), target);
+}
+
+/// Bits 2p and 2p + 1 of byte 32 h + i belong to column 128 h + 32 p + i: those
+/// of a step, moved to bit `target`, which is 0 or 4.
+Value pairPlane(VectorBuilder &v, const Piece &piece, int64_t at, int64_t step,
+                int64_t target) {
+  int64_t shift = 4 * (step % 2) - target;
+  Value twice = loadTwice(v, piece, at + 32 * (step / 2));
+  Value moved = shiftHalves(v, twice, shift, shift + 2);
+  return v.andI(moved, int64_t(3) << target);
+}
+
+Value pairPlaneAtom(VectorBuilder &v, const Piece &piece, int64_t at,
+                    int64_t atom, int64_t target) {
+  Value bytes = loadAtom(v, piece, at + 32 * (atom / 8) + 16 * (atom % 2));
+  return v.shl(v.andI(v.shr(bytes, 2 * (atom % 8 / 2)), 3), target);
+}
+
+//===-- q4_k, q5_k --------------------------------------------------------===//
+
+class Q4KDecoder : public BlockDecoder {
+public:
+  int64_t pieceBytes() const override { return 144; }
+  Value quants(VectorBuilder &v, const Piece &piece,
+               int64_t step) const override {
+    return nibbles(v, piece, 16, step);
+  }
+  Value integers(VectorBuilder &v, const Piece &piece,
+                 int64_t atom) const override {
+    return nibbleAtom(v, piece, 16, atom);
+  }
+
+protected:
+  /// A chunk of 32 bytes: low nibbles are one group, high ones the next.
+  static Value nibbles(VectorBuilder &v, const Piece &piece, int64_t at,
+                       int64_t step) {
+    return v.andI(shiftHalves(v, loadTwice(v, piece, at + 32 * step), 0, 4),
+                  15);
+  }
+  static Value nibbleAtom(VectorBuilder &v, const Piece &piece, int64_t at,
+                          int64_t atom) {
+    Value packed = loadAtom(v, piece, at + 32 * (atom / 4) + 16 * (atom % 2));
+    return atom % 4 < 2 ? v.andI(packed, 15) : v.shr(packed, 4);
+  }
+
+  void openGroups(VectorBuilder &v, Piece &piece) const override {
+    auto word = [&](int64_t offset) {
+      return v.loadScalarAs(piece.bytes, v.add(piece.base, offset), 4, v.i32());
+    };
+    Value w0 = word(4), w1 = word(8), w2 = word(12);
+    // Groups 0 to 3 are the low 6 bits of words 0 (scales) and 1 (minima);
+    // groups 4 to 7 are 4 bits of word 2 under the upper 2 bits of those.
+    auto six = [&](Value here, Value low4) {
+      Value upper = v.andI(v.shr(here, 2), 0x30303030);
+      return eight(v, v.andI(here, 0x3f3f3f3f),
+                   v.orI(v.andI(low4, 0x0f0f0f0f), upper));
+    };
+    Type f16 = v.b.getF16Type();
+    Value both = v.extF(v.loadAs(piece.bytes, piece.base, 4, 2, f16));
+    piece.scales = v.mulf(six(w0, w2), v.repeat(both, 0, 1, 8));
+    piece.offsets =
+        v.mulf(six(w1, v.shr(w2, 4)), v.negf(v.repeat(both, 1, 1, 8)));
+  }
+
+private:
+  /// The eight bytes of two words as f32.
+  static Value eight(VectorBuilder &v, Value low, Value high) {
+    Value words = v.insert(high, v.broadcast(low, 2), 1);
+    return v.toFloat(v.extU(v.cast(words, 8, v.i8()), v.i32()));
+  }
+};
+
+/// q4_k with fifth bits between the scales and the nibbles.
+class Q5KDecoder : public Q4KDecoder {
+public:
+  int64_t pieceBytes() const override { return 176; }
+  Value quants(VectorBuilder &v, const Piece &piece,
+               int64_t step) const override {
+    return v.orI(nibbles(v, piece, 48, step), bitPlane(v, piece, 16, step, 4));
+  }
+  Value integers(VectorBuilder &v, const Piece &piece,
+                 int64_t atom) const override {
+    return v.orI(nibbleAtom(v, piece, 48, atom),
+                 bitPlaneAtom(v, piece, 16, atom, 4));
+  }
+};
+
+//===-- q6_k, q3_k, q2_k: groups of 16 ------------------------------------===//
+
+class SixteenDecoder : public BlockDecoder {
+public:
+  int64_t groupCols() const override { return 16; }
+
+protected:
+  Value minusZeroPoint(VectorBuilder &v, Value q) const {
+    return v.sub(q, v.splat(cast<VectorType>(q.getType()),
+                            static_cast<double>(zeroPoint())));
+  }
+  /// Integers of 16 groups times the block's scale at `at`.
+  static Value scaled(VectorBuilder &v, const Piece &piece, Value integers,
+                      int64_t at) {
+    return v.mulf(v.toFloat(integers), v.broadcast(half(v, piece, at), 16));
+  }
+};
+
+class Q6KDecoder : public SixteenDecoder {
+public:
+  int64_t pieceBytes() const override { return 210; }
+  int64_t zeroPoint() const override { return 32; }
+  Value quants(VectorBuilder &v, const Piece &piece,
+               int64_t step) const override {
+    // Half `step / 2` of the block; its columns 0 to 63 are the low nibbles of
+    // 64 bytes, columns 64 to 127 the high ones.
+    int64_t shift = 4 * (step % 2);
+    Value low = v.load(piece.bytes, v.add(piece.base, 64 * (step / 2)), 64);
+    low = v.andI(shiftHalves(v, low, shift, shift), 15);
+    return v.orI(low, pairPlane(v, piece, 128, step, 4));
+  }
+  Value integers(VectorBuilder &v, const Piece &piece,
+                 int64_t atom) const override {
+    int64_t quarter = atom % 8 / 2;
+    Value low = loadAtom(
+        v, piece, 64 * (atom / 8) + 32 * (quarter % 2) + 16 * (atom % 2));
+    low = quarter < 2 ? v.andI(low, 15) : v.shr(low, 4);
+    return minusZeroPoint(v, v.orI(low, pairPlaneAtom(v, piece, 128, atom, 4)));
+  }
+
+protected:
+  void openGroups(VectorBuilder &v, Piece &piece) const override {
+    Value scales = v.load(piece.bytes, v.add(piece.base, 192), 16);
+    piece.scales = scaled(v, piece, v.extS(scales, v.i32()), 208);
+  }
+};
+
+class Q3KDecoder : public SixteenDecoder {
+public:
+  int64_t pieceBytes() const override { return 110; }
+  int64_t zeroPoint() const override { return 4; }
+  Value quants(VectorBuilder &v, const Piece &piece,
+               int64_t step) const override {
+    return v.orI(pairPlane(v, piece, 32, step, 0),
+                 bitPlane(v, piece, 0, step, 2));
+  }
+  Value integers(VectorBuilder &v, const Piece &piece,
+                 int64_t atom) const override {
+    return minusZeroPoint(v, v.orI(pairPlaneAtom(v, piece, 32, atom, 0),
+                                   bitPlaneAtom(v, piece, 0, atom, 2)));
+  }
+
+protected:
+  void openGroups(VectorBuilder &v, Piece &piece) const override {
+    // 16 scales of 6 bits: the nibbles of 8 bytes, low ones first, and pairs of
+    // bits of 4 bytes, of which each serves every fourth.
+    auto amounts = [&](int64_t run, int32_t step) -> Value {
+      SmallVector<int32_t> values;
+      for (int64_t lane = 0; lane < 16; ++lane)
+        values.push_back(static_cast<int32_t>(lane / run) * step);
+      auto type = v.vec(16, v.i32());
+      return arith::ConstantOp::create(
+          v.b, v.loc, DenseElementsAttr::get(type, ArrayRef<int32_t>(values)));
+    };
+    Value low = v.load(piece.bytes, v.add(piece.base, 96), 8);
+    low = v.extU(v.shuffle(low, tileLanes(8, 2)), v.i32());
+    low = v.andI(v.shr(low, amounts(8, 4)), 15);
+    Value high = v.load(piece.bytes, v.add(piece.base, 104), 4);
+    high = v.extU(v.shuffle(high, tileLanes(4, 4)), v.i32());
+    high = v.shl(v.andI(v.shr(high, amounts(4, 2)), 3), 4);
+    Value both = v.orI(low, high);
+    both = v.sub(both, v.splat(v.vec(16, v.i32()), 32));
+    piece.scales = scaled(v, piece, both, 108);
+  }
+};
+
+class Q2KDecoder : public SixteenDecoder {
+public:
+  int64_t pieceBytes() const override { return 84; }
+  Value quants(VectorBuilder &v, const Piece &piece,
+               int64_t step) const override {
+    return pairPlane(v, piece, 16, step, 0);
+  }
+  Value integers(VectorBuilder &v, const Piece &piece,
+                 int64_t atom) const override {
+    return pairPlaneAtom(v, piece, 16, atom, 0);
+  }
+
+protected:
+  void openGroups(VectorBuilder &v, Piece &piece) const override {
+    Value both = loadAtom(v, piece, 0);
+    piece.scales = scaled(v, piece, v.andI(both, 15), 80);
+    piece.offsets = v.negf(scaled(v, piece, v.shr(both, 4), 82));
+  }
+};
+
+} // namespace
+
+std::unique_ptr<BlockDecoder>
+headrace::cpu::createKQuantDecoder(GgufKind kind) {
+  switch (kind) {
+  case GgufKind::Q2_K:
+    return std::make_unique<Q2KDecoder>();
+  case GgufKind::Q3_K:
+    return std::make_unique<Q3KDecoder>();
+  case GgufKind::Q4_K:
+    return std::make_unique<Q4KDecoder>();
+  case GgufKind::Q5_K:
+    return std::make_unique<Q5KDecoder>();
+  case GgufKind::Q6_K:
+    return std::make_unique<Q6KDecoder>();
+  default:
+    return nullptr;
+  }
+}

@@ -1,0 +1,192 @@
+//===- BlockDecodersSmall.cpp - GGUF's blocks of 32 columns ---------------===//
+
+#include "passes/cpu/BlockDecoder.h"
+
+using namespace mlir;
+using namespace headrace::cpu;
+using headrace::qlinear::GgufKind;
+
+namespace {
+
+/// A block of 32 columns starts with its f16 scale, behind which formats with
+/// offsets have the minimum.
+class SmallBlockDecoder : public BlockDecoder {
+public:
+  SmallBlockDecoder(int64_t blockBytes, int64_t zero)
+      : blockBytes(blockBytes), zero(zero) {}
+
+  int64_t pieceBytes() const override { return 8 * blockBytes; }
+  int64_t zeroPoint() const override { return zero; }
+
+protected:
+  /// Byte `offset` behind the numbers of block `index`.
+  Value codesAt(VectorBuilder &v, const Piece &piece, int64_t index,
+                int64_t offset = 0) const {
+    return v.add(piece.base,
+                 index * blockBytes + (hasOffsets() ? 4 : 2) + offset);
+  }
+
+  void openGroups(VectorBuilder &v, Piece &piece) const override {
+    // Lane by lane: the numbers lie a block apart.
+    Type f16 = v.b.getF16Type();
+    int64_t bytes = hasOffsets() ? 4 : 2;
+    Type element = v.b.getIntegerType(8 * bytes);
+    Value numbers = v.splat(v.vec(8, element), 0);
+    for (int64_t group = 0; group < piece.groups; ++group) {
+      Value at = v.add(piece.base, group * blockBytes);
+      numbers = v.insert(v.loadScalarAs(piece.bytes, at, bytes, element),
+                         numbers, group);
+    }
+    if (!hasOffsets()) {
+      piece.scales = v.extF(v.cast(numbers, 8, f16));
+      return;
+    }
+    Value both = v.extF(v.cast(numbers, 16, f16));
+    piece.scales = v.shuffle(both, {0, 2, 4, 6, 8, 10, 12, 14});
+    piece.offsets = v.shuffle(both, {1, 3, 5, 7, 9, 11, 13, 15});
+  }
+
+  /// The nibbles of the blocks 2 * step and 2 * step + 1, in column order: 16
+  /// low and 16 high ones for each block. They start `offset` bytes behind the
+  /// block's numbers.
+  Value nibbles(VectorBuilder &v, const Piece &piece, int64_t step,
+                int64_t offset) const {
+    auto load = [&](int64_t index) {
+      return v.load(piece.bytes, codesAt(v, piece, index, offset), 16);
+    };
+    int64_t first = 2 * step;
+    Value a = load(first);
+    bool whole = first + 1 < piece.groups;
+    Value b = whole ? load(first + 1) : a;
+    SmallVector<int64_t> mask = tileLanes(16, 2);
+    for (int64_t lane : tileLanes(16, 2))
+      mask.push_back(lane + (whole ? 16 : 0));
+    Value pairs = v.cast(v.shuffle(a, b, mask), 32, v.i16());
+    SmallVector<int16_t> amounts;
+    for (int64_t lane = 0; lane < 32; ++lane)
+      amounts.push_back(lane / 8 % 2 ? 4 : 0);
+    Value split = v.shr(pairs, v.vectorI16(amounts));
+    Value result = v.andI(v.cast(split, 64, v.i8()), 15);
+    return whole ? result : firstHalf(v, result);
+  }
+
+  /// The low 32 lanes of `q`, zeros above.
+  static Value firstHalf(VectorBuilder &v, Value q) {
+    return v.padZero(v.shuffle(q, tileLanes(32, 1)), 64);
+  }
+
+  /// 16 columns of a block with split nibbles, as i32.
+  Value nibbleIntegers(VectorBuilder &v, const Piece &piece, int64_t atom,
+                       int64_t offset) const {
+    Value at = codesAt(v, piece, atom / 2, offset);
+    Value packed = v.extU(v.load(piece.bytes, at, 16), v.i32());
+    return atom % 2 ? v.shr(packed, 4) : v.andI(packed, 15);
+  }
+
+  Value minusZeroPoint(VectorBuilder &v, Value q) const {
+    if (zero == 0)
+      return q;
+    return v.sub(
+        q, v.splat(cast<VectorType>(q.getType()), static_cast<double>(zero)));
+  }
+
+  int64_t blockBytes;
+  int64_t zero;
+};
+
+/// q4_0 and q4_1: | numbers | 16 bytes of nibbles |
+class NibbleDecoder : public SmallBlockDecoder {
+public:
+  using SmallBlockDecoder::SmallBlockDecoder;
+  Value quants(VectorBuilder &v, const Piece &piece,
+               int64_t step) const override {
+    return nibbles(v, piece, step, 0);
+  }
+  Value integers(VectorBuilder &v, const Piece &piece,
+                 int64_t atom) const override {
+    return minusZeroPoint(v, nibbleIntegers(v, piece, atom, 0));
+  }
+};
+
+/// q5_0 and q5_1: | numbers | fifth bits u32 | 16 bytes of nibbles |
+class FiveBitDecoder : public SmallBlockDecoder {
+public:
+  using SmallBlockDecoder::SmallBlockDecoder;
+  Value quants(VectorBuilder &v, const Piece &piece,
+               int64_t step) const override {
+    // The fifth bits of two blocks are a mask of 64 lanes.
+    Type i64 = v.b.getI64Type();
+    int64_t first = 2 * step;
+    Value high = fifthBits(v, piece, first);
+    Value mask = arith::ExtUIOp::create(v.b, v.loc, i64, high);
+    if (first + 1 < piece.groups) {
+      Value next = arith::ExtUIOp::create(v.b, v.loc, i64,
+                                          fifthBits(v, piece, first + 1));
+      mask = v.orI(mask, v.shl(next, 32));
+    }
+    Value lanes = v.cast(v.broadcast(mask, 1), 64, v.b.getI1Type());
+    auto type = v.vec(64, v.i8());
+    Value sixteen = v.select(lanes, v.splat(type, 16), v.splat(type, 0));
+    return v.orI(nibbles(v, piece, step, 4), sixteen);
+  }
+  Value integers(VectorBuilder &v, const Piece &piece,
+                 int64_t atom) const override {
+    Value high = v.broadcast(fifthBits(v, piece, atom / 2), 16);
+    SmallVector<int32_t> lanes;
+    for (int32_t lane = 0; lane < 16; ++lane)
+      lanes.push_back(lane + 16 * static_cast<int32_t>(atom % 2));
+    auto type = v.vec(16, v.i32());
+    Value amounts = arith::ConstantOp::create(
+        v.b, v.loc, DenseElementsAttr::get(type, ArrayRef<int32_t>(lanes)));
+    Value fifth = v.shl(v.andI(v.shr(high, amounts), 1), 4);
+    return minusZeroPoint(v, v.orI(nibbleIntegers(v, piece, atom, 4), fifth));
+  }
+
+private:
+  Value fifthBits(VectorBuilder &v, const Piece &piece, int64_t index) const {
+    return v.loadScalarAs(piece.bytes, codesAt(v, piece, index), 4, v.i32());
+  }
+};
+
+/// q8_0: | scale | 32 signed bytes |
+class ByteDecoder : public SmallBlockDecoder {
+public:
+  using SmallBlockDecoder::SmallBlockDecoder;
+  Value quants(VectorBuilder &v, const Piece &piece,
+               int64_t step) const override {
+    int64_t first = 2 * step;
+    auto load = [&](int64_t index) {
+      return v.load(piece.bytes, codesAt(v, piece, index), 32);
+    };
+    Value a = load(first);
+    if (first + 1 == piece.groups)
+      return v.padZero(v.xorI(a, -128), 64);
+    return v.xorI(v.shuffle(a, load(first + 1), tileLanes(64, 1)), -128);
+  }
+  /// Signed as stored: nothing to take off.
+  Value integers(VectorBuilder &v, const Piece &piece,
+                 int64_t atom) const override {
+    Value at = codesAt(v, piece, atom / 2, 16 * (atom % 2));
+    return v.extS(v.load(piece.bytes, at, 16), v.i32());
+  }
+};
+
+} // namespace
+
+std::unique_ptr<BlockDecoder>
+headrace::cpu::createSmallBlockDecoder(GgufKind kind) {
+  switch (kind) {
+  case GgufKind::Q4_0:
+    return std::make_unique<NibbleDecoder>(18, 8);
+  case GgufKind::Q4_1:
+    return std::make_unique<NibbleDecoder>(20, 0);
+  case GgufKind::Q5_0:
+    return std::make_unique<FiveBitDecoder>(22, 16);
+  case GgufKind::Q5_1:
+    return std::make_unique<FiveBitDecoder>(24, 0);
+  case GgufKind::Q8_0:
+    return std::make_unique<ByteDecoder>(34, 128);
+  default:
+    return nullptr;
+  }
+}
