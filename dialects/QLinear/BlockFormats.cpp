@@ -159,7 +159,11 @@ Value GgufFormatAttr::decode(OpBuilder &builder, Location loc, Value bytes,
   int64_t blockCols = getBlockCols();
   Value blockIndex = d.add(d.mul(row, cols / blockCols), d.div(col, blockCols));
   Value block = d.mul(blockIndex, getBlockBytes());
-  Value within = d.rem(col, blockCols);
+  return decodeGgufBlock(d, getKind(), block, d.rem(col, blockCols));
+}
+
+Value headrace::qlinear::decodeGgufBlock(Decoder &d, GgufKind kind, Value block,
+                                         Value within) {
   auto scaled = [&](Value quant) {
     return d.mulf(d.f16(block), d.toFloat(quant));
   };
@@ -175,7 +179,7 @@ Value GgufFormatAttr::decode(OpBuilder &builder, Location loc, Value bytes,
     Value fifth = d.bits(d.shr(high, d.toI32(within)), 1);
     return d.orI(low, d.shl(fifth, 4));
   };
-  switch (getKind()) {
+  switch (kind) {
   case GgufKind::Q4_0:
     return scaled(d.sub(nibble(2), 8));
   case GgufKind::Q4_1:

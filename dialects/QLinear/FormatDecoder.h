@@ -11,6 +11,8 @@
 
 #include "dialects/QLinear/QLinear.h"
 
+#include <functional>
+
 namespace headrace::qlinear {
 
 /// Builds index, integer and float arithmetic and typed reads from bytes.
@@ -19,6 +21,8 @@ struct Decoder {
   mlir::OpBuilder &b;
   mlir::Location loc;
   Value bytes;
+  /// Where a byte is, if not at its index.
+  std::function<Value(Value)> place = {};
 
   Value index(int64_t value) {
     return mlir::arith::ConstantIndexOp::create(b, loc, value);
@@ -111,6 +115,8 @@ struct Decoder {
 
   // Reads at a byte index.
   Value byte(Value at) {
+    if (place)
+      at = place(at);
     return mlir::tensor::ExtractOp::create(b, loc, bytes, mlir::ValueRange{at});
   }
   Value u8(Value at) {
@@ -165,6 +171,10 @@ private:
   /// NaNs or infinities.
   Value smallFloat(Value word, int64_t exponent, int64_t mantissa);
 };
+
+/// Column `col` of the block of GGUF at byte index `block`.
+mlir::Value decodeGgufBlock(Decoder &d, GgufKind kind, mlir::Value block,
+                            mlir::Value col);
 
 } // namespace headrace::qlinear
 

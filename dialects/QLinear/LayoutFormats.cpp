@@ -1,6 +1,7 @@
 //===- LayoutFormats.cpp - zigzag and repacked ----------------------------===//
 
 #include "dialects/QLinear/FormatDecoder.h"
+#include "dialects/QLinear/StripLayout.h"
 
 using namespace mlir;
 using namespace headrace::qlinear;
@@ -71,6 +72,7 @@ int64_t RepackedFormatAttr::getInterleavedRows() const {
       .Case("rows4", 4)
       .Case("rows8", 8)
       .Case("rows16", 16)
+      .Case("strips16", kStripRows)
       .Default(0);
 }
 
@@ -79,11 +81,21 @@ RepackedFormatAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                            QuantFormatAttrInterface format, StringRef layout) {
   if (failed(verifyInner(emitError, "repacked", format)))
     return failure();
-  if (layout != "rows4" && layout != "rows8" && layout != "rows16")
-    return emitError() << "repacked: expected the layout \"rows4\", \"rows8\" "
-                          "or \"rows16\", but got \""
+  if (layout == "strips16" && !stripLayoutOf(format))
+    return emitError() << "repacked: expected a block type of GGUF files for "
+                          "\"strips16\", but got "
+                       << format;
+  if (!llvm::is_contained({"rows4", "rows8", "rows16", "strips16"}, layout))
+    return emitError() << "repacked: expected the layout \"rows4\", \"rows8\", "
+                          "\"rows16\" or \"strips16\", but got \""
                        << layout << "\"";
   return success();
+}
+
+std::optional<StripLayout> RepackedFormatAttr::getStrips() const {
+  if (getLayout() != "strips16")
+    return std::nullopt;
+  return stripLayoutOf(getFormat());
 }
 
 StringRef RepackedFormatAttr::getFormatName() const {
@@ -94,12 +106,33 @@ int64_t RepackedFormatAttr::getBlockRows() const {
   return getInterleavedRows();
 }
 int64_t RepackedFormatAttr::getBlockCols() const {
+  if (std::optional<StripLayout> strips = getStrips())
+    return strips->cols;
   return getFormat().getBlockCols();
 }
 int64_t RepackedFormatAttr::getBlockBytes() const {
-  return getInterleavedRows() * getFormat().getBlockBytes();
+  return getInterleavedRows() * getFormat().getBlockRowBytes(getBlockCols());
 }
 bool RepackedFormatAttr::padsToBlock() const { return true; }
+
+/// A byte of row `row` of the piece at `piece`, by its offset in the blocks of
+/// that row.
+static Value placeInStrip(Decoder &d, const StripLayout &layout, Value piece,
+                          Value row, Value at) {
+  Value result;
+  int64_t to = 0;
+  for (const StripRun &run : layout.runs) {
+    Value inRun = d.sub(at, d.index(run.from));
+    Value unit = d.div(inRun, run.unit);
+    Value here = d.add(d.mul(d.add(d.mul(unit, kStripRows), row), run.unit),
+                       d.rem(inRun, run.unit));
+    here = d.add(here, kStripRows * to);
+    // Unsigned, so that bytes before the run are not less.
+    result = result ? d.select(d.less(inRun, run.bytes), here, result) : here;
+    to += run.bytes;
+  }
+  return d.add(piece, result);
+}
 
 Value RepackedFormatAttr::decode(OpBuilder &builder, Location loc, Value bytes,
                                  int64_t rows, int64_t cols, Value row,
@@ -110,6 +143,17 @@ Value RepackedFormatAttr::decode(OpBuilder &builder, Location loc, Value bytes,
   // The number of the block; each is like a row of one block.
   Value column = d.add(d.mul(d.div(row, interleaved), blocksPerRow),
                        d.div(col, blockCols));
+  if (std::optional<StripLayout> strips = getStrips()) {
+    auto gguf = cast<GgufFormatAttr>(getFormat());
+    Value piece = d.mul(column, getBlockBytes());
+    Value inStrip = d.rem(row, kStripRows), inPiece = d.rem(col, blockCols);
+    d.place = [&](Value at) {
+      return placeInStrip(d, *strips, piece, inStrip, at);
+    };
+    int64_t width = gguf.getBlockCols();
+    Value block = d.mul(d.div(inPiece, width), gguf.getBlockBytes());
+    return decodeGgufBlock(d, gguf.getKind(), block, d.rem(inPiece, width));
+  }
   Value block = d.add(d.mul(column, interleaved), d.rem(row, interleaved));
   return getFormat().decode(builder, loc, bytes, rows * blocksPerRow, blockCols,
                             block, d.rem(col, blockCols));

@@ -18,6 +18,8 @@
 
 #include "llvm/ADT/StringSwitch.h"
 
+#include <optional>
+
 #include "dialects/QLinear/QLinearEnums.h.inc"
 #include "dialects/QLinear/QLinearInterfaces.h.inc"
 
@@ -26,6 +28,7 @@
 namespace headrace::qlinear {
 /// `name`, kept as long as the context: the name of a format with parameters.
 llvm::StringRef internName(mlir::MLIRContext *context, const llvm::Twine &name);
+struct StripLayout;
 } // namespace headrace::qlinear
 
 #define GET_ATTRDEF_CLASSES

@@ -203,18 +203,28 @@ def QLinear_CodebookAttr : QLinear_Format<"CodebookFormat", "codebook",
     for `scale * code + offset`, the product of activation centroid a and weight
     centroid e. Both sides are padded to whole blocks.
 
+    With `split` the parts of blocks lie apart, each in the order in which a
+    product reads it, from a multiple of 64 bytes on: scale and offset; the
+    activation centroids; the tables, by piece of columns, activation centroid and
+    group of rows; the indices, by group and piece; the centroids, by group and
+    piece.
+
     `#qlinear.codebook<dim = 2, entries = 16, group = 512, table = i8, activation_entries = 64>`
+    `#qlinear.codebook<dim = 2, entries = 16, group = 512, table = i8, activation_entries = 64, split>`
   }];
   let parameters = (ins "int64_t":$dim, "int64_t":$entries, "int64_t":$group,
                         EnumParameter<QLinear_TableKind>:$table,
-                        "int64_t":$activationEntries);
+                        "int64_t":$activationEntries, "bool":$split);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     bool hasTables() const { return getTable() != TableKind::None; }
     int64_t getIndexBits() const;
-    /// Bytes of the product table of a block.
+    /// Bytes of the product table, and of the indices, of a block.
     int64_t getTableBytes() const;
+    int64_t getIndexBytes() const;
+    /// Where the parts of a padded matrix are.
+    CodebookLayout getLayout(int64_t rows, int64_t cols) const;
   }];
 }
 
@@ -245,14 +255,26 @@ def QLinear_RepackedAttr : QLinear_Format<"RepackedFormat", "repacked", ["padsTo
     `"rowsN"` (N = 4, 8, 16): the blocks of N consecutive rows at one column
     follow each other, then those at the next. A permutation of the bytes of
     `format`, with rows padded to N.
+
+    `"strips16"` (of GGUF blocks): the bytes of 16 rows in the order in which a
+    kernel with a lane for each row reads them. A strip is cut into pieces of 256
+    columns, or 64 (two blocks) where blocks have 32; rows and columns are padded
+    to whole pieces. The parts of a piece follow each other: f16 scales (and
+    minima), packed scales, high bits, codes, as far as the format has them. Each
+    part is cut into units of 2 bytes (floats) or 4 (all else): first that of each
+    row, then the next of each row. 16 rows of codes thus fill lines of 64 bytes.
+    In `q6_k` high bits come before the low bits that belong to them: for each 16
+    columns of a half of 128 those of four quarters.
   }];
   let parameters = (ins "::headrace::qlinear::QuantFormatAttrInterface":$format,
                         StringRefParameter<"the layout">:$layout);
   let assemblyFormat = "`<` $format `,` $layout `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
-    /// N of "rowsN"; 0 if the layout is unknown.
+    /// N of "rowsN" and "stripsN"; 0 if the layout is unknown.
     int64_t getInterleavedRows() const;
+    /// The pieces of "strips16"; none in the other layouts.
+    std::optional<::headrace::qlinear::StripLayout> getStrips() const;
   }];
 }
 

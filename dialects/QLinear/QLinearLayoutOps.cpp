@@ -73,7 +73,7 @@ LogicalResult RepackOp::verify() {
                        << ", but got " << result.getFormat()
                        << "; allowed: " << from
                        << " and #qlinear.repacked of it with \"rows4\", "
-                          "\"rows8\" or \"rows16\"";
+                          "\"rows8\", \"rows16\" or \"strips16\"";
 }
 
 OpFoldResult RepackOp::fold(FoldAdaptor) {

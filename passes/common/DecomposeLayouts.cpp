@@ -1,5 +1,6 @@
 //===- DecomposeLayouts.cpp - the meaning of concat and repack ------------===//
 
+#include "dialects/QLinear/StripLayout.h"
 #include "passes/common/DecomposeQLinear.h"
 #include "passes/common/LinalgBuilders.h"
 
@@ -64,15 +65,19 @@ struct BlockOrder {
   /// Bytes of a block that lie together. Affine formats keep the scales of a
   /// row behind its codes, where rows are not interleaved.
   SmallVector<int64_t> parts;
+  std::optional<StripLayout> strips;
+  int64_t paddedBlocks; // of a row
 
   BlockOrder(OpBuilder &b, Location loc, PackedType type)
       : b(b), loc(loc), rows(type.getRows()), paddedRows(type.getPaddedRows()) {
     QuantFormatAttrInterface format = type.getFormat();
     if (auto repacked = dyn_cast<RepackedFormatAttr>(format)) {
       interleaved = repacked.getInterleavedRows();
+      strips = repacked.getStrips();
       format = repacked.getFormat();
     }
-    blocks = type.getPaddedCols() / format.getBlockCols();
+    blocks = llvm::divideCeil(type.getCols(), format.getBlockCols());
+    paddedBlocks = type.getPaddedCols() / format.getBlockCols();
     blockBytes = format.getBlockBytes();
     parts = {blockBytes};
     auto affine = dyn_cast<AffineFormatAttr>(format);
@@ -87,12 +92,15 @@ struct BlockOrder {
   /// [rows, blocks, blockBytes] from the bytes of the matrix.
   Value take(Value bytes) const {
     if (interleaved != 1) {
-      Value tiles = reshape(
-          bytes, {paddedRows / interleaved, blocks, interleaved, blockBytes});
-      Value all = reshape(swapped(tiles), {paddedRows, blocks, blockBytes});
-      return paddedRows == rows ? all
-                                : extractAt(b, loc, all, {0, 0, 0},
-                                            {rows, blocks, blockBytes});
+      Value tiles = strips ? takePieces(bytes)
+                           : reshape(bytes, {paddedRows / interleaved, blocks,
+                                             interleaved, blockBytes});
+      Value all =
+          reshape(swapped(tiles), {paddedRows, paddedBlocks, blockBytes});
+      return paddedRows == rows && paddedBlocks == blocks
+                 ? all
+                 : extractAt(b, loc, all, {0, 0, 0},
+                             {rows, blocks, blockBytes});
     }
     if (parts.size() == 1)
       return reshape(bytes, {rows, blocks, blockBytes});
@@ -109,20 +117,22 @@ struct BlockOrder {
     return all;
   }
 
-  /// The inverse of `take`; rows of padding are zero bytes.
+  /// The inverse of `take`; padding is zero bytes.
   Value put(Value all) const {
-    int64_t size = paddedRows * blocks * blockBytes;
+    int64_t size = paddedRows * paddedBlocks * blockBytes;
     if (interleaved != 1) {
-      if (paddedRows != rows) {
+      if (paddedRows != rows || paddedBlocks != blocks) {
         Value zero = arith::ConstantIntOp::create(b, loc, 0, 8);
-        Value none =
-            empty(b, loc, {paddedRows, blocks, blockBytes}, b.getI8Type());
+        Value none = empty(b, loc, {paddedRows, paddedBlocks, blockBytes},
+                           b.getI8Type());
         none = linalg::FillOp::create(b, loc, zero, none).getResult(0);
         all = insertAt(b, loc, all, none, {0, 0, 0});
       }
-      Value tiles = reshape(
-          all, {paddedRows / interleaved, interleaved, blocks, blockBytes});
-      return reshape(swapped(tiles), {size});
+      int64_t inPiece = strips ? strips->rowBytes() / blockBytes : 1;
+      Value tiles =
+          swapped(reshape(all, {paddedRows / interleaved, interleaved,
+                                paddedBlocks / inPiece, inPiece * blockBytes}));
+      return reshape(strips ? putPieces(tiles) : tiles, {size});
     }
     if (parts.size() == 1)
       return reshape(all, {size});
@@ -139,6 +149,48 @@ struct BlockOrder {
   }
 
 private:
+  /// [strip, piece, row, byte], in the order of the row's blocks, from strips.
+  Value takePieces(Value bytes) const {
+    int64_t rowBytes = strips->rowBytes();
+    int64_t pieces =
+        paddedRows * paddedBlocks * blockBytes / (kStripRows * rowBytes);
+    Value stored = reshape(bytes, {pieces, kStripRows * rowBytes});
+    Value all = empty(b, loc, {pieces, kStripRows, rowBytes}, b.getI8Type());
+    int64_t to = 0;
+    for (const StripRun &run : strips->runs) {
+      Value part = extractAt(b, loc, stored, {0, kStripRows * to},
+                             {pieces, kStripRows * run.bytes});
+      int64_t units = run.bytes / run.unit;
+      part = swapped(reshape(part, {pieces, units, kStripRows, run.unit}));
+      all = insertAt(b, loc, reshape(part, {pieces, kStripRows, run.bytes}),
+                     all, {0, 0, run.from});
+      to += run.bytes;
+    }
+    int64_t inRow = paddedBlocks * blockBytes / rowBytes;
+    return reshape(all, {paddedRows / kStripRows, inRow, kStripRows, rowBytes});
+  }
+
+  /// The inverse of `takePieces`.
+  Value putPieces(Value tiles) const {
+    int64_t rowBytes = strips->rowBytes();
+    int64_t pieces =
+        paddedRows * paddedBlocks * blockBytes / (kStripRows * rowBytes);
+    Value all = reshape(tiles, {pieces, kStripRows, rowBytes});
+    Value stored =
+        empty(b, loc, {pieces, kStripRows * rowBytes}, b.getI8Type());
+    int64_t to = 0;
+    for (const StripRun &run : strips->runs) {
+      Value part = extractAt(b, loc, all, {0, 0, run.from},
+                             {pieces, kStripRows, run.bytes});
+      int64_t units = run.bytes / run.unit;
+      part = swapped(reshape(part, {pieces, kStripRows, units, run.unit}));
+      stored = insertAt(b, loc, reshape(part, {pieces, kStripRows * run.bytes}),
+                        stored, {0, kStripRows * to});
+      to += run.bytes;
+    }
+    return stored;
+  }
+
   /// The same elements in order, in another shape.
   Value reshape(Value value, ArrayRef<int64_t> shape) const {
     auto type = cast<RankedTensorType>(value.getType());

@@ -30,6 +30,9 @@ EXACT = [
     ("q4_0:zigzag", "q4_0:zigzag64"),
     ("int4:g32:zigzag96", "q4_0:zigzag32"),
     ("q5_k:zigzag512", "q5_k:zigzag"),
+    ("q6_k", "q6_k:strips16"),
+    ("q5_1:rows8", "q5_1:strips16"),
+    ("q4_0:strips16", "int4:g32"),
 ]
 # The target has more codes than the source, so not back.
 WIDER = [

@@ -1,4 +1,4 @@
-"""zigzag and repacked: where the bytes lie, and that values are those of the inner format."""
+"""zigzag, repacked and strips: where the bytes lie, and that values are those of the format."""
 
 from __future__ import annotations
 
@@ -49,9 +49,37 @@ def test_repacked_blocks_of_rows_are_side_by_side(name, count):
     )
 
 
+def test_lines_of_a_strip_are_four_bytes_of_each_row():
+    form, inner = formats.get("q4_k:strips16"), formats.get("q4_k")
+    values = weights(32, 512)
+    blocks = inner.encode(values).reshape(2, 16, 2, 144)
+    pieces = form.encode(values).reshape(2, 2, 2304)
+    np.testing.assert_array_equal(pieces[1, 1, 6:8], blocks[1, 3, 1, 0:2])  # d of row 3
+    np.testing.assert_array_equal(pieces[1, 1, 38:40], blocks[1, 3, 1, 2:4])  # dmin
+    lines = pieces[1, 1, 64:].reshape(35, 16, 4)  # 3 of scales, 32 of nibbles
+    for line in range(35):
+        np.testing.assert_array_equal(lines[line, 3], blocks[1, 3, 1, 4 + 4 * line : 8 + 4 * line])
+
+
+def test_pieces_of_small_blocks_are_whole_lines():
+    form = formats.get("q8_0:strips16")
+    assert form.block_shape == (16, 64) and form.block_bytes == 17 * 64
+    assert form.padded_shape(17, 96) == (32, 128)
+    values = weights(17, 96)
+    packed = form.encode(values)
+    base = formats.get("q8_0").encode(values).reshape(17, 3, 34)
+    piece = packed.reshape(2, 2, 17, 64)[1, 0]  # row 16 is row 0 of the second strip
+    np.testing.assert_array_equal(piece[0, [0, 1, 32, 33]], base[16, :2, :2].reshape(-1))
+    np.testing.assert_array_equal(piece[9 + 5, :4], base[16, 1, 2 + 20 : 2 + 24])
+    padded = form.decode(packed, 17, 96, keep_padding=True)
+    assert not padded[17:].any() and not padded[:, 96:].any()
+
+
 MANY = """
     q4_0:zigzag32 q4_k:zigzag q5_1:zigzag96 f16:zigzag3 int8:g32:zigzag64
     q4_0:rows8 q6_k:rows4 iq4_nl:rows16 mxfp4:rows4 int4:g16:zp:rows4
+    q4_0:strips16 q4_1:strips16 q5_0:strips16 q5_1:strips16 q8_0:strips16 iq4_nl:strips16
+    q2_k:strips16 q3_k:strips16 q4_k:strips16 q5_k:strips16 q6_k:strips16
 """
 
 
@@ -102,7 +130,9 @@ def test_padding_decodes_to_zero(name):
     assert not padded[3:].any() and not padded[:, 7:].any() and padded[:3, :7].any()
 
 
-@pytest.mark.parametrize("name", ["q4_k:zigzag", "q4_0:rows8", "int4:g32:rows8"])
+@pytest.mark.parametrize(
+    "name", ["q4_k:zigzag", "q4_0:rows8", "int4:g32:rows8", "q4_0:strips16", "q6_k:strips16"]
+)
 def test_scales_are_views(name):
     form = formats.get(name)
     packed = form.encode(weights(9, 9))
@@ -123,6 +153,10 @@ def test_scales_are_views(name):
         ("act_i8:zigzag", "but got 'act_i8'"),
         ("q4_k:zigzag:zigzag", "but got 'q4_k:zigzag'"),
         ("q4_0:rows5", "expected rows4, rows8 or rows16, but got 'rows5'"),
+        ("q4_0:strips8", "expected strips16, but got 'strips8' of q4_0"),
+        ("bf16:strips16", "expected a block type of GGUF files, but got 'bf16'; allowed: q4_0"),
+        ("q4_0:rows8:strips16", "but got 'q4_0:rows8'"),
+        ("q4_9:strips16", "unknown format 'q4_9'"),
         ("q4_9:rows8", "unknown format 'q4_9'"),
         ("q4_0:sideways", "unknown format 'q4_0:sideways'"),
     ],
@@ -137,12 +171,15 @@ def test_refused(name, message):
     [
         "q4_k:zigzag0512",
         "q4_0:rows08",
+        "q4_0:strips016",
         "q4_k:zigzag\u0665\u0661\u0662",  # digits, but not ASCII's
         "q4_k:zigzag\n",
         "q4_k:zigzag" + "9" * 5000,
         "q4_0:rows" + "8" * 5000,
         "q4_0" + ":zigzag" * 2000,
         "q4_0" + ":rows8" * 2000,
+        "q4_0:strips" + "8" * 5000,
+        "q4_0" + ":strips16" * 2000,
     ],
 )
 def test_a_name_is_written_in_one_way(name):

@@ -29,6 +29,7 @@ from . import (
     plain,
     q4nx,
     repacked,
+    strips,
     zigzag,
 )
 from .base import Format
@@ -47,6 +48,7 @@ _MODULES: tuple[ModuleType, ...] = (
     codebook,
     zigzag,
     repacked,
+    strips,
     act_i8,
 )
 _FORMATS = {form.name: form for module in _MODULES for form in module.FORMATS}
@@ -55,7 +57,7 @@ _FORMATS = {form.name: form for module in _MODULES for form in module.FORMATS}
 # it is of this family, but wrong. Layouts first: behind their name's end is that of another family.
 _PARSERS: tuple[Callable[[str], Format | None], ...] = tuple(
     module.parse
-    for module in dict.fromkeys((zigzag, repacked, *_MODULES))
+    for module in dict.fromkeys((zigzag, repacked, strips, *_MODULES))
     if hasattr(module, "parse")
 )
 

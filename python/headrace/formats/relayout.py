@@ -2,8 +2,8 @@
 
 Three things can differ while every value stays as it is:
 
-    layout    rows of blocks, blocks of several rows side by side (repacked), columns of bands
-              (zigzag): permutations of blocks, with padding added or dropped
+    layout    rows of blocks, blocks of several rows side by side (repacked, strips), columns of
+              bands (zigzag): permutations of bytes, with padding added or dropped
     codes     blocks of 32 values that are each an integer of at most 8 bits times an f16 scale,
               `_SIGNED`: any that has room for the integers can hold them
     plain     formats that store each value by itself take any order
@@ -19,7 +19,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from . import get, repacked, zigzag
+from . import get, repacked, strips, zigzag
 from .affine import parameters
 from .affine_parts import Parts
 from .base import U8, Format
@@ -57,21 +57,31 @@ def find(old: Format, new: Format) -> Exact | None:
 
     def from_rows(raw: U8, rows: int, cols: int) -> U8:
         # What is padded is whole blocks on both sides, as their blocks are as wide.
-        padded_rows, cols = old.padded_shape(rows, cols)
-        if old_layout:
+        padded_rows = old.padded_shape(rows, cols)[0]
+        cols = -(-cols // inner.block_shape[1]) * inner.block_shape[1]
+        if old_layout == "strips":
+            raw = strips.from_strips(get(old_inner), raw, rows, cols)
+        elif old_layout:
             raw = _from_repacked(get(old_inner), raw, padded_rows, cols, old_count)
         raw = codes(raw[: get(old_inner).storage_bytes(rows, cols)], rows, cols)
+        if new_layout == "strips":
+            return strips.to_strips(inner, raw, rows, cols)
         return _to_repacked(inner, raw, rows, cols, new_count) if new_layout else raw
 
     return from_bands if new_layout == "zigzag" else from_rows
 
 
 def split_name(name: str) -> tuple[str, str, int]:
-    """Inner format, layout ("zigzag", "repacked" or "") and band or number of rows of a name."""
+    """Inner format, layout and band or number of rows of a name.
+
+    Layouts are "zigzag", "repacked", "strips" and "".
+    """
     if parts := zigzag.split(name):
         return parts[0], "zigzag", parts[1]
     if parts := repacked.split(name):
         return parts[0], "repacked", parts[1]
+    if parts := strips.split(name):
+        return parts[0], "strips", parts[1]
     return name, "", 1
 
 

@@ -80,8 +80,18 @@ func.func private @inner_header(!qlinear.packed<256x2, #qlinear.zigzag<#qlinear.
 
 // -----
 
-// expected-error@+1 {{repacked: expected the layout "rows4", "rows8" or "rows16", but got "rows5"}}
+// expected-error@+1 {{repacked: expected the layout "rows4", "rows8", "rows16" or "strips16", but got "rows5"}}
 func.func private @layout(!qlinear.packed<5x32, #qlinear.repacked<#qlinear.gguf<q4_0>, "rows5">>)
+
+// -----
+
+// expected-error@+1 {{repacked: expected a block type of GGUF files for "strips16", but got #qlinear.plain<bf16>}}
+func.func private @strips(!qlinear.packed<16x64, #qlinear.repacked<#qlinear.plain<bf16>, "strips16">>)
+
+// -----
+
+// expected-error@+1 {{expected padded = 16x64 for 16x32 in q4_0:strips16, but got 16x32}}
+func.func private @padded_piece(!qlinear.packed<16x32, #qlinear.repacked<#qlinear.gguf<q4_0>, "strips16">>)
 
 // -----
 

@@ -88,7 +88,7 @@ func.func @repack_shape(%w: !w) {
 
 // Other codes would be other values.
 func.func @repack_format(%w: !w) {
-  // expected-error@+1 {{'qlinear.repack' op expected another order of the blocks of #qlinear.gguf<q8_0>, but got #qlinear.repacked<#qlinear.gguf<q4_0>, "rows4">; allowed: #qlinear.gguf<q8_0> and #qlinear.repacked of it with "rows4", "rows8" or "rows16"}}
+  // expected-error@+1 {{'qlinear.repack' op expected another order of the blocks of #qlinear.gguf<q8_0>, but got #qlinear.repacked<#qlinear.gguf<q4_0>, "rows4">; allowed: #qlinear.gguf<q8_0> and #qlinear.repacked of it with "rows4", "rows8", "rows16" or "strips16"}}
   %r = qlinear.repack %w : !w to !qlinear.packed<4x32, #qlinear.repacked<#qlinear.gguf<q4_0>, "rows4">>
   return
 }

@@ -48,6 +48,40 @@ func.func @rows4_to_rows8(%r: !rows4) -> !rows8 {
   return %s : !rows8
 }
 
+!strips = !qlinear.packed<3x96, #qlinear.repacked<#qlinear.gguf<q8_0>, "strips16">, padded = 16x128>
+!three = !qlinear.packed<3x96, #qlinear.gguf<q8_0>>
+
+// Rows and blocks are padded. Then each run of bytes of the two blocks of a
+// piece, as [piece, unit, row, byte]: 2 bytes of a scale, 4 of codes.
+// CHECK-LABEL: func @to_strips16(
+// CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[0, 0, 0] [3, 3, 34] [1, 1, 1] : tensor<3x3x34xi8> into tensor<16x4x34xi8>
+// CHECK: linalg.transpose ins(%{{.*}} : tensor<1x16x2x68xi8>) outs(%{{.*}} : tensor<1x2x16x68xi8>)
+// CHECK: tensor.extract_slice %{{.*}}[0, 0, 0] [2, 16, 2]
+// CHECK: linalg.transpose ins(%{{.*}} : tensor<2x16x1x2xi8>) outs(%{{.*}} : tensor<2x1x16x2xi8>)
+// CHECK: tensor.extract_slice %{{.*}}[0, 0, 34] [2, 16, 2]
+// CHECK: tensor.insert_slice %{{.*}}[0, 32] [2, 32]
+// CHECK: tensor.extract_slice %{{.*}}[0, 0, 2] [2, 16, 32]
+// CHECK: linalg.transpose ins(%{{.*}} : tensor<2x16x8x4xi8>) outs(%{{.*}} : tensor<2x8x16x4xi8>)
+// CHECK: tensor.insert_slice %{{.*}}[0, 64] [2, 512]
+// CHECK: tensor.extract_slice %{{.*}}[0, 0, 36] [2, 16, 32]
+// CHECK: tensor.insert_slice %{{.*}}[0, 576] [2, 512]
+// CHECK: tensor.collapse_shape %{{.*}} into tensor<2176xi8>
+func.func @to_strips16(%b: !three) -> !strips {
+  %r = qlinear.repack %b : !three to !strips
+  return %r : !strips
+}
+
+// CHECK-LABEL: func @from_strips16(
+// CHECK: tensor.extract_slice %{{.*}}[0, 64] [2, 512]
+// CHECK: linalg.transpose ins(%{{.*}} : tensor<2x8x16x4xi8>) outs(%{{.*}} : tensor<2x16x8x4xi8>)
+// CHECK: tensor.insert_slice %{{.*}}[0, 0, 2] [2, 16, 32]
+// CHECK: tensor.extract_slice %{{.*}}[0, 0, 0] [3, 3, 34] [1, 1, 1] : tensor<16x4x34xi8> to tensor<3x3x34xi8>
+// CHECK: tensor.collapse_shape %{{.*}} into tensor<306xi8>
+func.func @from_strips16(%r: !strips) -> !three {
+  %b = qlinear.repack %r : !strips to !three
+  return %b : !three
+}
+
 !affine = !qlinear.packed<4x64, #qlinear.affine<bits = 4, group = 32, scale = f16, zero_point = integer>>
 !affine4 = !qlinear.packed<4x64, #qlinear.repacked<#qlinear.affine<bits = 4, group = 32, scale = f16, zero_point = integer>, "rows4">>
 

@@ -1,4 +1,4 @@
-"""zigzag and repacked: where each value or block lies, by index, then the inner format."""
+"""zigzag, repacked and strips: where values, blocks or fields lie, then the inner format."""
 
 from __future__ import annotations
 
@@ -12,6 +12,18 @@ from headrace.formats import Format
 
 __all__ = ["decode", "who"]
 
+# The fields of a block, and those of a piece of a strip in their order: of 32 columns there are two
+# blocks in a piece. Numbers are how many units (2 bytes, else 4) a row has of the field.
+_SMALL = {"q4_0": "d2 q4", "iq4_nl": "d2 q4", "q4_1": "d2 m2 q4", "q8_0": "d2 q8"}
+_SMALL |= {"q5_0": "d2 h1 q4", "q5_1": "d2 m2 h1 q4"}
+_BIG = {
+    "q2_k": ("s4 q16 d2 m2", "d m s q"),
+    "q3_k": ("h8 q16 s3 d2", "d s h q"),
+    "q4_k": ("d2 m2 s3 q32", "d m s q"),
+    "q5_k": ("d2 m2 s3 h8 q32", "d m s h q"),
+    "q6_k": ("a4 b4 c4 e4 f4 g4 h4 i4 j4 k4 l4 n4 s4 d2", "d s j a c k b e l f h n g i"),
+}
+
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 
@@ -24,11 +36,13 @@ def who(form: Format) -> str:
 
 
 def decode(form: Format, data: U8, rows: int, cols: int) -> F32 | None:
-    """The values of a zigzag or repacked matrix, float32 [rows, cols]."""
+    """The values of a zigzag, repacked or strips matrix, float32 [rows, cols]."""
     if found := re.fullmatch(r"(.*):zigzag(\d*)", form.name):
         return _zigzag(formats.get(found[1]), int(found[2] or 256), data, rows, cols)
     if found := re.fullmatch(r"(.*):rows(\d+)", form.name):
         return _repacked(formats.get(found[1]), int(found[2]), data, rows, cols)
+    if found := re.fullmatch(r"(.*):strips16", form.name):
+        return _strips(formats.get(found[1]), data, rows, cols)
     return None
 
 
@@ -52,3 +66,31 @@ def _repacked(inner: Format, count: int, data: U8, rows: int, cols: int) -> F32:
     # Each block is a row of one block.
     values = independent.decode(inner, stored.reshape(-1), rows * blocks_per_row, width)
     return np.ascontiguousarray(values.reshape(rows, -1)[:, :cols])
+
+
+def _strips(inner: Format, data: U8, rows: int, cols: int) -> F32:
+    from headrace.check import independent
+
+    if inner.name in _SMALL:
+        fields, blocks = _SMALL[inner.name].split(), 2
+        order = [field[0] for field in fields]
+    else:
+        fields, blocks = _BIG[inner.name][0].split(), 1
+        order = _BIG[inner.name][1].split()
+    kinds = {
+        field[0]: ("<u2", 1) if field[0] in "dm" else ("<u4", int(field[1:])) for field in fields
+    }
+    block = np.dtype([(field[0], *kinds[field[0]]) for field in fields])
+    assert block.itemsize == inner.block_bytes
+    piece = np.dtype([(name, kinds[name][0], (blocks, kinds[name][1], 16)) for name in order])
+    width = inner.block_shape[1]
+    pieces = data.view(piece).reshape(-(-rows // 16), -(-cols // (width * blocks)))
+    rebuilt = np.empty((*pieces.shape, 16, blocks), dtype=block)
+    for name in order:
+        # [strip, piece, block, unit, row] to [strip, piece, row, block, unit]
+        moved = pieces[name].transpose(0, 1, 4, 2, 3)
+        rebuilt[name] = moved.reshape(rebuilt[name].shape)
+    lines = np.ascontiguousarray(rebuilt.swapaxes(1, 2)).reshape(len(pieces) * 16, -1)
+    stored = lines.view(np.uint8).reshape(-1)
+    values = independent.decode(inner, stored, len(lines), lines.shape[1] * width)
+    return np.ascontiguousarray(values[:rows, :cols])

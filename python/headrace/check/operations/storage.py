@@ -33,6 +33,8 @@ def cases(draw: Generator) -> Iterator[Case]:
     yield _concat("q4nx", [32, 64, few], 320)
     yield _repack("q4_k", "q4_k:rows8", 8 + few, 512)
     yield _repack("q8_0:rows4", "q8_0", 3 + few, 96)
+    yield _repack("q4_k", "q4_k:strips16", 15 + few, 512)
+    yield _repack("q5_1:strips16", "q5_1:rows8", 17 + few, 96)
 
 
 def _stored(draw: Generator, name: str, rows: int, cols: int) -> U8:
