@@ -94,5 +94,7 @@ std::unique_ptr<ProductKernel> ProductKernel::create(PackedType weight,
                                                      DotKind dot) {
   if (isa<qlinear::Q4NXFormatAttr>(weight.getFormat()))
     return createQ4NXKernel(weight, dot);
+  if (auto strips = createStripKernel(weight, dot))
+    return strips;
   return createBlockRowKernel(weight, dot);
 }

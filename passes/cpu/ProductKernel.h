@@ -92,6 +92,9 @@ public:
 
 std::unique_ptr<ProductKernel> createBlockRowKernel(qlinear::PackedType weight,
                                                     DotKind dot);
+/// Null if `weight` is not in strips.
+std::unique_ptr<ProductKernel> createStripKernel(qlinear::PackedType weight,
+                                                 DotKind dot);
 std::unique_ptr<ProductKernel> createQ4NXKernel(qlinear::PackedType weight,
                                                 DotKind dot);
 

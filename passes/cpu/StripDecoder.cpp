@@ -1,0 +1,272 @@
+//===- StripDecoder.cpp - strips of 16 rows as vectors --------------------===//
+
+#include "passes/cpu/StripDecoder.h"
+
+#include "passes/cpu/ProductKernel.h"
+
+using namespace mlir;
+using namespace headrace::cpu;
+using headrace::qlinear::GgufFormatAttr;
+using headrace::qlinear::GgufKind;
+using headrace::qlinear::PackedType;
+using headrace::qlinear::RepackedFormatAttr;
+
+StripDecoder::StripDecoder(PackedType weight)
+    : cols(weight.getFormat().getBlockCols()),
+      bytes(weight.getFormat().getBlockBytes()) {}
+
+Value StripDecoder::line(VectorBuilder &v, const StripPiece &piece,
+                         int64_t offset, int64_t index) {
+  return v.load(piece.bytes, v.add(piece.at, offset + kCacheLine * index), 64);
+}
+
+Value StripDecoder::floats(VectorBuilder &v, const StripPiece &piece,
+                           int64_t offset) {
+  return v.extF(
+      v.loadAs(piece.bytes, v.add(piece.at, offset), 32, 16, v.b.getF16Type()));
+}
+
+Value StripDecoder::codes(VectorBuilder &v, const StripWord &word) const {
+  return v.andI(word.low, ((1 << codeBits()) - 1) << word.shift);
+}
+
+Value StripDecoder::integers(VectorBuilder &v, const StripWord &word,
+                             int64_t byte) const {
+  Value lanes = v.cast(word.low, 16, v.i32());
+  Value code =
+      v.andI(v.shr(lanes, 8 * byte + word.shift), (1 << codeBits()) - 1);
+  if (zeroPoint() == 0)
+    return code;
+  return v.sub(code, v.splat(v.vec(16, v.i32()), zeroPoint()));
+}
+
+namespace {
+
+/// Arithmetic shift of i32 lanes.
+Value shiftSigned(VectorBuilder &v, Value lanes, int64_t amount) {
+  Value by = v.splat(cast<VectorType>(lanes.getType()), amount);
+  return arith::ShRSIOp::create(v.b, v.loc, lanes, by);
+}
+
+/// Byte `index` of i32 lanes, signed.
+Value signedByte(VectorBuilder &v, Value lanes, int64_t index) {
+  return shiftSigned(v, v.shl(lanes, 24 - 8 * index), 24);
+}
+
+Value unsignedByte(VectorBuilder &v, Value lanes, int64_t index) {
+  Value low = v.shr(lanes, 8 * index);
+  return index == 3 ? low : v.andI(low, 255);
+}
+
+//===----------------------------------------------------------------------===//
+// Two blocks of 32 columns: q4_0, q8_0
+//===----------------------------------------------------------------------===//
+
+class PairDecoder : public StripDecoder {
+public:
+  using StripDecoder::StripDecoder;
+  StripPiece open(VectorBuilder &v, Value bytes, Value at,
+                  int64_t cols) const override {
+    StripPiece piece{bytes, at, cols, {}};
+    for (int64_t group = 0; group < cols / 32; ++group)
+      piece.shared.push_back(floats(v, piece, 32 * group));
+    return piece;
+  }
+  Value scale(VectorBuilder &, const StripPiece &piece,
+              int64_t group) const override {
+    return piece.shared[group];
+  }
+};
+
+class Q4_0Strips : public PairDecoder {
+public:
+  explicit Q4_0Strips(PackedType weight) : PairDecoder(weight) {}
+  int64_t zeroPoint() const override { return 8; }
+  SmallVector<StripWord> chunk(VectorBuilder &v, const StripPiece &piece,
+                               int64_t) const override {
+    SmallVector<Value> lines;
+    for (int64_t i = 0; i < piece.cols / 8; ++i)
+      lines.push_back(line(v, piece, 64, i));
+    // High nibbles are 16 columns further.
+    SmallVector<StripWord> words;
+    for (auto [i, low] : llvm::enumerate(lines)) {
+      int64_t col = static_cast<int64_t>(i) / 4 * 32 + i % 4 * 4;
+      words.push_back({col, low, {}, 0});
+      words.push_back({col + 16, low, {}, 4});
+    }
+    return words;
+  }
+};
+
+class Q8_0Strips : public PairDecoder {
+public:
+  explicit Q8_0Strips(PackedType weight) : PairDecoder(weight) {}
+  int64_t zeroPoint() const override { return 128; }
+  int64_t codeBits() const override { return 8; }
+  int64_t chunks() const override { return 2; }
+  SmallVector<StripWord> chunk(VectorBuilder &v, const StripPiece &piece,
+                               int64_t index) const override {
+    SmallVector<StripWord> words;
+    if (32 * index < piece.cols)
+      for (int64_t i = 0; i < 8; ++i)
+        words.push_back(
+            {32 * index + 4 * i, line(v, piece, 64, 8 * index + i), {}, 0});
+    return words;
+  }
+  Value codes(VectorBuilder &v, const StripWord &word) const override {
+    return v.xorI(word.low, -128);
+  }
+  /// Signed as stored: nothing to take off.
+  Value integers(VectorBuilder &v, const StripWord &word,
+                 int64_t byte) const override {
+    return signedByte(v, v.cast(word.low, 16, v.i32()), byte);
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Blocks of 256 columns: q4_k, q6_k
+//===----------------------------------------------------------------------===//
+
+class Q4KStrips : public StripDecoder {
+public:
+  explicit Q4KStrips(PackedType weight) : StripDecoder(weight) {}
+  bool hasOffsets() const override { return true; }
+
+  /// `shared`: scales of groups 0 to 3, of groups 4 to 7, minima likewise, a
+  /// byte each; then d and -dmin.
+  StripPiece open(VectorBuilder &v, Value bytes, Value at,
+                  int64_t cols) const override {
+    StripPiece piece{bytes, at, cols, {}};
+    Value words[3];
+    for (int64_t i = 0; i < 3; ++i)
+      words[i] = v.cast(line(v, piece, 64, i), 16, v.i32());
+    auto six = [&](Value here, Value low4) {
+      Value upper = v.andI(v.shr(here, 2), 0x30303030);
+      piece.shared.push_back(v.andI(here, 0x3f3f3f3f));
+      piece.shared.push_back(v.orI(v.andI(low4, 0x0f0f0f0f), upper));
+    };
+    six(words[0], words[2]);
+    six(words[1], v.shr(words[2], 4));
+    piece.shared.push_back(floats(v, piece, 0));
+    piece.shared.push_back(v.negf(floats(v, piece, 32)));
+    return piece;
+  }
+  Value scale(VectorBuilder &v, const StripPiece &piece,
+              int64_t group) const override {
+    return number(v, piece, group, 0);
+  }
+  Value offset(VectorBuilder &v, const StripPiece &piece,
+               int64_t group) const override {
+    return number(v, piece, group, 1);
+  }
+
+  int64_t chunks() const override { return 4; }
+  SmallVector<StripWord> chunk(VectorBuilder &v, const StripPiece &piece,
+                               int64_t index) const override {
+    SmallVector<StripWord> words;
+    if (64 * index >= piece.cols)
+      return words;
+    SmallVector<Value> lines;
+    for (int64_t i = 0; i < 8; ++i)
+      lines.push_back(line(v, piece, 256, 8 * index + i));
+    // High nibbles are the next group.
+    for (auto [i, low] : llvm::enumerate(lines)) {
+      int64_t col = 64 * index + 4 * static_cast<int64_t>(i);
+      words.push_back({col, low, {}, 0});
+      if (col + 32 < piece.cols)
+        words.push_back({col + 32, low, {}, 4});
+    }
+    return words;
+  }
+
+private:
+  static Value number(VectorBuilder &v, const StripPiece &piece, int64_t group,
+                      int64_t which) {
+    Value bytes = piece.shared[2 * which + group / 4];
+    return v.mulf(v.toFloat(unsignedByte(v, bytes, group % 4)),
+                  piece.shared[4 + which]);
+  }
+};
+
+class Q6KStrips : public StripDecoder {
+public:
+  explicit Q6KStrips(PackedType weight) : StripDecoder(weight) {}
+  int64_t groupCols() const override { return 16; }
+  int64_t zeroPoint() const override { return 32; }
+  int64_t codeBits() const override { return 6; }
+
+  /// `shared`: four scales a lane for groups 0 to 3, 4 to 7, ..., then d.
+  StripPiece open(VectorBuilder &v, Value bytes, Value at,
+                  int64_t cols) const override {
+    StripPiece piece{bytes, at, cols, {}};
+    for (int64_t i = 0; i < 4; ++i)
+      piece.shared.push_back(v.cast(line(v, piece, 32, i), 16, v.i32()));
+    piece.shared.push_back(floats(v, piece, 0));
+    return piece;
+  }
+  Value scale(VectorBuilder &v, const StripPiece &piece,
+              int64_t group) const override {
+    Value scale = signedByte(v, piece.shared[group / 4], group % 4);
+    return v.mulf(v.toFloat(scale), piece.shared[4]);
+  }
+
+  int64_t chunks() const override { return 4; }
+  /// 16 columns of each quarter of a half: four lines of high bits, of which
+  /// each serves all quarters, and twice four lines of nibbles.
+  SmallVector<StripWord> chunk(VectorBuilder &v, const StripPiece &piece,
+                               int64_t index) const override {
+    int64_t first = index / 2 * 128 + index % 2 * 16;
+    SmallVector<StripWord> words;
+    if (first >= piece.cols)
+      return words;
+    SmallVector<Value> lines;
+    for (int64_t i = 0; i < 12; ++i)
+      lines.push_back(line(v, piece, 288, 12 * index + i));
+    for (int64_t i = 0; i < 4; ++i)
+      for (int64_t quarter = 0; quarter < 4; ++quarter) {
+        int64_t col = first + 32 * quarter + 4 * i;
+        Value low = lines[4 + quarter % 2 * 4 + i];
+        if (col < piece.cols)
+          words.push_back({col, low, lines[i], quarter / 2 * 4, 2 * quarter});
+      }
+    return words;
+  }
+
+  /// Composed in place.
+  int64_t codeShift(const StripWord &) const override { return 0; }
+  Value codes(VectorBuilder &v, const StripWord &word) const override {
+    Value low = v.cast(word.low, 16, v.i32());
+    Value high = v.cast(word.high, 16, v.i32());
+    int64_t up = 4 - word.highBit;
+    high = up >= 0 ? v.shl(high, up) : v.shr(high, -up);
+    Value code = v.orI(v.andI(v.shr(low, word.shift), 0x0f0f0f0f),
+                       v.andI(high, 0x30303030));
+    return v.cast(code, 64, v.i8());
+  }
+  Value integers(VectorBuilder &v, const StripWord &word,
+                 int64_t byte) const override {
+    Value code = v.cast(codes(v, word), 16, v.i32());
+    return v.sub(unsignedByte(v, code, byte),
+                 v.splat(v.vec(16, v.i32()), zeroPoint()));
+  }
+};
+
+} // namespace
+
+std::unique_ptr<StripDecoder> StripDecoder::create(PackedType weight) {
+  auto repacked = dyn_cast<RepackedFormatAttr>(weight.getFormat());
+  if (!repacked || repacked.getLayout() != "strips16")
+    return nullptr;
+  switch (cast<GgufFormatAttr>(repacked.getFormat()).getKind()) {
+  case GgufKind::Q4_0:
+    return std::make_unique<Q4_0Strips>(weight);
+  case GgufKind::Q8_0:
+    return std::make_unique<Q8_0Strips>(weight);
+  case GgufKind::Q4_K:
+    return std::make_unique<Q4KStrips>(weight);
+  case GgufKind::Q6_K:
+    return std::make_unique<Q6KStrips>(weight);
+  default:
+    return nullptr;
+  }
+}

@@ -1,0 +1,95 @@
+//===- StripDecoder.h - strips of 16 rows as vectors ------------*- C++ -*-===//
+//
+// A piece of a strip (see `strips16` of #qlinear.repacked) is read a line of 64
+// bytes at a time: four bytes of each row, a 32-bit lane for each row.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef HEADRACE_PASSES_CPU_STRIPDECODER_H
+#define HEADRACE_PASSES_CPU_STRIPDECODER_H
+
+#include "dialects/QLinear/QLinear.h"
+#include "passes/cpu/VectorBuilder.h"
+
+#include <memory>
+
+namespace headrace::cpu {
+
+/// A piece of a strip with the numbers at its start.
+struct StripPiece {
+  mlir::Value bytes; // memref of the weight
+  mlir::Value at;    // byte index of the piece
+  int64_t cols;      // true columns, a multiple of 32
+  /// What the format keeps for all its groups.
+  llvm::SmallVector<mlir::Value, 8> shared;
+};
+
+/// Four columns of the 16 rows, from a line in a register.
+struct StripWord {
+  int64_t col;         // the first column, in the piece
+  mlir::Value low;     // i8 x 64
+  mlir::Value high;    // more bits of the same columns; null if there are none
+  int64_t shift;       // where the code starts in each byte of `low`: 0 or 4
+  int64_t highBit = 0; // where it starts in each byte of `high`
+};
+
+/// A weight is `scale * (code - zeroPoint)`, or `scale * code + offset` for
+/// formats with minima.
+class StripDecoder {
+public:
+  virtual ~StripDecoder() = default;
+  /// Null if `weight` is not in strips, or in a format without a decoder.
+  static std::unique_ptr<StripDecoder> create(qlinear::PackedType weight);
+
+  int64_t pieceCols() const { return cols; }
+  int64_t pieceBytes() const { return bytes; }
+  /// Columns that share a scale: 32 or 16.
+  virtual int64_t groupCols() const { return 32; }
+  virtual int64_t zeroPoint() const { return 0; }
+  virtual bool hasOffsets() const { return false; }
+  /// Bits of a code.
+  virtual int64_t codeBits() const { return 4; }
+
+  /// Loads the numbers at the start of a piece.
+  virtual StripPiece open(VectorBuilder &v, mlir::Value bytes, mlir::Value at,
+                          int64_t cols) const = 0;
+  /// The scale of a group of each row, f32 x 16.
+  virtual mlir::Value scale(VectorBuilder &v, const StripPiece &piece,
+                            int64_t group) const = 0;
+  /// What a group of each row adds to its weights, f32 x 16.
+  virtual mlir::Value offset(VectorBuilder &v, const StripPiece &piece,
+                             int64_t group) const {
+    return {};
+  }
+
+  /// Lines that are loaded together, before any is used.
+  virtual int64_t chunks() const { return 1; }
+  /// Loads those of a chunk and returns their words in the order of use.
+  virtual llvm::SmallVector<StripWord>
+  chunk(VectorBuilder &v, const StripPiece &piece, int64_t index) const = 0;
+
+  /// Unsigned codes, shifted left by `codeShift(word)`: i8 x 64.
+  virtual int64_t codeShift(const StripWord &word) const { return word.shift; }
+  virtual mlir::Value codes(VectorBuilder &v, const StripWord &word) const;
+  /// Code - zero point (or the code, for formats with minima) of column
+  /// `word.col + byte` of each row: i32 x 16.
+  virtual mlir::Value integers(VectorBuilder &v, const StripWord &word,
+                               int64_t byte) const;
+
+protected:
+  explicit StripDecoder(qlinear::PackedType weight);
+
+  /// Line `index` behind byte `offset` of the piece.
+  static mlir::Value line(VectorBuilder &v, const StripPiece &piece,
+                          int64_t offset, int64_t index);
+  /// 16 f16 numbers at byte `offset` of the piece, as f32.
+  static mlir::Value floats(VectorBuilder &v, const StripPiece &piece,
+                            int64_t offset);
+
+private:
+  int64_t cols, bytes;
+};
+
+} // namespace headrace::cpu
+
+#endif // HEADRACE_PASSES_CPU_STRIPDECODER_H

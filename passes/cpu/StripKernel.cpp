@@ -1,0 +1,256 @@
+//===- StripKernel.cpp - products with strips of 16 rows ------------------===//
+//
+// Lanes run along the rows of a strip: there is no sum across lanes, and four
+// activations in a 32-bit lane of their own serve all rows. Bytes are read in
+// the order in which they lie.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/cpu/ProductKernel.h"
+#include "passes/cpu/StripDecoder.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+using namespace headrace::cpu;
+using headrace::qlinear::PackedType;
+
+namespace {
+
+constexpr int64_t kRows = 16;
+
+class StripKernel : public ProductKernel {
+public:
+  StripKernel(PackedType weight, DotKind dot,
+              std::unique_ptr<StripDecoder> decoder)
+      : weight(weight), dot(dot), decoder(std::move(decoder)) {}
+
+  int64_t unitRows() const override { return kRows; }
+  int64_t unitTokens() const override { return 6; }
+  bool wantsFloatSums() const override { return decoder->hasOffsets(); }
+
+  SmallVector<SmallVector<Value>> compute(VectorBuilder &v, Value bytes,
+                                          const Activations &x, Value row,
+                                          Value token,
+                                          int64_t tokens) const override {
+    SmallVector<Value> tokenIndices;
+    for (int64_t t = 0; t < tokens; ++t)
+      tokenIndices.push_back(v.add(token, t));
+    // A row index times this is the byte index of its strip.
+    Value base = v.mul(row, weight.getBlockRowBytes() / kRows);
+    int64_t cols = decoder->pieceCols();
+    int64_t whole = weight.getCols() / cols, rest = weight.getCols() % cols;
+
+    SmallVector<Value> sums(tokens, v.splat(v.vec(kRows, v.f32()), 0));
+    auto accumulate = [&](Value index, int64_t cols, ValueRange carried) {
+      Value at = v.add(base, v.mul(index, decoder->pieceBytes()));
+      Piece piece{decoder->open(v, bytes, at, cols), index, tokenIndices};
+      return addPiece(v, piece, x, carried);
+    };
+    if (whole > 0)
+      sums = v.loop(v.index(0), v.index(whole), 1, sums,
+                    [&](Value index, ValueRange carried) {
+                      return accumulate(index, cols, carried);
+                    });
+    if (rest > 0)
+      sums = accumulate(v.index(whole), rest, sums);
+    SmallVector<SmallVector<Value>> results;
+    for (Value sum : sums)
+      results.push_back({sum});
+    return results;
+  }
+
+private:
+  struct Piece {
+    StripPiece strip;
+    Value index;
+    ArrayRef<Value> tokens;
+  };
+  /// Sums of products of one group of columns, a value for each token. There
+  /// are two, to shorten the chain of additions or because high nibbles are
+  /// used where they are, as codes times 16.
+  struct Products {
+    SmallVector<Value> sums[2];
+    /// What the zero point takes off, where activations do not bring the sums
+    /// that say it.
+    SmallVector<Value> zeros;
+  };
+
+  SmallVector<Value> addPiece(VectorBuilder &v, const Piece &piece,
+                              const Activations &x, ValueRange carried) const {
+    SmallVector<Value> sums(carried);
+    int64_t chunks = decoder->chunks(), fetched = 0;
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      SmallVector<StripWord> words = decoder->chunk(v, piece.strip, chunk);
+      for (; fetched * chunks < decoder->pieceBytes() * (chunk + 1);
+           fetched += kCacheLine)
+        v.prefetch(piece.strip.bytes,
+                   v.add(piece.strip.at, kPrefetchBytes + fetched));
+      llvm::MapVector<int64_t, Products> groups;
+      for (const StripWord &word : words) {
+        int64_t group = word.col / decoder->groupCols();
+        auto [found, fresh] = groups.try_emplace(group);
+        if (x.isI8())
+          addIntegers(v, piece, word, x, fresh, found->second);
+        else
+          addFloats(v, piece, word, x, found->second);
+      }
+      for (auto &[group, products] : groups)
+        if (x.isI8())
+          finishIntegers(v, piece, group, products, x, sums);
+        else
+          finishFloats(v, piece, group, products, x, sums);
+    }
+    return sums;
+  }
+
+  Value column(VectorBuilder &v, const Piece &piece, int64_t col) const {
+    return v.add(v.mul(piece.index, decoder->pieceCols()), col);
+  }
+  /// The group of 32 columns that has column `col`.
+  Value groupOf32(VectorBuilder &v, const Piece &piece, int64_t col) const {
+    return v.add(v.mul(piece.index, decoder->pieceCols() / 32), col / 32);
+  }
+
+  //===-- Packed activations ----------------------------------------------===//
+
+  void addIntegers(VectorBuilder &v, const Piece &piece, const StripWord &word,
+                   const Activations &x, bool first, Products &products) const {
+    int64_t shift = decoder->codeShift(word);
+    SmallVector<Value> &sums = products.sums[shift ? 1 : 0];
+    if (sums.empty())
+      sums.resize(piece.tokens.size());
+    bool ownSums = decoder->zeroPoint() && decoder->groupCols() != 32;
+    if (ownSums && first)
+      products.zeros.resize(piece.tokens.size());
+    Value codes = decoder->codes(v, word);
+    Value col = column(v, piece, word.col);
+    for (auto [t, token] : llvm::enumerate(piece.tokens)) {
+      if (first && decoder->zeroPoint() && !ownSums)
+        sums[t] = zeroPointSum(v, piece, word, x, token);
+      Value four = v.cast(x.quants(v, token, col, 4), 1, v.i32());
+      Value spread =
+          v.cast(v.broadcast(v.extract(four, 0), kRows), 4 * kRows, v.i8());
+      sums[t] = dot4(v, dot, codes, spread, sums[t]);
+      if (ownSums) {
+        Value zero = v.splat(v.vec(4 * kRows, v.i8()), decoder->zeroPoint());
+        products.zeros[t] = dot4(v, dot, zero, spread, products.zeros[t]);
+      }
+    }
+  }
+
+  /// What the zero point takes off the products of a group.
+  Value zeroPointSum(VectorBuilder &v, const Piece &piece,
+                     const StripWord &word, const Activations &x,
+                     Value token) const {
+    Value sum = x.sums(v, token, groupOf32(v, piece, word.col), 1);
+    int64_t factor = decoder->zeroPoint() << decoder->codeShift(word);
+    sum = v.mulI(sum, v.splat(v.vec(1, v.i32()), static_cast<double>(-factor)));
+    return v.repeat(sum, 0, 1, kRows);
+  }
+
+  void finishIntegers(VectorBuilder &v, const Piece &piece, int64_t group,
+                      const Products &products, const Activations &x,
+                      SmallVectorImpl<Value> &sums) const {
+    auto &[plain, shifted] = products.sums;
+    Value scale = decoder->scale(v, piece.strip, group);
+    if (plain.empty())
+      scale = v.mulf(scale, v.splat(v.vec(kRows, v.f32()), 1.0 / 16));
+    Value offset = decoder->offset(v, piece.strip, group);
+    Value of32 = groupOf32(v, piece, group * decoder->groupCols());
+    for (auto [t, token] : llvm::enumerate(piece.tokens)) {
+      Value total = plain.empty() ? shifted[t] : plain[t];
+      if (!plain.empty() && !shifted.empty()) {
+        // A multiple of 16.
+        Value four = v.splat(v.vec(kRows, v.i32()), 4);
+        total =
+            v.add(total, arith::ShRSIOp::create(v.b, v.loc, shifted[t], four));
+      }
+      if (!products.zeros.empty())
+        total = v.sub(total, products.zeros[t]);
+      Value xScale = x.scales(v, token, of32, 1);
+      sums[t] = v.fma(v.toFloat(total),
+                      v.mulf(scale, v.repeat(xScale, 0, 1, kRows)), sums[t]);
+      if (!offset)
+        continue;
+      Value xSum = v.mulf(v.toFloat(x.sums(v, token, of32, 1)), xScale);
+      sums[t] = v.fma(offset, v.repeat(xSum, 0, 1, kRows), sums[t]);
+    }
+  }
+
+  //===-- Float activations -----------------------------------------------===//
+
+  void addFloats(VectorBuilder &v, const Piece &piece, const StripWord &word,
+                 const Activations &x, Products &products) const {
+    for (int64_t byte = 0; byte < 4; ++byte) {
+      Value weights = floats(v, word, byte);
+      SmallVector<Value> &sums =
+          products.sums[piece.tokens.size() == 1 ? byte % 2 : 0];
+      if (sums.empty())
+        sums.resize(piece.tokens.size());
+      Value col = column(v, piece, word.col + byte);
+      for (auto [t, token] : llvm::enumerate(piece.tokens)) {
+        Value spread = v.repeat(x.lanes(v, token, col, 1), 0, 1, kRows);
+        sums[t] =
+            sums[t] ? v.fma(weights, spread, sums[t]) : v.mulf(weights, spread);
+      }
+    }
+  }
+
+  /// A column of the 16 rows without scale (and offset).
+  Value floats(VectorBuilder &v, const StripWord &word, int64_t byte) const {
+    if (dot != DotKind::Vnni || decoder->codeBits() != 4)
+      return v.toFloat(decoder->integers(v, word, byte));
+    // A table look-up reads the lowest four bits of each lane.
+    SmallVector<float> table;
+    for (int64_t code = 0; code < 16; ++code)
+      table.push_back(static_cast<float>(code - decoder->zeroPoint()));
+    auto type = v.vec(kRows, v.f32());
+    Value values = arith::ConstantOp::create(
+        v.b, v.loc, DenseElementsAttr::get(type, ArrayRef<float>(table)));
+    Value lanes =
+        v.shr(v.cast(word.low, kRows, v.i32()), 8 * byte + word.shift);
+    auto op = LLVM::CallIntrinsicOp::create(
+        v.b, v.loc, type, v.b.getStringAttr("llvm.x86.avx512.permvar.sf.512"),
+        ValueRange{values, lanes});
+    return op.getResult(0);
+  }
+
+  void finishFloats(VectorBuilder &v, const Piece &piece, int64_t group,
+                    const Products &products, const Activations &x,
+                    SmallVectorImpl<Value> &sums) const {
+    Value scale = decoder->scale(v, piece.strip, group);
+    Value offset = decoder->offset(v, piece.strip, group);
+    int64_t first = group * decoder->groupCols();
+    for (auto [t, token] : llvm::enumerate(piece.tokens)) {
+      Value total = products.sums[0][t];
+      if (!products.sums[1].empty())
+        total = v.addf(total, products.sums[1][t]);
+      sums[t] = v.fma(total, scale, sums[t]);
+      if (!offset)
+        continue;
+      // Groups with an offset have 32 columns.
+      Value xSum =
+          x.hasFloatSums()
+              ? x.floatSums(v, groupOf32(v, piece, first), 1)
+              : v.broadcast(
+                    v.sum(x.lanes(v, token, column(v, piece, first), 32)), 1);
+      sums[t] = v.fma(offset, v.repeat(xSum, 0, 1, kRows), sums[t]);
+    }
+  }
+
+  PackedType weight;
+  DotKind dot;
+  std::unique_ptr<StripDecoder> decoder;
+};
+
+} // namespace
+
+std::unique_ptr<ProductKernel>
+headrace::cpu::createStripKernel(PackedType weight, DotKind dot) {
+  auto decoder = StripDecoder::create(weight);
+  if (!decoder)
+    return nullptr;
+  return std::make_unique<StripKernel>(weight, dot, std::move(decoder));
+}
