@@ -261,3 +261,17 @@ Value headrace::common::scaleOf(OpBuilder &b, Location loc, Value largest,
   return d.select(finite, scale,
                   d.f32(std::numeric_limits<double>::quiet_NaN()));
 }
+
+Value headrace::common::latentScale(OpBuilder &b, Location loc, Value content,
+                                    Value rope) {
+  Decoder d{b, loc, {}};
+  Value scale = scaleOf(b, loc, content, /*limit=*/448.0);
+  // The rotated part stays below 2^56, so that products add up in f32.
+  Value least = d.mulf(rope, d.f32(0x1p-56));
+  scale = arith::MaximumFOp::create(b, loc, scale, least);
+  Value finite =
+      arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, scale,
+                            d.f32(std::numeric_limits<double>::infinity()));
+  return d.select(finite, scale,
+                  d.f32(std::numeric_limits<double>::quiet_NaN()));
+}

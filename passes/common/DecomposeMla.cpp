@@ -7,8 +7,6 @@
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
-#include <limits>
-
 using namespace mlir;
 using namespace headrace::common;
 using namespace headrace::qattn;
@@ -123,16 +121,7 @@ struct DecomposeQuantizeKV : OpConversionPattern<QuantizeKVOp> {
         b, loc, {largestOfRows(b, loc, content), largestOfRows(b, loc, rope)},
         empty(b, loc, shapeOf(content).drop_back(), b.getF32Type()),
         [](OpBuilder &n, Location at, ValueRange args) -> Value {
-          Decoder d{n, at, {}};
-          Value scale = scaleOf(n, at, args[0], /*limit=*/448.0);
-          // The rotated part stays below 2^56, so that products add up in f32.
-          Value least = d.mulf(args[1], d.f32(0x1p-56));
-          scale = arith::MaximumFOp::create(n, at, scale, least);
-          double infinity = std::numeric_limits<double>::infinity();
-          Value finite = arith::CmpFOp::create(n, at, arith::CmpFPredicate::OLT,
-                                               scale, d.f32(infinity));
-          return d.select(finite, scale,
-                          d.f32(std::numeric_limits<double>::quiet_NaN()));
+          return latentScale(n, at, args[0], args[1]);
         });
     Value codes =
         scaledRows(b, loc, content, scale, b.getI8Type(),

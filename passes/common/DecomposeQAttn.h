@@ -86,6 +86,10 @@ mlir::Value roundToBF16(mlir::OpBuilder &b, mlir::Location loc,
 /// largest / `limit`; 1 where that is 0, NaN where `largest` is not finite.
 mlir::Value scaleOf(mlir::OpBuilder &b, mlir::Location loc, mlir::Value largest,
                     double limit);
+/// The scale of a latent whose content and rotated part have these largest
+/// magnitudes; NaN where one of them is not finite.
+mlir::Value latentScale(mlir::OpBuilder &b, mlir::Location loc,
+                        mlir::Value content, mlir::Value rope);
 
 //===----------------------------------------------------------------------===//
 // Patterns

@@ -2,6 +2,8 @@
 
 #include "passes/cpu/CacheNumbers.h"
 
+#include "mlir/Dialect/Math/IR/Math.h"
+
 using namespace mlir;
 using namespace headrace::cpu;
 using namespace headrace::qattn;
@@ -21,6 +23,15 @@ int64_t headrace::cpu::numberBytes(CacheDtype dtype) {
   llvm_unreachable("unknown dtype");
 }
 
+Value headrace::cpu::bytesOfCache(Operation *op, Value cache) {
+  auto view = cache.getDefiningOp<CacheFromBytesOp>();
+  if (view && isa<MemRefType>(view.getBytes().getType()))
+    return view.getBytes();
+  op->emitOpError("expected a cache from qattn.cache_from_bytes of a memref; "
+                  "run cpu-form-kernels first");
+  return {};
+}
+
 /// e4m3 codes (i8) as f32: exponent and mantissa move into place and 2^120
 /// makes up for the bias, for subnormal codes too.
 static Value decodeE4M3(VectorBuilder &v, Value codes) {
@@ -37,10 +48,10 @@ static Value decodeE4M3(VectorBuilder &v, Value codes) {
   return v.cast(v.orI(bits, v.shl(v.andI(words, 0x80), 24)), lanes, v.f32());
 }
 
-Value headrace::cpu::loadNumbers(VectorBuilder &v, Value bytes, Value at,
+Value headrace::cpu::loadNumbers(VectorBuilder &v, Value bytes, ValueRange at,
                                  CacheDtype dtype, int64_t count) {
   int64_t width = numberBytes(dtype);
-  Value raw = v.loadFirst(bytes, {at}, kAttentionLanes * width, count * width);
+  Value raw = v.loadFirst(bytes, at, kAttentionLanes * width, count * width);
   switch (dtype) {
   case CacheDtype::F32:
     return v.cast(raw, kAttentionLanes, v.f32());
@@ -71,6 +82,30 @@ Value headrace::cpu::scaleAt(VectorBuilder &v, KVCacheType cache, KVPart part,
   Value place = v.add(v.mul(slot, 2 * heads), head);
   place = v.add(place, numberOf(part) * heads);
   return v.add(v.mul(place, 4), cache.getScalesOffset());
+}
+
+static Value slotAt(VectorBuilder &v, MlaCacheType cache, Value slot) {
+  return v.mul(slot, cache.getSlotBytes());
+}
+
+LatentPart headrace::cpu::contentAt(VectorBuilder &v, MlaCacheType cache,
+                                    Value slot) {
+  return {slotAt(v, cache, slot), cache.getDtype(), cache.getContent()};
+}
+
+Value headrace::cpu::latentScaleAt(VectorBuilder &v, MlaCacheType cache,
+                                   Value slot) {
+  int64_t content = cache.getContent() * numberBytes(cache.getDtype());
+  return v.add(slotAt(v, cache, slot), content);
+}
+
+LatentPart headrace::cpu::ropeAt(VectorBuilder &v, MlaCacheType cache,
+                                 Value slot) {
+  // Behind the content and its scale, of which it is divided by.
+  Value behind = latentScaleAt(v, cache, slot);
+  if (cache.hasScales())
+    return {v.add(behind, 4), CacheDtype::BF16, cache.getRope()};
+  return {behind, cache.getDtype(), cache.getRope()};
 }
 
 //===----------------------------------------------------------------------===//
@@ -133,7 +168,8 @@ static Value encodeI8(VectorBuilder &v, Value values) {
 }
 
 void headrace::cpu::storeNumbers(VectorBuilder &v, Value values, Value bytes,
-                                 Value at, CacheDtype dtype, int64_t count) {
+                                 ValueRange at, CacheDtype dtype,
+                                 int64_t count) {
   auto narrow = [&](Value words, Type type) -> Value {
     return arith::TruncIOp::create(v.b, v.loc, v.vec(kAttentionLanes, type),
                                    words);
@@ -158,6 +194,61 @@ void headrace::cpu::storeNumbers(VectorBuilder &v, Value values, Value bytes,
     break;
   }
   int64_t width = numberBytes(dtype);
-  v.storeFirst(v.cast(numbers, kAttentionLanes * width, v.i8()), bytes, {at},
+  v.storeFirst(v.cast(numbers, kAttentionLanes * width, v.i8()), bytes, at,
                count * width);
+}
+
+Value headrace::cpu::roundToBF16(VectorBuilder &v, Value values) {
+  return v.cast(v.shl(encodeBF16(v, values), 16), kAttentionLanes, v.f32());
+}
+
+Value headrace::cpu::roundToE4M3(VectorBuilder &v, Value values) {
+  auto floats = v.vec(kAttentionLanes, v.f32());
+  // Three bits of mantissa stay, or below 2^-6 steps of 2^-9, which is what the
+  // last bit of 2^14 is worth.
+  Value bits = bitsOf(v, values);
+  Value odd = v.andI(v.shr(bits, 20), 1);
+  Value normal =
+      v.andI(v.add(v.add(bits, odd), constantWords(v, 0x7ffff)), ~0xfffff);
+  Value step = v.splat(floats, 0x1p14);
+  Value small = v.subf(v.addf(values, step), step);
+  return v.select(v.lessF(values, v.splat(floats, 0x1p-6)), small,
+                  v.cast(normal, kAttentionLanes, v.f32()));
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+void headrace::cpu::forEachVector(
+    int64_t count, llvm::function_ref<void(int64_t, int64_t)> body) {
+  for (int64_t col = 0; col < count; col += kAttentionLanes)
+    body(col, std::min(kAttentionLanes, count - col));
+}
+
+void headrace::cpu::loopVectors(VectorBuilder &v, int64_t count,
+                                llvm::function_ref<void(Value, int64_t)> body) {
+  int64_t whole = count / kAttentionLanes * kAttentionLanes;
+  v.loop(v.index(0), v.index(whole), kAttentionLanes, {},
+         [&](Value col, ValueRange) -> SmallVector<Value> {
+           body(col, kAttentionLanes);
+           return {};
+         });
+  if (whole < count)
+    body(v.index(whole), count - whole);
+}
+
+Value headrace::cpu::largestMagnitude(VectorBuilder &v, Value memref,
+                                      ArrayRef<Value> row, int64_t count) {
+  Value largest = v.splat(v.vec(kAttentionLanes, v.f32()), 0);
+  forEachVector(count, [&](int64_t col, int64_t lanes) {
+    SmallVector<Value> at(row);
+    at.push_back(v.index(col));
+    Value magnitude = math::AbsFOp::create(
+        v.b, v.loc, v.loadFirst(memref, at, kAttentionLanes, lanes));
+    // Keeps a NaN.
+    largest = arith::MaximumFOp::create(v.b, v.loc, largest, magnitude);
+  });
+  return vector::ReductionOp::create(v.b, v.loc,
+                                     vector::CombiningKind::MAXIMUMF, largest);
 }

@@ -17,6 +17,10 @@ using namespace headrace::cpu;
 using namespace headrace::qlinear;
 using namespace headrace::qattn;
 
+/// Heads that workgroups of latent attention without parts share a query by:
+/// many, as each decodes the whole cache.
+static constexpr int64_t kMlaHeads = 64;
+
 /// Rows of a workgroup of a product: enough work to hide a launch, few enough
 /// to balance two threads on small matrices; a multiple of the block height of
 /// every format but those that come in bands.
@@ -33,6 +37,11 @@ int64_t headrace::cpu::lookupTileRows(CodebookFormatAttr format) {
   while (format.getGroup() % tile || tile % 8)
     --tile;
   return tile;
+}
+
+int64_t headrace::cpu::headsOfWorkgroup(MlaDecodeOp op) {
+  int64_t heads = cast<ShapedType>(op.getQ().getType()).getDimSize(0);
+  return op.getSplits() || heads % kMlaHeads ? heads : kMlaHeads;
 }
 
 MemRefType headrace::cpu::bufferType(Type type) {
@@ -83,6 +92,22 @@ std::string sizesOf(Type type) {
 /// What a kernel on a cache of `dtype` is said to be of.
 std::string cacheFormat(CacheDtype dtype) {
   return "kv_" + stringifyCacheDtype(dtype).str();
+}
+
+std::string latentFormat(CacheDtype dtype) {
+  return "mla_" + stringifyCacheDtype(dtype).str();
+}
+
+/// An operation on a cache of latents; its name has the sizes of `value`.
+Shape latentsOf(MlaCacheType cache, int64_t rows, Value value) {
+  Shape shape;
+  shape.rows = rows;
+  shape.format = latentFormat(cache.getDtype());
+  shape.suffix = "_" + shape.format + sizesOf(value.getType()) + "_of_" +
+                 std::to_string(cache.getSlots()) + "x" +
+                 std::to_string(cache.getContent()) + "x" +
+                 std::to_string(cache.getRope());
+  return shape;
 }
 
 /// An operation on rows ([K] or [N, K]), one for each workgroup.
@@ -194,6 +219,28 @@ Shape shapeOf(Operation *op) {
                        sizesOf(prefill.getV().getType());
         return shape;
       })
+      .Case([](QuantizeKVOp quantize) {
+        Shape shape = rowsOf(quantize.getContent());
+        shape.format = latentFormat(CacheDtype::FP8E4M3);
+        shape.suffix += sizesOf(quantize.getRope().getType());
+        return shape;
+      })
+      .Case([](AppendMlaOp append) {
+        // Tokens that share a slot are written in order.
+        return latentsOf(append.getCache().getType(), /*rows=*/1,
+                         append.getContent());
+      })
+      .Case([](FetchMlaOp fetch) {
+        return latentsOf(fetch.getCache().getType(),
+                         rowsOf(fetch.getContent()).rows, fetch.getContent());
+      })
+      .Case([](MlaDecodeOp decode) {
+        int64_t heads = cast<ShapedType>(decode.getQ().getType()).getDimSize(0);
+        return latentsOf(
+            decode.getCache().getType(),
+            decode.getSplits().value_or(heads / headsOfWorkgroup(decode)),
+            decode.getInit());
+      })
       .Case([](MergePartialsOp merge) {
         auto type = cast<ShapedType>(merge.getPartials().getType());
         Shape shape;
@@ -209,7 +256,8 @@ Shape shapeOf(Operation *op) {
 bool headrace::cpu::hasKernel(Operation *op) {
   return isa<MatvecOp, MatmulOp, GatedMatvecOp, DequantizeOp, QuantizeOp,
              RmsNormOp, LayerNormOp, GatedActivationOp, RopeOp, DecodeOp,
-             AppendKVOp, FetchKVOp, MergePartialsOp, PrefillOp, AssignCentroidsOp,
+             AppendKVOp, FetchKVOp, MergePartialsOp, QuantizeKVOp, AppendMlaOp,
+             FetchMlaOp, MlaDecodeOp, PrefillOp, AssignCentroidsOp,
              LutMatvecOp>(op);
 }
 

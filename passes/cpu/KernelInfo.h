@@ -3,6 +3,7 @@
 #ifndef HEADRACE_PASSES_CPU_KERNELINFO_H
 #define HEADRACE_PASSES_CPU_KERNELINFO_H
 
+#include "dialects/QAttn/QAttn.h"
 #include "dialects/QLinear/QLinear.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
@@ -25,6 +26,10 @@ bool hasKernel(mlir::Operation *op);
 
 /// Describes the kernel of `op`, for which `hasKernel` holds.
 KernelInfo describeKernel(mlir::Operation *op);
+
+/// Heads of the query that one workgroup of latent attention has: all of them
+/// if there are parts.
+int64_t headsOfWorkgroup(qattn::MlaDecodeOp op);
 
 /// The buffer that holds a value of `type` (a static tensor, or the bytes of a
 /// packed value or a cache), or null if it cannot be held.

@@ -5,7 +5,6 @@
 #include "passes/cpu/Passes.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 
 namespace headrace::cpu {
 #define GEN_PASS_DEF_CPULOWERAPPEND
@@ -55,7 +54,7 @@ private:
       scale = v.broadcast(scale, kLanes);
     }
     CacheDtype dtype = cache.getDtype();
-    forEachChunk([&](int64_t col, int64_t count) {
+    forEachVector(cache.getDim(), [&](int64_t col, int64_t count) {
       Value values = load(from, token, col, count);
       if (scale)
         values = v.divf(values, scale);
@@ -65,26 +64,13 @@ private:
   }
 
   Value scaleOfHead(Value from, Value token) {
-    Value largest = v.splat(v.vec(kLanes, v.f32()), 0);
-    forEachChunk([&](int64_t col, int64_t count) {
-      Value magnitude =
-          math::AbsFOp::create(v.b, v.loc, load(from, token, col, count));
-      // Keeps a NaN.
-      largest = arith::MaximumFOp::create(v.b, v.loc, largest, magnitude);
-    });
-    Value most = vector::ReductionOp::create(
-        v.b, v.loc, vector::CombiningKind::MAXIMUMF, largest);
+    Value most = largestMagnitude(v, from, {token, head}, cache.getDim());
     bool fp8 = cache.getDtype() == CacheDtype::FP8E4M3;
     return scaleOf(v.b, v.loc, most, fp8 ? 448.0 : 127.0);
   }
 
   Value load(Value from, Value token, int64_t col, int64_t count) {
     return v.loadFirst(from, {token, head, v.index(col)}, kLanes, count);
-  }
-
-  void forEachChunk(llvm::function_ref<void(int64_t, int64_t)> body) {
-    for (int64_t col = 0; col < cache.getDim(); col += kLanes)
-      body(col, std::min(kLanes, cache.getDim() - col));
   }
 
   VectorBuilder &v;
@@ -96,20 +82,7 @@ private:
 struct CpuLowerAppend
     : headrace::cpu::impl::CpuLowerAppendBase<CpuLowerAppend> {
   void runOnOperation() override {
-    WalkResult result = getOperation()->walk([](AppendKVOp op) {
-      auto view = op.getCache().getDefiningOp<CacheFromBytesOp>();
-      if (!view || !isa<MemRefType>(view.getBytes().getType())) {
-        op.emitOpError("expected a cache from qattn.cache_from_bytes of a "
-                       "memref; run cpu-form-kernels first");
-        return WalkResult::interrupt();
-      }
-      OpBuilder builder(op);
-      VectorBuilder v{builder, op->getLoc()};
-      AppendKernel(v, op, view.getBytes()).emit();
-      op->erase();
-      return WalkResult::advance();
-    });
-    if (result.wasInterrupted())
+    if (failed(lowerWithCache<AppendKVOp, AppendKernel>(getOperation())))
       signalPassFailure();
   }
 };

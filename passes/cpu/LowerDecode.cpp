@@ -422,20 +422,7 @@ private:
 struct CpuLowerDecode
     : headrace::cpu::impl::CpuLowerDecodeBase<CpuLowerDecode> {
   void runOnOperation() override {
-    WalkResult result = getOperation()->walk([](DecodeOp op) {
-      auto view = op.getCache().getDefiningOp<CacheFromBytesOp>();
-      if (!view || !isa<MemRefType>(view.getBytes().getType())) {
-        op.emitOpError("expected a cache from qattn.cache_from_bytes of a "
-                       "memref; run cpu-form-kernels first");
-        return WalkResult::interrupt();
-      }
-      OpBuilder builder(op);
-      VectorBuilder v{builder, op->getLoc()};
-      DecodeKernel(v, op, view.getBytes()).emit();
-      op->erase();
-      return WalkResult::advance();
-    });
-    if (result.wasInterrupted())
+    if (failed(lowerWithCache<DecodeOp, DecodeKernel>(getOperation())))
       signalPassFailure();
   }
 };

@@ -43,7 +43,7 @@ public:
                            v.f32()),
             kLanes);
       CacheDtype dtype = cache.getDtype();
-      forEachChunk([&](int64_t col, int64_t count) {
+      forEachVector(cache.getDim(), [&](int64_t col, int64_t count) {
         Value values = loadNumbers(
             v, bytes, v.add(at, col * numberBytes(dtype)), dtype, count);
         store(scale ? v.mulf(values, scale) : values, to, head, col, count);
@@ -51,7 +51,7 @@ public:
     });
     v.b.setInsertionPointToStart(branch.elseBlock());
     forEachHead([&](KVPart, Value head, Value to) {
-      forEachChunk([&](int64_t col, int64_t count) {
+      forEachVector(cache.getDim(), [&](int64_t col, int64_t count) {
         store(v.splat(v.vec(kLanes, v.f32()), 0), to, head, col, count);
       });
     });
@@ -67,11 +67,6 @@ private:
            });
   }
 
-  void forEachChunk(llvm::function_ref<void(int64_t, int64_t)> body) {
-    for (int64_t col = 0; col < cache.getDim(); col += kLanes)
-      body(col, std::min(kLanes, cache.getDim() - col));
-  }
-
   void store(Value values, Value to, Value head, int64_t col, int64_t count) {
     v.storeFirst(values, to, {token, head, v.index(col)}, count);
   }
@@ -85,20 +80,7 @@ private:
 
 struct CpuLowerFetch : headrace::cpu::impl::CpuLowerFetchBase<CpuLowerFetch> {
   void runOnOperation() override {
-    WalkResult result = getOperation()->walk([](FetchKVOp op) {
-      auto view = op.getCache().getDefiningOp<CacheFromBytesOp>();
-      if (!view || !isa<MemRefType>(view.getBytes().getType())) {
-        op.emitOpError("expected a cache from qattn.cache_from_bytes of a "
-                       "memref; run cpu-form-kernels first");
-        return WalkResult::interrupt();
-      }
-      OpBuilder builder(op);
-      VectorBuilder v{builder, op->getLoc()};
-      FetchKernel(v, op, view.getBytes()).emit();
-      op->erase();
-      return WalkResult::advance();
-    });
-    if (result.wasInterrupted())
+    if (failed(lowerWithCache<FetchKVOp, FetchKernel>(getOperation())))
       signalPassFailure();
   }
 };

@@ -50,6 +50,10 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(headrace::cpu::createCpuLowerFetch());
   pm.addPass(headrace::cpu::createCpuLowerDecode());
   pm.addPass(headrace::cpu::createCpuLowerMergePartials());
+  pm.addPass(headrace::cpu::createCpuLowerQuantizeKv());
+  pm.addPass(headrace::cpu::createCpuLowerAppendMla());
+  pm.addPass(headrace::cpu::createCpuLowerFetchMla());
+  pm.addPass(headrace::cpu::createCpuLowerMlaDecode());
   pm.addPass(headrace::cpu::createCpuLowerPrefill());
   pm.addPass(headrace::cpu::createCpuLowerAssign());
   pm.addPass(headrace::cpu::createCpuLowerLookup({options.lookup.getValue()}));

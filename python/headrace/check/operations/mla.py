@@ -27,7 +27,7 @@ from headrace.check.operations.text import Operand, destination, poison, tensor
 from headrace.references import mla
 from headrace.references.caches import Layout, MlaCache, quantize_latents
 
-__all__ = ["cases"]
+__all__ = ["Decode", "case_of", "cases"]
 
 Generator = np.random.Generator
 F32 = npt.NDArray[np.float32]
@@ -77,12 +77,13 @@ def cases(draw: Generator) -> Iterator[Case]:
             splits=2,
         ),
     ):
-        yield _decode(shape)
+        yield case_of(shape)
     for dtype, kind in (("f32", "contiguous"), ("fp8_e4m3", "paged"), ("bf16", "ring")):
         yield _attention(cache(kind, dtype), heads, int(draw.integers(1, 8)), 5)
 
 
-def _decode(shape: Decode) -> Case:
+def case_of(shape: Decode) -> Case:
+    """The case of one shape."""
     cache, heads = shape.cache, shape.heads
     parts = (shape.splits,) if shape.splits else ()
     outs = [tensor("f32", *parts, heads, cache.content), tensor("f32", *parts, heads)]

@@ -1,0 +1,209 @@
+//===- MlaTiles.cpp - products of latent attention in tiles ---------------===//
+
+#include "passes/cpu/MlaTiles.h"
+
+#include "passes/cpu/AttentionBlocks.h"
+#include "passes/cpu/Transpose.h"
+
+using namespace mlir;
+using namespace headrace::cpu;
+using namespace headrace::qattn;
+
+static constexpr int64_t kLanes = kAttentionLanes;
+/// Tokens of a tile of scores: two vectors of heads make 16 sums.
+static constexpr int64_t kTokens = 8;
+/// Heads and vectors of columns of a tile of results: 16 sums too.
+static constexpr int64_t kHeads = 4;
+static constexpr int64_t kChunks = 4;
+
+MlaTiles::MlaTiles(VectorBuilder &v, MlaDecodeOp op, Value bytes,
+                   Value firstHead, int64_t heads, int64_t block)
+    : v(v), op(op), cache(op.getCache().getType()), bytes(bytes),
+      firstHead(firstHead), heads(heads), wide(heads > kLanes ? 2 : 1),
+      tiles(llvm::divideCeil(heads, wide * kLanes)),
+      content(cache.getContent()), columns(content + cache.getRope()) {
+  auto buffer = [&](ArrayRef<int64_t> shape) {
+    return kernelBuffer(v, op, shape, v.f32());
+  };
+  query = buffer({tiles, columns, wide * kLanes});
+  // Vectors are stored whole.
+  int64_t row = content + llvm::alignTo(cache.getRope(), kLanes);
+  keys = buffer({block, static_cast<int64_t>(llvm::alignTo(row, kLanes))});
+  scores = buffer({block, vectors() * kLanes});
+}
+
+/// The row of the query, or the last one, for what fills vectors up.
+Value MlaTiles::headOf(Value number) {
+  return v.add(firstHead, v.min(number, v.index(heads - 1)));
+}
+
+void MlaTiles::loadQuery(Value factor) {
+  transposeQuery(op.getQ(), content, 0, factor);
+  transposeQuery(op.getQRope(), cache.getRope(), content, factor);
+}
+
+void MlaTiles::transposeQuery(Value from, int64_t size, int64_t column,
+                              Value factor) {
+  bool codes = cast<MemRefType>(from.getType()).getElementType().isInteger(8);
+  auto transpose = [&](Value vector, Value col, int64_t count) {
+    Value first = v.mul(vector, kLanes);
+    SmallVector<Value> rows;
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      SmallVector<Value> at{headOf(v.add(first, lane)), col};
+      rows.push_back(codes
+                         ? loadNumbers(v, from, at, CacheDtype::FP8E4M3, count)
+                         : v.loadFirst(from, at, kLanes, count));
+      if (factor)
+        rows.back() = v.mulf(rows.back(), v.broadcast(factor, kLanes));
+    }
+    transpose16(v, rows);
+    Value tile = arith::DivUIOp::create(v.b, v.loc, vector, v.index(wide));
+    Value lane = v.sub(first, v.mul(tile, wide * kLanes));
+    for (int64_t i = 0; i < count; ++i)
+      v.store(rows[i], query, {tile, v.add(col, column + i), lane});
+  };
+  v.loop(v.index(0), v.index(vectors()), 1, {},
+         [&](Value vector, ValueRange) -> SmallVector<Value> {
+           loopVectors(v, size, [&](Value col, int64_t count) {
+             transpose(vector, col, count);
+           });
+           return {};
+         });
+}
+
+void MlaTiles::decode(Value slots, Value count, Value scales) {
+  // As many rows as tiles of scores read.
+  Value end = v.mul(
+      arith::CeilDivUIOp::create(v.b, v.loc, count, v.index(kTokens)), kTokens);
+  v.loop(v.index(0), end, 1, {},
+         [&](Value token, ValueRange) -> SmallVector<Value> {
+           Value slot = loadScalar(v, slots, token), factor;
+           if (cache.hasScales()) {
+             Value scale = v.loadScalarAs(bytes, latentScaleAt(v, cache, slot),
+                                          4, v.f32());
+             if (scales)
+               storeScalar(v, scale, scales, token);
+             else
+               factor = v.broadcast(scale, kLanes);
+           }
+           // What the content's last vector has behind it is then overwritten.
+           decodePart(contentAt(v, cache, slot), token, 0, factor);
+           decodePart(ropeAt(v, cache, slot), token, content, factor);
+           return {};
+         });
+}
+
+void MlaTiles::decodePart(LatentPart part, Value row, int64_t column,
+                          Value scale) {
+  loopVectors(v, part.count, [&](Value col, int64_t count) {
+    Value at = v.add(part.at, v.mul(col, numberBytes(part.dtype)));
+    Value numbers = loadNumbers(v, bytes, at, part.dtype, count);
+    if (scale)
+      numbers = v.mulf(numbers, scale);
+    v.store(numbers, keys, {row, v.add(col, column)});
+  });
+}
+
+Value MlaTiles::score(Value count) {
+  auto addColumn = [&](Value tile, Value token, Value col, ValueRange sums) {
+    SmallVector<Value> heads, next;
+    for (int64_t i = 0; i < wide; ++i)
+      heads.push_back(v.load(query, {tile, col, v.index(i * kLanes)}, kLanes));
+    for (int64_t t = 0; t < kTokens; ++t) {
+      Value key =
+          v.broadcast(loadScalar(v, keys, {v.add(token, t), col}), kLanes);
+      for (Value head : heads)
+        next.push_back(v.fma(head, key, sums[next.size()]));
+    }
+    return next;
+  };
+  v.loop(v.index(0), v.index(tiles), 1, {},
+         [&](Value tile, ValueRange) -> SmallVector<Value> {
+           v.loop(v.index(0), count, kTokens, {},
+                  [&](Value token, ValueRange) -> SmallVector<Value> {
+                    SmallVector<Value> sums(wide * kTokens,
+                                            v.splat(v.vec(kLanes, v.f32()), 0));
+                    sums = v.loop(v.index(0), v.index(columns), 1, sums,
+                                  [&](Value col, ValueRange carried) {
+                                    return addColumn(tile, token, col, carried);
+                                  });
+                    Value head = v.mul(tile, wide * kLanes);
+                    for (auto [i, sum] : llvm::enumerate(sums)) {
+                      auto number = static_cast<int64_t>(i);
+                      v.store(sum, scores,
+                              {v.add(token, number / wide),
+                               v.add(head, number % wide * kLanes)});
+                    }
+                    return {};
+                  });
+           return {};
+         });
+  return scores;
+}
+
+void MlaTiles::addValues(Value output, ArrayRef<Value> at, Value keep,
+                         Value count) {
+  auto addColumns = [&](Value column, int64_t size) {
+    int64_t whole = heads / kHeads * kHeads;
+    v.loop(v.index(0), v.index(whole), kHeads, {},
+           [&](Value head, ValueRange) -> SmallVector<Value> {
+             addTile(output, at, keep, count, head, kHeads, column, size);
+             return {};
+           });
+    int64_t head = whole;
+    for (int64_t some = kHeads / 2; some > 0; some /= 2)
+      for (; head + some <= heads; head += some)
+        addTile(output, at, keep, count, v.index(head), some, column, size);
+  };
+  // Columns outside: the values of a few of them stay in the first-level cache
+  // for all heads.
+  int64_t size = kChunks * kLanes, whole = content / size * size;
+  v.loop(v.index(0), v.index(whole), size, {},
+         [&](Value column, ValueRange) -> SmallVector<Value> {
+           addColumns(column, size);
+           return {};
+         });
+  if (whole < content)
+    addColumns(v.index(whole), content - whole);
+}
+
+void MlaTiles::addTile(Value output, ArrayRef<Value> at, Value keep,
+                       Value count, Value head, int64_t heads, Value column,
+                       int64_t columns) {
+  auto forEach =
+      [&](llvm::function_ref<void(Value, Value, int64_t, int64_t)> body) {
+        for (int64_t i = 0; i < heads; ++i)
+          forEachVector(columns, [&](int64_t col, int64_t lanes) {
+            body(v.add(head, i), v.add(column, col), lanes, i);
+          });
+      };
+  auto place = [&](Value number, Value col) {
+    SmallVector<Value> indices(at);
+    indices.append({v.add(firstHead, number), col});
+    return indices;
+  };
+  SmallVector<Value> state;
+  forEach([&](Value number, Value col, int64_t lanes, int64_t) {
+    Value old = v.loadFirst(output, place(number, col), kLanes, lanes);
+    state.push_back(
+        v.mulf(old, v.broadcast(loadScalar(v, keep, number), kLanes)));
+  });
+  state =
+      v.loop(v.index(0), count, 1, state, [&](Value token, ValueRange carried) {
+        SmallVector<Value> values, next;
+        forEachVector(columns, [&](int64_t col, int64_t) {
+          values.push_back(v.load(keys, {token, v.add(column, col)}, kLanes));
+        });
+        for (int64_t i = 0; i < heads; ++i) {
+          Value weight = v.broadcast(
+              loadScalar(v, scores, {token, v.add(head, i)}), kLanes);
+          for (Value value : values)
+            next.push_back(v.fma(weight, value, carried[next.size()]));
+        }
+        return next;
+      });
+  auto next = state.begin();
+  forEach([&](Value number, Value col, int64_t lanes, int64_t) {
+    v.storeFirst(*next++, output, place(number, col), lanes);
+  });
+}

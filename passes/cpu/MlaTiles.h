@@ -1,0 +1,68 @@
+//===- MlaTiles.h - products of latent attention in tiles -------*- C++ -*-===//
+//
+// All heads share one latent for each token, as key and as value: a block of
+// tokens is decoded once, to rows of f32 that stay in the second-level cache.
+// Scores have a lane for each head, so that a softmax is lane by lane; results
+// have a lane for each column. Both products are of tiles of sums that stay in
+// registers.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef HEADRACE_PASSES_CPU_MLATILES_H
+#define HEADRACE_PASSES_CPU_MLATILES_H
+
+#include "dialects/QAttn/QAttn.h"
+#include "passes/cpu/CacheNumbers.h"
+#include "passes/cpu/VectorBuilder.h"
+
+namespace headrace::cpu {
+
+class MlaTiles {
+public:
+  /// For `heads` heads of the query of `op` from `firstHead` on, and blocks of
+  /// `block` tokens, in the kernel of `op`.
+  MlaTiles(VectorBuilder &v, qattn::MlaDecodeOp op, mlir::Value bytes,
+           mlir::Value firstHead, int64_t heads, int64_t block);
+
+  /// Vectors of heads, the last ones repeated where they fill none.
+  int64_t vectors() const { return tiles * wide; }
+
+  /// Transposes the query, times `factor` if there is one.
+  void loadQuery(mlir::Value factor);
+
+  /// Decodes the first `count` tokens that `slots` lists, times their scales if
+  /// `scales` is null; else these are stored there.
+  void decode(mlir::Value slots, mlir::Value count, mlir::Value scales);
+
+  /// Scores of `count` tokens that were decoded: [token][head].
+  mlir::Value score(mlir::Value count);
+
+  /// output[at..., head, column] = output * keep[head] + the sum of weights
+  /// ([token][head], where the scores were) times values.
+  void addValues(mlir::Value output, llvm::ArrayRef<mlir::Value> at,
+                 mlir::Value keep, mlir::Value count);
+
+private:
+  mlir::Value headOf(mlir::Value number);
+  void transposeQuery(mlir::Value from, int64_t size, int64_t column,
+                      mlir::Value factor);
+  void decodePart(LatentPart part, mlir::Value row, int64_t column,
+                  mlir::Value scale);
+  void addTile(mlir::Value output, llvm::ArrayRef<mlir::Value> at,
+               mlir::Value keep, mlir::Value count, mlir::Value head,
+               int64_t heads, mlir::Value column, int64_t columns);
+
+  VectorBuilder &v;
+  qattn::MlaDecodeOp op;
+  qattn::MlaCacheType cache;
+  mlir::Value bytes, firstHead;
+  int64_t heads, wide, tiles, content, columns;
+
+  mlir::Value query;  // [tile][column][lane]
+  mlir::Value keys;   // [token][column], content first
+  mlir::Value scores; // [token][head], then weights
+};
+
+} // namespace headrace::cpu
+
+#endif // HEADRACE_PASSES_CPU_MLATILES_H
