@@ -39,6 +39,22 @@ void decodeRow(VectorBuilder &v, const BlockDecoder &decoder, PackedType type,
     decode(v.index(whole), rest);
 }
 
+/// Rows of 16-bit floats, whose columns are a multiple of 16.
+void decodeFloatRow(VectorBuilder &v, PackedType type, Value bytes, Value row,
+                    Value out) {
+  bool isBF16 =
+      cast<PlainFormatAttr>(type.getFormat()).getKind() == PlainKind::BF16;
+  Type element = isBF16 ? v.b.getBF16Type() : v.b.getF16Type();
+  Value base = v.mul(row, type.getBlockRowBytes());
+  v.loop(v.index(0), v.index(type.getCols()), 16, {},
+         [&](Value col, ValueRange) -> SmallVector<Value> {
+           Value at = v.add(base, v.mul(col, 2));
+           v.store(v.extF(v.loadAs(bytes, at, 32, 16, element)), out,
+                   {row, col});
+           return {};
+         });
+}
+
 /// One row of q4nx, a column at a time: neighbours of a row are 8 bytes apart,
 /// so there is nothing to gain from vectors.
 void decodeQ4NXRow(VectorBuilder &v, PackedType type, Value bytes, Value row,
@@ -103,7 +119,9 @@ private:
                             "cpu-form-kernels first");
     PackedType type = op.getPacked().getType();
     auto decoder = BlockDecoder::create(type);
-    if (!decoder && !isa<Q4NXFormatAttr>(type.getFormat()))
+    bool floats =
+        isa<PlainFormatAttr>(type.getFormat()) && type.getCols() % 16 == 0;
+    if (!decoder && !floats && !isa<Q4NXFormatAttr>(type.getFormat()))
       return op.emitOpError() << "has no CPU kernel for " << type.getFormat();
     OpBuilder builder(op);
     VectorBuilder v{builder, op.getLoc()};
@@ -114,6 +132,8 @@ private:
            [&](Value row, ValueRange) -> SmallVector<Value> {
              if (decoder)
                decodeRow(v, *decoder, type, view.getBytes(), row, op.getInit());
+             else if (floats)
+               decodeFloatRow(v, type, view.getBytes(), row, op.getInit());
              else
                decodeQ4NXRow(v, type, view.getBytes(), row, op.getInit());
              return {};

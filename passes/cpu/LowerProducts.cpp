@@ -87,7 +87,8 @@ bool isReadable(Value value) {
   return view && isa<MemRefType>(view.getBytes().getType());
 }
 
-LogicalResult lower(const Product &product, DotKind dot, Epilogue epilogue) {
+LogicalResult lower(const Product &product, DotKind dot, Bf16Kind bf16,
+                    Epilogue epilogue) {
   Operation *op = product.op;
   OpBuilder builder(op);
   VectorBuilder v{builder, op->getLoc()};
@@ -96,10 +97,14 @@ LogicalResult lower(const Product &product, DotKind dot, Epilogue epilogue) {
     return op->emitOpError("expected packed operands from qlinear.from_bytes "
                            "of a memref; run cpu-form-kernels first");
   for (auto weight : product.weights) {
-    kernels.push_back(ProductKernel::create(weight.getType(), dot));
+    kernels.push_back(ProductKernel::create(weight.getType(), dot, bf16));
     if (!kernels.back())
       return op->emitOpError()
              << "has no CPU kernel for " << weight.getType().getFormat();
+    if (isa<PackedType>(product.x.getType()) && !kernels.back()->takesI8())
+      return op->emitOpError()
+             << "has no CPU kernel for " << weight.getType().getFormat()
+             << " with packed activations; allowed: f32, bf16";
     // Rows advance by the unit of the first kernel.
     if (kernels.back()->unitRows() != kernels[0]->unitRows())
       return op->emitOpError()
@@ -159,6 +164,15 @@ struct CpuLowerProducts
           << dot << "'";
       return signalPassFailure();
     }
+    Bf16Kind pairs = Bf16Kind::Portable;
+    if (bf16 == "avx512")
+      pairs = Bf16Kind::Avx512;
+    else if (bf16 != "portable") {
+      getOperation()->emitError() << "cpu-lower-products: expected bf16 of "
+                                     "avx512 or portable, but got '"
+                                  << bf16 << "'";
+      return signalPassFailure();
+    }
     auto plain = [](VectorBuilder &, ArrayRef<Value> values) {
       return values[0];
     };
@@ -167,24 +181,24 @@ struct CpuLowerProducts
       if (auto matvec = dyn_cast<MatvecOp>(op)) {
         lowered = lower(
             {op, {matvec.getWeight()}, matvec.getX(), matvec.getInit(), 1},
-            kind, plain);
+            kind, pairs, plain);
       } else if (auto matmul = dyn_cast<MatmulOp>(op)) {
         int64_t tokens =
             cast<ShapedType>(matmul.getInit().getType()).getDimSize(0);
         lowered = lower(
             {op, {matmul.getWeight()}, matmul.getX(), matmul.getInit(), tokens},
-            kind, plain);
+            kind, pairs, plain);
       } else if (auto gated = dyn_cast<GatedMatvecOp>(op)) {
         Activation activation = gated.getActivation();
-        lowered = lower({op,
-                         {gated.getGate(), gated.getUp()},
-                         gated.getX(),
-                         gated.getInit(),
-                         1},
-                        kind, [&](VectorBuilder &v, ArrayRef<Value> values) {
-                          return v.mulf(activate(v, activation, values[0]),
-                                        values[1]);
-                        });
+        lowered = lower(
+            {op,
+             {gated.getGate(), gated.getUp()},
+             gated.getX(),
+             gated.getInit(),
+             1},
+            kind, pairs, [&](VectorBuilder &v, ArrayRef<Value> values) {
+              return v.mulf(activate(v, activation, values[0]), values[1]);
+            });
       }
       return failed(lowered) ? WalkResult::interrupt() : WalkResult::advance();
     });

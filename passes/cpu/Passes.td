@@ -106,6 +106,9 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
     * `vnni`: AVX-512 VNNI, 64 products of 8 bits an instruction;
     * `portable`: vector arithmetic for any CPU.
 
+    `bf16` says the same of products of bf16 weights and bf16 activations:
+    `avx512` sums pairs of products, `portable` widens both to f32.
+
     Before:
     ```mlir
     qlinear.matvec ins(%w, %x : !qlinear.packed<64x256, #qlinear.gguf<q4_k>>, memref<256xf32>)
@@ -129,7 +132,9 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"dot", "dot", "std::string", /*default=*/"\"portable\"",
-           "Instructions for 8-bit products: vnni or portable">];
+           "Instructions for 8-bit products: vnni or portable">,
+    Option<"bf16", "bf16", "std::string", /*default=*/"\"portable\"",
+           "Instructions for products of bf16: avx512 or portable">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",

@@ -26,6 +26,10 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
       *this, "lookup",
       llvm::cl::desc("Instructions to look up bytes: avx512, avx2 or portable"),
       llvm::cl::init("portable")};
+  Option<std::string> bf16{
+      *this, "bf16",
+      llvm::cl::desc("Instructions for products of bf16: avx512 or portable"),
+      llvm::cl::init("portable")};
   Option<std::string> abi{*this, "abi",
                           llvm::cl::desc("Who calls the kernels: plan or iree"),
                           llvm::cl::init("plan")};
@@ -43,7 +47,8 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   // Kernels become vector code while weights still have their packed type.
   pm.addPass(headrace::cpu::createCpuLowerQuantize());
   pm.addPass(headrace::cpu::createCpuLowerDequantize());
-  pm.addPass(headrace::cpu::createCpuLowerProducts({options.dot.getValue()}));
+  pm.addPass(headrace::cpu::createCpuLowerProducts(
+      {options.dot.getValue(), options.bf16.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerRows());
   pm.addPass(headrace::cpu::createCpuLowerRope());
   pm.addPass(headrace::cpu::createCpuLowerAppend());

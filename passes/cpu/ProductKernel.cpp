@@ -45,10 +45,15 @@ Activations::Activations(Value value, int64_t cols) : data(value), cols(cols) {
 
 Value Activations::lanes(VectorBuilder &v, Value token, Value col,
                          int64_t lanes) const {
+  Value loaded = stored(v, token, col, lanes);
+  return isBF16() ? v.extF(loaded) : loaded;
+}
+
+Value Activations::stored(VectorBuilder &v, Value token, Value col,
+                          int64_t lanes) const {
   auto type = cast<MemRefType>(data.getType());
-  Value loaded = type.getRank() == 1 ? v.load(data, {col}, lanes)
-                                     : v.load(data, {token, col}, lanes);
-  return type.getElementType().isF32() ? loaded : v.extF(loaded);
+  return type.getRank() == 1 ? v.load(data, {col}, lanes)
+                             : v.load(data, {token, col}, lanes);
 }
 
 void Activations::prepareFloatSums(VectorBuilder &v) {
@@ -90,11 +95,13 @@ Value Activations::sums(VectorBuilder &v, Value token, Value group,
   return words(v, token, group, cols + cols / 32 * 4, lanes, v.i32());
 }
 
-std::unique_ptr<ProductKernel> ProductKernel::create(PackedType weight,
-                                                     DotKind dot) {
+std::unique_ptr<ProductKernel>
+ProductKernel::create(PackedType weight, DotKind dot, Bf16Kind bf16) {
   if (isa<qlinear::Q4NXFormatAttr>(weight.getFormat()))
     return createQ4NXKernel(weight, dot);
   if (auto strips = createStripKernel(weight, dot))
     return strips;
+  if (auto floats = createFloatKernel(weight, bf16))
+    return floats;
   return createBlockRowKernel(weight, dot);
 }

@@ -16,6 +16,12 @@ enum class DotKind {
   Vnni,     // AVX-512 VNNI: one instruction for 64 products
 };
 
+/// How two products of bf16 are summed into f32.
+enum class Bf16Kind {
+  Portable, // each as f32
+  Avx512,   // AVX-512 BF16: one instruction for 32 products
+};
+
 /// 16 sums of 4 products each, added to `sum` (i32 x 16) if there is one: `q`
 /// is unsigned i8 x 64, `x` signed i8 x 64 with values of at least -127, so
 /// that a product fits 16 bits.
@@ -30,6 +36,9 @@ public:
   Activations(mlir::Value value, int64_t cols);
 
   bool isI8() const { return rowBytes != 0; }
+  bool isBF16() const {
+    return mlir::getElementTypeOrSelf(data.getType()).isBF16();
+  }
   /// One token of f32 or bf16.
   bool isVector() const {
     return !isI8() &&
@@ -48,6 +57,9 @@ public:
   /// Columns [col, col + lanes) of a token as f32.
   mlir::Value lanes(VectorBuilder &v, mlir::Value token, mlir::Value col,
                     int64_t lanes) const;
+  /// The same as they are stored, f32 or bf16.
+  mlir::Value stored(VectorBuilder &v, mlir::Value token, mlir::Value col,
+                     int64_t lanes) const;
   /// Integers of columns [col, col + lanes).
   mlir::Value quants(VectorBuilder &v, mlir::Value token, mlir::Value col,
                      int64_t lanes) const;
@@ -73,12 +85,14 @@ class ProductKernel {
 public:
   virtual ~ProductKernel() = default;
   static std::unique_ptr<ProductKernel> create(qlinear::PackedType weight,
-                                               DotKind dot);
+                                               DotKind dot, Bf16Kind bf16);
 
   /// Rows that are computed together; a row index is a multiple of it.
   virtual int64_t unitRows() const = 0;
   /// Tokens worth computing together.
   virtual int64_t unitTokens() const = 0;
+  /// Whether activations may be packed.
+  virtual bool takesI8() const { return true; }
   /// Whether `Activations::prepareFloatSums` serves this kernel.
   virtual bool wantsFloatSums() const { return false; }
 
@@ -95,6 +109,9 @@ std::unique_ptr<ProductKernel> createBlockRowKernel(qlinear::PackedType weight,
 /// Null if `weight` is not in strips.
 std::unique_ptr<ProductKernel> createStripKernel(qlinear::PackedType weight,
                                                  DotKind dot);
+/// Null if `weight` is not in 16-bit floats.
+std::unique_ptr<ProductKernel> createFloatKernel(qlinear::PackedType weight,
+                                                 Bf16Kind bf16);
 std::unique_ptr<ProductKernel> createQ4NXKernel(qlinear::PackedType weight,
                                                 DotKind dot);
 

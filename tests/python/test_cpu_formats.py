@@ -31,6 +31,10 @@ CASES = [
     ("int8:g128:zp", 384, "matvec", "i8", "cpu"),
     ("int8:channel:f32", 1056, "matvec", "i8", "cpu"),
     ("int2:g64:zp", 704, "matvec", "i8", "cpu"),
+    ("bf16", 1184, "matvec", "bf16", "cpu"),
+    ("bf16", 544, "matmul", "bf16", "cpu"),
+    ("bf16", 800, "matmul", "bf16", V3),
+    ("f16", 96, "matmul", "f32", "cpu"),
 ]
 
 
@@ -61,7 +65,7 @@ def test_products(case):
 
 
 @pytest.mark.parametrize(
-    ("name", "columns"), [("q5_1", 160), ("q3_k", 512), ("int4:g32:fz:bf16", 96)]
+    ("name", "columns"), [("q5_1", 160), ("q3_k", 512), ("int4:g32:fz:bf16", 96), ("f16", 96)]
 )
 def test_any_bytes_decode_as_the_format_says(name, columns):
     # Any code, any finite scale, denormal ones included.
@@ -93,6 +97,14 @@ def test_zeros_and_one_row():
     one[200] = 127.0
     want = reference.evaluate(spec, one, (weight,))
     np.testing.assert_allclose(run(spec, one, (weight,), "cpu"), want, rtol=1e-6)
+
+
+def test_infinite_and_undefined_weights_stay_so():
+    spec = hr.ops.matvec(3, 64, format="f16", activations="f32")
+    weight = np.ones((3, 64), np.float16)
+    weight[1, 5], weight[2, 6] = np.inf, np.nan
+    got = run(spec, np.ones(64, np.float32), (weight.view(np.uint8).reshape(-1),), "cpu")
+    np.testing.assert_array_equal(got, [64, np.inf, np.nan])
 
 
 def test_groups_without_a_kernel_are_refused():

@@ -23,7 +23,8 @@ def stages(description: CpuDescription, *, abi: str = "plan") -> list[Stage]:
     abi: `"plan"` for artifacts, `"iree"` for objects that IREE calls.
     """
     options = (
-        f'capabilities="{CAPABILITIES}" dot={description.dot} lookup={description.lookup} abi={abi}'
+        f'capabilities="{CAPABILITIES}" dot={description.dot} bf16={description.bf16} '
+        f"lookup={description.lookup} abi={abi}"
     )
     return [Stage("cpu", f"headrace-cpu-pipeline{{{options}}}")]
 

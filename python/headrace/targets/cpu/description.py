@@ -68,6 +68,7 @@ _NEVER = frozenset(
     ]
 )
 _VNNI = frozenset({"avx512f", "avx512bw", "avx512vl", "avx512vnni"})
+_BF16 = frozenset({"avx512f", "avx512vl", "avx512bf16"})
 _EXAMPLES = ("x86-64-v3", "x86-64-v4", "sapphirerapids", "znver4", "znver5")
 
 
@@ -80,6 +81,7 @@ class CpuDescription:
     features: LLVM's names of the features that kernels may use, sorted.
     disabled: those that the CPU's name may imply and kernels must not use.
     dot: `"vnni"` for 8-bit dot instructions (AVX-512 VNNI), `"portable"` for plain vector code.
+    bf16: `"avx512"` for dot products of bf16 (AVX-512 BF16), `"portable"` for products as f32.
     lookup: `"avx512"` or `"avx2"` for shuffles of 64 or 32 bytes, `"portable"` for vector code of
         16 bytes.
     vector_bits: width of the widest vector register that kernels use.
@@ -90,6 +92,7 @@ class CpuDescription:
     features: tuple[str, ...]
     disabled: tuple[str, ...]
     dot: str
+    bf16: str
     lookup: str
     vector_bits: int
 
@@ -116,6 +119,7 @@ class CpuDescription:
             "cpu": self.name,
             "triple": self.triple,
             "dot": self.dot,
+            "bf16": self.bf16,
             "lookup": self.lookup,
             "vector_bits": self.vector_bits,
             "features": list(self.features),
@@ -166,6 +170,7 @@ def describe_features(name: str, triple: str, features: Mapping[str, bool]) -> C
         features=tuple(sorted(used)),
         disabled=tuple(sorted((_PROC_NAMES[machine].keys() - used) | (present & _NEVER))),
         dot="vnni" if used >= _VNNI else "portable",
+        bf16="avx512" if used >= _BF16 else "portable",
         lookup={512: "avx512", 256: "avx2"}.get(_vector_bits(used), "portable"),
         vector_bits=_vector_bits(used),
     )
