@@ -7,6 +7,7 @@
 #include "dialects/QLinear/QLinear.h"
 #include "passes/cpu/Passes.h"
 #include "passes/cpu/PrefillRows.h"
+#include "passes/cpu/ZigzagSlices.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -26,10 +27,15 @@ static constexpr int64_t kMlaHeads = 64;
 /// every format but those that come in bands.
 static constexpr int64_t kRowsPerWorkgroup = 32;
 
+static int64_t rowsPerWorkgroup(PackedType weight) {
+  int64_t band = sliceWorkgroupRows(weight);
+  return band ? band : kRowsPerWorkgroup;
+}
+
 /// Pieces of columns whose centroids a workgroup searches.
 static constexpr int64_t kPiecesPerWorkgroup = 256;
 /// Most rows of a workgroup of table lookup.
-static constexpr int64_t kMostLookupRows = 512;
+static constexpr int64_t kMostLookupRows = 2048;
 
 int64_t headrace::cpu::lookupTileRows(CodebookFormatAttr format) {
   // Groups are multiples of 8 rows, so that a byte of indices is of one tile.
@@ -135,25 +141,36 @@ Shape shapeOf(Operation *op) {
   return TypeSwitch<Operation *, Shape>(op)
       .Case([](MatvecOp matvec) -> Shape {
         PackedType weight = matvec.getWeight().getType();
-        return {weight.getRows(), kRowsPerWorkgroup, weight,
+        return {weight.getRows(), rowsPerWorkgroup(weight), weight,
                 matvec.getX().getType()};
       })
       .Case([](MatmulOp matmul) -> Shape {
         PackedType weight = matmul.getWeight().getType();
         int64_t tokens =
             cast<ShapedType>(matmul.getInit().getType()).getDimSize(0);
-        return {weight.getRows(), kRowsPerWorkgroup,
+        return {weight.getRows(), rowsPerWorkgroup(weight),
                 weight,           matmul.getX().getType(),
                 tokens,           "_n" + std::to_string(tokens)};
       })
       .Case([](GatedMatvecOp gated) -> Shape {
         PackedType weight = gated.getGate().getType();
         return {weight.getRows(),
-                kRowsPerWorkgroup,
+                rowsPerWorkgroup(weight),
                 weight,
                 gated.getX().getType(),
                 1,
                 "_" + stringifyActivation(gated.getActivation()).str()};
+      })
+      .Case([](SelectColumnsOp select) {
+        Type x = select.getX().getType();
+        Shape shape;
+        shape.suffix = sizesOf(x) + "_" + precision(x).str();
+        return shape;
+      })
+      .Case([](SparseMatvecOp sparse) -> Shape {
+        PackedType weight = sparse.getWeight().getType();
+        return {weight.getRows(), rowsPerWorkgroup(weight), weight,
+                sparse.getX().getType()};
       })
       .Case([](DequantizeOp dequantize) -> Shape {
         PackedType packed = dequantize.getPacked().getType();
@@ -257,8 +274,8 @@ bool headrace::cpu::hasKernel(Operation *op) {
   return isa<MatvecOp, MatmulOp, GatedMatvecOp, DequantizeOp, QuantizeOp,
              RmsNormOp, LayerNormOp, GatedActivationOp, RopeOp, DecodeOp,
              AppendKVOp, FetchKVOp, MergePartialsOp, QuantizeKVOp, AppendMlaOp,
-             FetchMlaOp, MlaDecodeOp, PrefillOp, AssignCentroidsOp,
-             LutMatvecOp>(op);
+             FetchMlaOp, MlaDecodeOp, PrefillOp, AssignCentroidsOp, LutMatvecOp,
+             SelectColumnsOp, SparseMatvecOp>(op);
 }
 
 KernelInfo headrace::cpu::describeKernel(Operation *op) {

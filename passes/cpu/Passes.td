@@ -438,6 +438,82 @@ def CpuLowerPrefill : Pass<"cpu-lower-prefill", "::mlir::ModuleOp"> {
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
+def CpuLowerSelect : Pass<"cpu-lower-select", "::mlir::ModuleOp"> {
+  let summary = "Vector code for qlinear.select_columns";
+  let description = [{
+    One workgroup looks at 16 activations at a time. The numbers of the selected
+    columns move to the front of a vector, which is stored behind those found so
+    far; what the store has too much, the next one overwrites.
+
+    Before:
+    ```mlir
+    qlinear.select_columns threshold = 1.250000e-01 ins(%x : memref<256xf32>)
+        outs(%indices, %count : memref<256xi32>, memref<1xi32>)
+    ```
+    After (shortened):
+    ```mlir
+    %found = scf.for %col = %c0 to %c256 step %c16 iter_args(%at = %c0) -> (index) {
+      %large = arith.cmpf ugt, %magnitude, %threshold : vector<16xf32>
+      %list = llvm.call_intrinsic "llvm.experimental.vector.compress"(%numbers, %large, %zeros) : ...
+      vector.store %list, %indices[%at] : memref<256xi32>, vector<16xi32>
+      ...
+    }
+    ```
+
+    <!-- lit: tests/passes/cpu/lower_select.mlir#select -->
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
+def CpuLowerSparse : Pass<"cpu-lower-sparse", "::mlir::ModuleOp"> {
+  let summary = "Vector code for qlinear.sparse_matvec with zigzag weights";
+  let description = [{
+    A workgroup has the rows of a band, or an even part of a large one. Their
+    sums stay in memory that fits the first cache. The columns of the list are
+    taken in batches: first the scales of their groups times x, then, four
+    columns at a time, the products that are added to the sums, while the next
+    batch is prefetched. Lists that select_columns makes are in order; others are
+    put in order first, so that a column that is listed twice counts once.
+
+    `lookup` says how nibbles become f32: `avx512` finds them in a table that a
+    register holds (`vpermps`); `avx2` and `portable` convert integers.
+
+    Before:
+    ```mlir
+    qlinear.sparse_matvec
+        ins(%w, %x, %indices, %count : !qlinear.packed<256x512, #qlinear.zigzag<#qlinear.gguf<q4_k>, band = 256>>,
+            memref<512xf32>, memref<512xi32>, memref<1xi32>)
+        outs(%y : memref<256xf32>)
+    ```
+    After (shortened):
+    ```mlir
+    scf.for %first = %c0 to %whole step %c64 {
+      scf.for %at = %first to %last step %c4 {
+        %column = memref.load %indices[%at] : memref<512xi32>
+        ...
+        vector.store %scales, %coefficients[%slice, %c0] : memref<64x16xf32>, vector<16xf32>
+      }
+      scf.for %at = %first to %last step %c4 {
+        %sum = vector.load %sums[%row] : memref<256xf32>, vector<16xf32>
+        %next = vector.fma %numbers, %scale, %sum : vector<16xf32>
+        ...
+        vector.store %last, %sums[%row] : memref<256xf32>, vector<16xf32>
+      }
+    }
+    ```
+
+    <!-- lit: tests/passes/cpu/lower_sparse.mlir#columns -->
+  }];
+  let options = [
+    Option<"lookup", "lookup", "std::string", /*default=*/"\"portable\"",
+           "Instructions to look up numbers: avx512, avx2 or portable">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"];
+}
+
 def CpuLowerQuantizeKv : Pass<"cpu-lower-quantize-kv", "::mlir::ModuleOp"> {
   let summary = "Vector code for qattn.quantize_kv";
   let description = [{

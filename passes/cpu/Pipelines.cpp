@@ -59,6 +59,8 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(headrace::cpu::createCpuLowerAppendMla());
   pm.addPass(headrace::cpu::createCpuLowerFetchMla());
   pm.addPass(headrace::cpu::createCpuLowerMlaDecode());
+  pm.addPass(headrace::cpu::createCpuLowerSelect());
+  pm.addPass(headrace::cpu::createCpuLowerSparse({options.lookup.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerPrefill());
   pm.addPass(headrace::cpu::createCpuLowerAssign());
   pm.addPass(headrace::cpu::createCpuLowerLookup({options.lookup.getValue()}));

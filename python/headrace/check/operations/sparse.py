@@ -14,7 +14,7 @@ from headrace.check.operations.case import EXACT, Case, Run, Want
 from headrace.check.operations.text import destination, packed, poison, tensor
 from headrace.references import linear, sparse
 
-__all__ = ["cases"]
+__all__ = ["cases", "matvec_case", "select_case"]
 
 Generator = np.random.Generator
 _DTYPES: dict[str, Any] = {"f32": np.float32, "bf16": ml_dtypes.bfloat16}
@@ -26,19 +26,20 @@ def cases(draw: Generator) -> Iterator[Case]:
     odd = 2 * int(draw.integers(8, 100)) + 1
     for cols, dtype in ((odd, "f32"), (odd, "bf16"), (1, "f32")):
         for threshold in (0.0, 0.5):
-            yield _select(cols, dtype, threshold)
+            yield select_case(cols, dtype, threshold)
+    zigzag = ("q4_0:zigzag", "q8_0:zigzag", "q4_k:zigzag", "q6_k:zigzag", "q4_k:zigzag1024")
     for name, dtype in (
-        ("q4_k:zigzag", "f32"),
-        ("q8_0:zigzag", "bf16"),
+        *((name, dtype) for name in zigzag for dtype in _DTYPES),
         ("q8_0", "f32"),
         ("mxfp4", "f32"),
     ):
         unit = int(np.lcm(1, formats.get(name).k_multiple))
         rows = 1 if name == "mxfp4" else 2 * int(draw.integers(2, 40)) + 1
-        yield _matvec(name, rows, unit * int(draw.integers(1, 2 + 100 // unit)), dtype)
+        yield matvec_case(name, rows, unit * int(draw.integers(1, 2 + 100 // unit)), dtype)
 
 
-def _select(cols: int, dtype: str, threshold: float) -> Case:
+def select_case(cols: int, dtype: str, threshold: float) -> Case:
+    """select_columns of `cols` activations."""
     x, outs = tensor(dtype, cols), [tensor("i32", cols), _ONE]
 
     def runs(draw: Generator) -> Iterator[Run]:
@@ -63,12 +64,14 @@ def _select(cols: int, dtype: str, threshold: float) -> Case:
         op="qlinear.select_columns",
         what=f"{dtype}, {'one column, ' if cols == 1 else ''}threshold {threshold:g}",
         shape=str(cols),
+        format=dtype,
         module=destination("qlinear.select_columns", [x], outs, head=f"threshold = {threshold:e}"),
         runs=runs,
     )
 
 
-def _matvec(name: str, rows: int, cols: int, dtype: str) -> Case:
+def matvec_case(name: str, rows: int, cols: int, dtype: str) -> Case:
+    """sparse_matvec with a list that has room for a few more than all columns."""
     size = cols + 3
     weight, outs = packed(name, rows, cols), [tensor("f32", rows)]
     module = destination(
