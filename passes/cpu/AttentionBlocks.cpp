@@ -3,8 +3,12 @@
 #include "passes/cpu/AttentionBlocks.h"
 
 #include "passes/common/DecomposeQAttn.h"
+#include "passes/cpu/CacheNumbers.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+#include <limits>
 
 using namespace mlir;
 using namespace headrace::common;
@@ -71,4 +75,122 @@ Value headrace::cpu::listSlots(VectorBuilder &v, Type cache, Value table,
            return {};
          });
   return state[0];
+}
+
+void headrace::cpu::listScales(VectorBuilder &v, KVCacheType cache, Value bytes,
+                               Value slots, Value head, Value scales) {
+  int64_t size = cast<MemRefType>(slots.getType()).getDimSize(0);
+  v.loop(v.index(0), v.index(size), 1, {},
+         [&](Value i, ValueRange) -> SmallVector<Value> {
+           Value slot = loadScalar(v, slots, i);
+           for (KVPart part : {KVPart::Key, KVPart::Value}) {
+             Value at = scaleAt(v, cache, part, slot, head);
+             Value row = v.index(part == KVPart::Key ? 0 : 1);
+             storeScalar(v, v.loadScalarAs(bytes, at, 4, v.f32()), scales,
+                         {row, i});
+           }
+           return {};
+         });
+}
+
+void headrace::cpu::forEachRun(VectorBuilder &v, int64_t count, int64_t size,
+                               llvm::function_ref<void(Value, int64_t)> body) {
+  int64_t whole = count / size * size;
+  v.loop(v.index(0), v.index(whole), size, {},
+         [&](Value first, ValueRange) -> SmallVector<Value> {
+           body(first, size);
+           return {};
+         });
+  int64_t first = whole;
+  for (size /= 2; size > 0; size /= 2)
+    for (; first + size <= count; first += size)
+      body(v.index(first), size);
+}
+
+Value headrace::cpu::capped(VectorBuilder &v, Value scores,
+                            std::optional<APFloat> cap) {
+  if (!cap)
+    return scores;
+  Value bound = v.broadcast(
+      arith::ConstantOp::create(v.b, v.loc, v.b.getFloatAttr(v.f32(), *cap)),
+      VectorBuilder::lanes(scores));
+  Value ratio = v.divf(scores, bound);
+  return v.mulf(math::TanhOp::create(v.b, v.loc, ratio), bound);
+}
+
+Value headrace::cpu::addLanes(VectorBuilder &v, SmallVector<Value> vectors) {
+  // Pairs of vectors are added crosswise until one is left.
+  for (int64_t span = kAttentionLanes / 2; span > 0; span /= 2) {
+    SmallVector<Value> next;
+    for (int64_t i = 0; i < span; ++i) {
+      // In each run of 2 * span lanes, halves of one and of the other.
+      SmallVector<int64_t> low, high;
+      for (int64_t lane = 0; lane < kAttentionLanes; ++lane) {
+        bool second = lane & span;
+        int64_t base = (second ? kAttentionLanes : 0) + (lane & ~span);
+        low.push_back(base);
+        high.push_back(base + span);
+      }
+      next.push_back(v.addf(v.shuffle(vectors[i], vectors[i + span], low),
+                            v.shuffle(vectors[i], vectors[i + span], high)));
+    }
+    vectors = std::move(next);
+  }
+  return vectors.front();
+}
+
+//===----------------------------------------------------------------------===//
+// Softmax
+//===----------------------------------------------------------------------===//
+
+static constexpr double kMinusInfinity =
+    -std::numeric_limits<double>::infinity();
+
+static Value equals(VectorBuilder &v, Value x, double value) {
+  return arith::CmpFOp::create(v.b, v.loc, arith::CmpFPredicate::OEQ, x,
+                               v.constF(value));
+}
+
+RunningSoftmax::RunningSoftmax(VectorBuilder &v, Operation *op, int64_t heads)
+    : v(v), largest(kernelBuffer(v, op, {heads}, v.f32())),
+      total(kernelBuffer(v, op, {heads}, v.f32())) {}
+
+void RunningSoftmax::start(Value head) {
+  storeScalar(v, v.constF(kMinusInfinity), largest, head);
+  storeScalar(v, v.constF(0.0), total, head);
+}
+
+Value RunningSoftmax::add(Value head, MutableArrayRef<Value> scores) {
+  Value before = loadScalar(v, largest, head), most = scores[0];
+  for (Value score : scores.drop_front())
+    most = arith::MaximumFOp::create(v.b, v.loc, most, score);
+  Value after = arith::MaximumFOp::create(
+      v.b, v.loc, before,
+      vector::ReductionOp::create(v.b, v.loc, vector::CombiningKind::MAXIMUMF,
+                                  most));
+  // Where nothing is seen yet, minus infinity minus itself would be NaN.
+  Value base = v.select(equals(v, after, kMinusInfinity), v.constF(0.0), after);
+  Value wide = v.broadcast(base, kAttentionLanes);
+  Value added = v.splat(v.vec(kAttentionLanes, v.f32()), 0);
+  for (Value &score : scores) {
+    score = math::ExpOp::create(v.b, v.loc, v.subf(score, wide));
+    added = v.addf(added, score);
+  }
+  Value keep = math::ExpOp::create(
+      v.b, v.loc, v.broadcast(v.subf(before, base), kAttentionLanes));
+  storeScalar(v, after, largest, head);
+  Value sum = v.mulf(loadScalar(v, total, head), v.extract(keep, 0));
+  storeScalar(v, v.addf(sum, v.sum(added)), total, head);
+  return keep;
+}
+
+std::pair<Value, Value> RunningSoftmax::finish(Value head) {
+  Value sum = loadScalar(v, total, head), none = equals(v, sum, 0.0);
+  Value inverse = v.select(none, v.constF(0.0), v.divf(v.constF(1.0), sum));
+  Value log = v.extract(
+      math::LogOp::create(v.b, v.loc, v.broadcast(sum, kAttentionLanes)), 0);
+  // Minus infinity where nothing is seen, and NaN stays.
+  Value lse = v.select(none, v.constF(kMinusInfinity),
+                       v.addf(loadScalar(v, largest, head), log));
+  return {inverse, lse};
 }

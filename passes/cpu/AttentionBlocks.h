@@ -43,6 +43,45 @@ void forEachBlock(VectorBuilder &v, TokenRange tokens, int64_t size,
 mlir::Value listSlots(VectorBuilder &v, mlir::Type cache, mlir::Value table,
                       TokenRange tokens, mlir::Value slots);
 
+/// The scales of the keys of a head, then of its values, of the listed slots:
+/// [2, slots] f32.
+void listScales(VectorBuilder &v, qattn::KVCacheType cache, mlir::Value bytes,
+                mlir::Value slots, mlir::Value head, mlir::Value scales);
+
+/// Calls `body` for runs of `size` of `count` numbers, and of halves, quarters,
+/// ... of it for what is left.
+void forEachRun(VectorBuilder &v, int64_t count, int64_t size,
+                llvm::function_ref<void(mlir::Value, int64_t)> body);
+
+/// `scores` bounded by `cap`, if there is one.
+mlir::Value capped(VectorBuilder &v, mlir::Value scores,
+                   std::optional<llvm::APFloat> cap);
+
+/// Lane l of the result is the sum of the lanes of `vectors[l]`, of which there
+/// are 16.
+mlir::Value addLanes(VectorBuilder &v, llvm::SmallVector<mlir::Value> vectors);
+
+/// A softmax of each head that runs along the blocks.
+class RunningSoftmax {
+public:
+  RunningSoftmax(VectorBuilder &v, mlir::Operation *op, int64_t heads);
+
+  void start(mlir::Value head);
+
+  /// Makes weights of the scores of a block, which are minus infinity where
+  /// nothing is seen; what earlier sums are multiplied with, in every lane.
+  mlir::Value add(mlir::Value head, llvm::MutableArrayRef<mlir::Value> scores);
+
+  /// One over the sum of the weights, or 0 where nothing was seen, and the
+  /// logarithm of the sum of exponentials.
+  std::pair<mlir::Value, mlir::Value> finish(mlir::Value head);
+
+private:
+  VectorBuilder &v;
+  mlir::Value largest; // [head], the largest score so far
+  mlir::Value total;   // [head], sum of exponentials
+};
+
 } // namespace headrace::cpu
 
 #endif // HEADRACE_PASSES_CPU_ATTENTIONBLOCKS_H

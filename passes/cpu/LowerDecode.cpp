@@ -1,18 +1,16 @@
 //===- LowerDecode.cpp - attention of one query as vectors ----------------===//
 //
-// Tokens are taken in blocks. The keys and values of a block are decoded once,
-// in the order in which they lie, to rows of f32 that stay in the second-level
-// cache and serve all heads of queries that share them. Softmax runs along:
-// each block rescales what was summed before it.
+// Tokens are taken in blocks. What is loaded and decoded of a key or value
+// serves four heads of queries that share it. Softmax runs along: each block
+// rescales what was summed before it.
 //
 //===----------------------------------------------------------------------===//
 
-#include "passes/common/AttentionBuilders.h"
 #include "passes/common/DecomposeQAttn.h"
+#include "passes/cpu/AttentionBlocks.h"
 #include "passes/cpu/CacheNumbers.h"
 #include "passes/cpu/Passes.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -46,7 +44,8 @@ public:
       : v(v), op(op), cache(op.getCache().getType()), bytes(bytes),
         parts(op.getSplits().value_or(1)), groups(cache.getHeads()),
         shared(cast<MemRefType>(op.getQ().getType()).getDimSize(0) / groups),
-        dim(cache.getDim()), chunks(llvm::divideCeil(dim, kLanes)) {}
+        dim(cache.getDim()), chunks(llvm::divideCeil(dim, kLanes)),
+        softmax(v, op, groups * shared) {}
 
   void emit() {
     allocate();
@@ -57,23 +56,17 @@ public:
     // tokens and all heads: then it reads the cache from front to back.
     Value id = gpu::BlockIdOp::create(v.b, v.loc, gpu::Dimension::x);
     Value firstGroup = v.index(0), lastGroup = v.index(groups);
-    Value skipped = v.index(0);
+    Value number;
     if (op.getSplits()) {
-      part = id;
-      skipped = v.min(v.mul(id, seen.perPart), seen.count);
+      part = {number = id};
     } else {
       firstGroup = id;
       lastGroup = v.add(id, 1);
     }
-    Value left = v.min(v.sub(seen.count, skipped), seen.perPart);
-    Value begin = v.add(seen.begin, skipped);
     forEachHead(firstGroup, lastGroup, [&](Value head) { start(head); });
-    v.loop(v.index(0), left, kBlock, {},
-           [&](Value first, ValueRange) -> SmallVector<Value> {
-             Value count = v.min(v.sub(left, first), v.index(kBlock));
-             addBlock(firstGroup, lastGroup, v.add(begin, first), count);
-             return {};
-           });
+    forEachBlock(
+        v, tokensOfPart(v, seen, number), kBlock,
+        [&](TokenRange tokens) { addBlock(firstGroup, lastGroup, tokens); });
     forEachHead(firstGroup, lastGroup, [&](Value head) { finish(head); });
   }
 
@@ -85,17 +78,11 @@ private:
   }
 
   void allocate() {
-    OpBuilder::InsertionGuard guard(v.b);
-    Block &entry = op->getParentOfType<func::FuncOp>().getBody().front();
-    v.b.setInsertionPointToStart(&entry);
-    auto buffer = [&](ArrayRef<int64_t> shape, Type type) -> Value {
-      return memref::AllocaOp::create(v.b, v.loc, MemRefType::get(shape, type),
-                                      v.b.getI64IntegerAttr(64));
+    auto buffer = [&](ArrayRef<int64_t> shape, Type type) {
+      return kernelBuffer(v, op, shape, type);
     };
     query = buffer({groups * shared, chunks * kLanes}, v.f32());
     sums = buffer({groups * shared, chunks * kLanes}, v.f32());
-    largest = buffer({groups * shared}, v.f32());
-    total = buffer({groups * shared}, v.f32());
     scores = buffer({kHeads, kBlock}, v.f32());
     slots = buffer({kBlock}, v.b.getIndexType());
     if (cache.hasScales())
@@ -113,13 +100,6 @@ private:
 
   Value zero() { return v.splat(v.vec(kLanes, v.f32()), 0); }
 
-  void storeScalar(Value value, Value memref, ValueRange at) {
-    memref::StoreOp::create(v.b, v.loc, value, memref, at);
-  }
-  Value loadScalar(Value memref, ValueRange at) {
-    return memref::LoadOp::create(v.b, v.loc, memref, at);
-  }
-
   /// The query, scaled once, and empty sums.
   void start(Value head) {
     Value scale = arith::ConstantOp::create(
@@ -130,8 +110,7 @@ private:
       v.store(v.mulf(q, v.broadcast(scale, kLanes)), query, {head, col});
       v.store(zero(), sums, {head, col});
     }
-    storeScalar(v.constF(kMinusInfinity), largest, head);
-    storeScalar(v.constF(0.0), total, head);
+    softmax.start(head);
   }
 
   /// Columns of a chunk that exist.
@@ -139,63 +118,16 @@ private:
     return std::min(kLanes, dim - chunk * kLanes);
   }
 
-  void addBlock(Value firstGroup, Value lastGroup, Value first, Value count) {
-    count = listSlots(first, count);
+  void addBlock(Value firstGroup, Value lastGroup, TokenRange tokens) {
+    Value count = listSlots(v, cache, op.getTable(), tokens, slots);
     v.loop(firstGroup, lastGroup, 1, {},
            [&](Value group, ValueRange) -> SmallVector<Value> {
              if (cache.hasScales())
-               listScales(group, count);
+               listScales(v, cache, bytes, slots, group, scales);
              Value head = v.mul(group, shared);
-             int64_t whole = shared / kHeads * kHeads;
-             v.loop(v.index(0), v.index(whole), kHeads, {},
-                    [&](Value i, ValueRange) -> SmallVector<Value> {
-                      addHeads(group, v.add(head, i), kHeads, count);
-                      return {};
-                    });
-             int64_t i = whole;
-             for (int64_t size = kHeads / 2; size > 0; size /= 2)
-               for (; i + size <= shared; i += size)
-                 addHeads(group, v.add(head, i), size, count);
-             return {};
-           });
-  }
-
-  /// Lists the slots of the tokens of a block that have one, repeats the last
-  /// of them to the end of the list, and returns how many there are. Nothing
-  /// of other slots is read.
-  Value listSlots(Value first, Value count) {
-    SmallVector<Value> state =
-        v.loop(v.index(0), count, 1, {v.index(0), v.index(0)},
-               [&](Value i, ValueRange carried) -> SmallVector<Value> {
-                 Slot slot =
-                     slotOf(v.b, v.loc, cache, op.getTable(), v.add(first, i));
-                 storeScalar(slot.index, slots, carried[0]);
-                 // Only pages may be missing: all else that is seen has a slot.
-                 if (cache.getLayout() != CacheLayout::Paged)
-                   return {v.add(carried[0], 1), slot.index};
-                 Value one = v.select(slot.valid, v.index(1), v.index(0));
-                 return {v.add(carried[0], one),
-                         v.select(slot.valid, slot.index, carried[1])};
-               });
-    v.loop(state[0], v.index(kBlock), 1, {},
-           [&](Value i, ValueRange) -> SmallVector<Value> {
-             storeScalar(state[1], slots, i);
-             return {};
-           });
-    return state[0];
-  }
-
-  /// Scales of the keys, then of the values, of the listed slots.
-  void listScales(Value group, Value count) {
-    v.loop(v.index(0), v.index(kBlock), 1, {},
-           [&](Value i, ValueRange) -> SmallVector<Value> {
-             Value slot = loadScalar(slots, i);
-             for (KVPart which : {KVPart::Key, KVPart::Value}) {
-               Value at = scaleAt(v, cache, which, slot, group);
-               Value row = v.index(which == KVPart::Key ? 0 : 1);
-               storeScalar(v.loadScalarAs(bytes, at, 4, v.f32()), scales,
-                           {row, i});
-             }
+             forEachRun(v, shared, kHeads, [&](Value i, int64_t heads) {
+               addHeads(group, v.add(head, i), heads, count);
+             });
              return {};
            });
   }
@@ -221,7 +153,7 @@ private:
              SmallVector<Value> places;
              for (int64_t t = 0; t < tokens; ++t)
                places.push_back(numbersAt(v, cache, KVPart::Key,
-                                          loadScalar(slots, v.add(token, t)),
+                                          loadScalar(v, slots, v.add(token, t)),
                                           group));
              SmallVector<Value> dots(kSums, zero());
              int64_t whole = dim / kLanes * kLanes;
@@ -233,7 +165,7 @@ private:
              if (whole < dim)
                dots = addColumns(places, head, heads, v.index(whole),
                                  dim - whole, dots);
-             Value all = addLanes(dots);
+             Value all = addLanes(v, dots);
              for (int64_t i = 0; i < heads; ++i) {
                SmallVector<int64_t> lanes =
                    llvm::to_vector(llvm::seq(i * tokens, (i + 1) * tokens));
@@ -261,32 +193,9 @@ private:
     return next;
   }
 
-  /// Lane l of the result is the sum of the lanes of `vectors[l]`: pairs of
-  /// vectors are added crosswise until one is left.
-  Value addLanes(SmallVector<Value> vectors) {
-    for (int64_t span = kLanes / 2; span > 0; span /= 2) {
-      SmallVector<Value> next;
-      for (int64_t i = 0; i < span; ++i) {
-        // In each run of 2 * span lanes, halves of one and of the other.
-        SmallVector<int64_t> low, high;
-        for (int64_t lane = 0; lane < kLanes; ++lane) {
-          bool second = lane & span;
-          int64_t base = (second ? kLanes : 0) + (lane & ~span);
-          low.push_back(base);
-          high.push_back(base + span);
-        }
-        next.push_back(v.addf(v.shuffle(vectors[i], vectors[i + span], low),
-                              v.shuffle(vectors[i], vectors[i + span], high)));
-      }
-      vectors = std::move(next);
-    }
-    return vectors.front();
-  }
-
   /// Scores of a head of the tile to weights, zeros behind `count`; what
   /// earlier sums are multiplied with, in every lane.
   Value weigh(Value head, int64_t i, Value count) {
-    Value before = loadScalar(largest, head);
     SmallVector<Value> scored;
     for (int64_t token = 0; token < kBlock; token += kLanes) {
       Value score = v.load(scores, {v.index(i), v.index(token)}, kLanes);
@@ -297,46 +206,17 @@ private:
           v.b, v.loc, v.vec(kLanes, v.b.getI1Type()),
           v.sub(count, v.index(token)));
       scored.push_back(
-          v.select(listed, capped(score),
+          v.select(listed, capped(v, score, op.getSoftcap()),
                    v.splat(v.vec(kLanes, v.f32()), kMinusInfinity)));
     }
-    Value most = scored[0];
-    for (Value score : llvm::drop_begin(scored))
-      most = arith::MaximumFOp::create(v.b, v.loc, most, score);
-    Value after = arith::MaximumFOp::create(
-        v.b, v.loc, before,
-        vector::ReductionOp::create(v.b, v.loc, vector::CombiningKind::MAXIMUMF,
-                                    most));
-    // Where nothing is seen yet, minus infinity minus itself would be NaN.
-    Value none = arith::CmpFOp::create(v.b, v.loc, arith::CmpFPredicate::OEQ,
-                                       after, v.constF(kMinusInfinity));
-    Value base = v.select(none, v.constF(0.0), after);
-    Value wide = v.broadcast(base, kLanes);
-    Value added = zero();
-    for (auto [number, score] : llvm::enumerate(scored)) {
-      Value weight = math::ExpOp::create(v.b, v.loc, v.subf(score, wide));
-      added = v.addf(added, weight);
+    Value keep = softmax.add(head, scored);
+    for (auto [number, weight] : llvm::enumerate(scored)) {
       Value token = v.index(static_cast<int64_t>(number) * kLanes);
       if (scales)
         weight = v.mulf(weight, v.load(scales, {v.index(1), token}, kLanes));
       v.store(weight, scores, {v.index(i), token});
     }
-    Value keep = math::ExpOp::create(v.b, v.loc,
-                                     v.broadcast(v.subf(before, base), kLanes));
-    storeScalar(after, largest, head);
-    Value sum = v.mulf(loadScalar(total, head), v.extract(keep, 0));
-    storeScalar(v.addf(sum, v.sum(added)), total, head);
     return keep;
-  }
-
-  Value capped(Value score) {
-    if (!op.getSoftcap())
-      return score;
-    Value cap = v.broadcast(
-        arith::ConstantOp::create(v.b, v.loc,
-                                  v.b.getFloatAttr(v.f32(), *op.getSoftcap())),
-        kLanes);
-    return v.mulf(math::TanhOp::create(v.b, v.loc, v.divf(score, cap)), cap);
   }
 
   /// Adds weights times values to `wide` chunks of columns of some heads. Not
@@ -355,7 +235,7 @@ private:
     state = v.loop(
         v.index(0), count, 1, state, [&](Value token, ValueRange carried) {
           Value place = numbersAt(v, cache, KVPart::Value,
-                                  loadScalar(slots, token), group);
+                                  loadScalar(v, slots, token), group);
           SmallVector<Value> values, next;
           for (int64_t n = 0; n < wide; ++n) {
             Value at = v.add(place, column(n) * numberBytes(dtype));
@@ -365,7 +245,7 @@ private:
           }
           for (int64_t i = 0; i < heads; ++i) {
             Value weight =
-                v.broadcast(loadScalar(scores, {v.index(i), token}), kLanes);
+                v.broadcast(loadScalar(v, scores, {v.index(i), token}), kLanes);
             for (Value value : values)
               next.push_back(v.fma(weight, value, carried[next.size()]));
           }
@@ -378,14 +258,9 @@ private:
   }
 
   void finish(Value head) {
-    Value sum = loadScalar(total, head);
-    Value none = arith::CmpFOp::create(v.b, v.loc, arith::CmpFPredicate::OEQ,
-                                       sum, v.constF(0.0));
-    Value inverse = v.select(none, v.constF(0.0), v.divf(v.constF(1.0), sum));
+    auto [inverse, lse] = softmax.finish(head);
     auto at = [&](ArrayRef<Value> rest) {
-      SmallVector<Value> indices;
-      if (part)
-        indices.push_back(part);
+      SmallVector<Value> indices(part);
       indices.append(rest.begin(), rest.end());
       return indices;
     };
@@ -395,12 +270,7 @@ private:
                             v.broadcast(inverse, kLanes));
       v.storeFirst(result, op.getInit(), at({head, col}), inChunk(chunk));
     }
-    Value log =
-        v.extract(math::LogOp::create(v.b, v.loc, v.broadcast(sum, kLanes)), 0);
-    // Minus infinity where nothing is seen, and NaN stays.
-    Value lse = v.select(none, v.constF(kMinusInfinity),
-                         v.addf(loadScalar(largest, head), log));
-    storeScalar(lse, op.getLse(), at({head}));
+    storeScalar(v, lse, op.getLse(), at({head}));
   }
 
   VectorBuilder &v;
@@ -408,15 +278,14 @@ private:
   KVCacheType cache;
   Value bytes;
   int64_t parts, groups, shared, dim, chunks;
-  Value part; // null without parts
+  SmallVector<Value> part; // the index of the part, if there are parts
+  RunningSoftmax softmax;
 
-  Value query;   // [head][column], scaled
-  Value sums;    // [head][column]
-  Value largest; // [head], the largest score so far
-  Value total;   // [head], sum of exponentials
-  Value scores;  // [head of a tile][token], then weights
-  Value slots;   // [token], where the tokens of a block are
-  Value scales;  // [keys, values][token], null without scales
+  Value query;  // [head][column], scaled
+  Value sums;   // [head][column]
+  Value scores; // [head of a tile][token], then weights
+  Value slots;  // [token], where the tokens of a block are
+  Value scales; // [keys, values][token], null without scales
 };
 
 struct CpuLowerDecode

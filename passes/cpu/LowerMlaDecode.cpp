@@ -2,12 +2,13 @@
 //
 // A softmax runs along the blocks of tokens, with a lane for each head. With
 // `q_scale` it is SnapMLA's recurrence (arXiv 2602.10718), of which the letters
-// are; its exponentials are to the base e, whose powers are the same.
+// are. Exponentials are to the base 2, of scores times log2(e).
 //
 //===----------------------------------------------------------------------===//
 
 #include "passes/cpu/AttentionBlocks.h"
 #include "passes/cpu/CacheNumbers.h"
+#include "passes/cpu/Exp2.h"
 #include "passes/cpu/KernelInfo.h"
 #include "passes/cpu/MlaTiles.h"
 #include "passes/cpu/Passes.h"
@@ -93,12 +94,10 @@ private:
   }
 
   Value scale() {
-    return arith::ConstantOp::create(v.b, v.loc,
-                                     v.b.getFloatAttr(v.f32(), op.getScale()));
+    return v.constF(op.getScale().convertToDouble() * llvm::numbers::log2e);
   }
   Value splat(double value) { return v.splat(v.vec(kLanes, v.f32()), value); }
   Value load(Value memref, ValueRange at) { return v.load(memref, at, kLanes); }
-  Value exp(Value x) { return math::ExpOp::create(v.b, v.loc, x); }
   Value equals(Value x, double value) {
     return arith::CmpFOp::create(v.b, v.loc, arith::CmpFPredicate::OEQ, x,
                                  splat(value));
@@ -167,11 +166,11 @@ private:
     Value base = v.select(equals(after, kMinusInfinity), splat(0.0), after);
     Value sum =
         overTokens(count, splat(0.0), [&](Value token, ValueRange carried) {
-          Value weight = exp(v.subf(load(scores, {token, head}), base));
+          Value weight = exp2(v, v.subf(load(scores, {token, head}), base));
           v.store(weight, scores, {token, head});
           return SmallVector<Value>{v.addf(carried[0], weight)};
         })[0];
-    Value factor = exp(v.subf(before, base));
+    Value factor = exp2(v, v.subf(before, base));
     v.store(after, largest, head);
     v.store(v.fma(load(total, head), factor, sum), total, head);
     v.store(factor, keep, head);
@@ -193,7 +192,7 @@ private:
     })[0];
     SmallVector<Value> sums = overTokens(
         count, {splat(0.0), splat(0.0)}, [&](Value token, ValueRange carried) {
-          Value e = exp(v.subf(load(scores, {token, head}), m));
+          Value e = exp2(v, v.subf(load(scores, {token, head}), m));
           Value f = v.mulf(e, scaleOf(token));
           v.store(f, scores, {token, head});
           return SmallVector<Value>{v.addf(carried[0], e),
@@ -209,7 +208,7 @@ private:
     });
     // Nothing was seen before; minus infinity minus itself would be NaN.
     Value power = v.select(equals(before, kMinusInfinity), splat(0.0),
-                           exp(v.subf(before, m)));
+                           exp2(v, v.subf(before, m)));
     Value beta = v.mulf(v.mulf(power, load(pageScale, head)), inverse);
     v.store(m, largest, head);
     v.store(s, pageScale, head);
@@ -227,8 +226,8 @@ private:
       if (pageScale)
         sum = v.mulf(sum, load(pageScale, head));
       // Minus infinity where nothing is seen, and NaN stays.
-      Value lse =
-          v.addf(load(largest, head), math::LogOp::create(v.b, v.loc, sum));
+      Value lse = v.fma(load(largest, head), splat(llvm::numbers::ln2),
+                        math::LogOp::create(v.b, v.loc, sum));
       v.store(v.select(none, splat(kMinusInfinity), lse), total, head);
     });
     forEachHead([&](Value head) {

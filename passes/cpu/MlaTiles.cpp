@@ -144,16 +144,9 @@ Value MlaTiles::score(Value count) {
 void MlaTiles::addValues(Value output, ArrayRef<Value> at, Value keep,
                          Value count) {
   auto addColumns = [&](Value column, int64_t size) {
-    int64_t whole = heads / kHeads * kHeads;
-    v.loop(v.index(0), v.index(whole), kHeads, {},
-           [&](Value head, ValueRange) -> SmallVector<Value> {
-             addTile(output, at, keep, count, head, kHeads, column, size);
-             return {};
-           });
-    int64_t head = whole;
-    for (int64_t some = kHeads / 2; some > 0; some /= 2)
-      for (; head + some <= heads; head += some)
-        addTile(output, at, keep, count, v.index(head), some, column, size);
+    forEachRun(v, heads, kHeads, [&](Value head, int64_t some) {
+      addTile(output, at, keep, count, head, some, column, size);
+    });
   };
   // Columns outside: the values of a few of them stay in the first-level cache
   // for all heads.

@@ -633,7 +633,7 @@ def CpuLowerMlaDecode : Pass<"cpu-lower-mla-decode", "::mlir::ModuleOp"> {
         %s = vector.fma %heads, %key, %sum : vector<16xf32>
         ...
       }
-      %weight = math.exp %difference : vector<16xf32>
+      %weight = arith.mulf %power, %exponent : vector<16xf32>
       ...
       %results:16 = scf.for %token = %c0 to %listed step %c1 iter_args(...) {
         %values = vector.load %keys[%token, %col] : memref<64x576xf32>, vector<16xf32>
