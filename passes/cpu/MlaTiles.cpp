@@ -10,9 +10,9 @@ using namespace headrace::cpu;
 using namespace headrace::qattn;
 
 static constexpr int64_t kLanes = kAttentionLanes;
-/// Tokens of a tile of scores: two vectors of heads make 16 sums.
-static constexpr int64_t kTokens = 8;
-/// Heads and vectors of columns of a tile of results: 16 sums too.
+/// Vectors of sums of a tile of scores.
+static constexpr int64_t kSums = 16;
+/// Heads and vectors of columns of a tile of results: as many sums.
 static constexpr int64_t kHeads = 4;
 static constexpr int64_t kChunks = 4;
 
@@ -20,7 +20,7 @@ MlaTiles::MlaTiles(VectorBuilder &v, MlaDecodeOp op, Value bytes,
                    Value firstHead, int64_t heads, int64_t block)
     : v(v), op(op), cache(op.getCache().getType()), bytes(bytes),
       firstHead(firstHead), heads(heads), wide(heads > kLanes ? 2 : 1),
-      tiles(llvm::divideCeil(heads, wide * kLanes)),
+      tokens(kSums / wide), tiles(llvm::divideCeil(heads, wide * kLanes)),
       content(cache.getContent()), columns(content + cache.getRope()) {
   auto buffer = [&](ArrayRef<int64_t> shape) {
     return kernelBuffer(v, op, shape, v.f32());
@@ -74,7 +74,7 @@ void MlaTiles::transposeQuery(Value from, int64_t size, int64_t column,
 void MlaTiles::decode(Value slots, Value count, Value scales) {
   // As many rows as tiles of scores read.
   Value end = v.mul(
-      arith::CeilDivUIOp::create(v.b, v.loc, count, v.index(kTokens)), kTokens);
+      arith::CeilDivUIOp::create(v.b, v.loc, count, v.index(tokens)), tokens);
   v.loop(v.index(0), end, 1, {},
          [&](Value token, ValueRange) -> SmallVector<Value> {
            Value slot = loadScalar(v, slots, token), factor;
@@ -109,7 +109,7 @@ Value MlaTiles::score(Value count) {
     SmallVector<Value> heads, next;
     for (int64_t i = 0; i < wide; ++i)
       heads.push_back(v.load(query, {tile, col, v.index(i * kLanes)}, kLanes));
-    for (int64_t t = 0; t < kTokens; ++t) {
+    for (int64_t t = 0; t < tokens; ++t) {
       Value key =
           v.broadcast(loadScalar(v, keys, {v.add(token, t), col}), kLanes);
       for (Value head : heads)
@@ -119,9 +119,9 @@ Value MlaTiles::score(Value count) {
   };
   v.loop(v.index(0), v.index(tiles), 1, {},
          [&](Value tile, ValueRange) -> SmallVector<Value> {
-           v.loop(v.index(0), count, kTokens, {},
+           v.loop(v.index(0), count, tokens, {},
                   [&](Value token, ValueRange) -> SmallVector<Value> {
-                    SmallVector<Value> sums(wide * kTokens,
+                    SmallVector<Value> sums(kSums,
                                             v.splat(v.vec(kLanes, v.f32()), 0));
                     sums = v.loop(v.index(0), v.index(columns), 1, sums,
                                   [&](Value col, ValueRange carried) {

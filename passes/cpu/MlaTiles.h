@@ -56,7 +56,9 @@ private:
   qattn::MlaDecodeOp op;
   qattn::MlaCacheType cache;
   mlir::Value bytes, firstHead;
-  int64_t heads, wide, tiles, content, columns;
+  int64_t heads;
+  int64_t wide, tokens; // vectors of heads and tokens of a tile of scores
+  int64_t tiles, content, columns;
 
   mlir::Value query;  // [tile][column][lane]
   mlir::Value keys;   // [token][column], content first
