@@ -56,7 +56,7 @@ func.func @main(%q: tensor<128x512xf32>, %r: tensor<128x64xf32>, %c: !cache, %le
 // CHECK:         memref.load %[[SCALE]]
 // CHECK:         memref.load %[[TABLE]]
 // CHECK:         arith.cmpi ult
-// CHECK:         %{{.*}}:8 = scf.for
+// CHECK:         %{{.*}}:16 = scf.for
 // CHECK:         arith.shli
 // CHECK:         arith.divf %{{.*}}, %[[NORM]]
 // CHECK:         arith.shrui
