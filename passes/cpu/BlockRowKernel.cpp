@@ -39,7 +39,7 @@ public:
     auto accumulate = [&](Value piece, int64_t groups, ValueRange carried) {
       Value at = v.add(base, v.mul(piece, decoder->pieceBytes()));
       for (int64_t line = 0; line < decoder->pieceBytes(); line += kCacheLine)
-        v.prefetch(bytes, v.add(at, kPrefetchBytes + line));
+        prefetchAhead(v, bytes, v.add(at, line));
       Piece open = decoder->open(v, bytes, base, piece, groups);
       Value col = v.mul(piece, kPieceCols);
       if (x.isI8())

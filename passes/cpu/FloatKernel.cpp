@@ -41,7 +41,7 @@ public:
       for (int64_t line = 0; line < lines; ++line) {
         Value col = v.add(first, line * kLineCols);
         Value at = v.add(base, v.mul(col, 2));
-        v.prefetch(bytes, v.add(at, kPrefetchBytes));
+        prefetchAhead(v, bytes, at);
         addLine(v, bytes, at, x, token, tokens, col, sums, line % chains);
       }
       return sums;
@@ -88,7 +88,7 @@ private:
       Value token = v.add(firstToken, t);
       Value &sum = sums[t * chains + chain];
       if (pairs) {
-        sum = dotBF16(v, weights[0], x.stored(v, token, col, kLineCols), sum);
+        sum = dot2(v, weights[0], x.stored(v, token, col, kLineCols), sum);
         continue;
       }
       for (auto [half, w] : llvm::enumerate(weights))
@@ -97,15 +97,6 @@ private:
             x.lanes(v, token, v.add(col, 16 * static_cast<int64_t>(half)), 16),
             sum);
     }
-  }
-
-  /// 16 sums of two products each, added to `sum`.
-  static Value dotBF16(VectorBuilder &v, Value a, Value b, Value sum) {
-    auto op = LLVM::CallIntrinsicOp::create(
-        v.b, v.loc, sum.getType(),
-        v.b.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512"),
-        ValueRange{sum, a, b});
-    return op.getResult(0);
   }
 
   PackedType weight;

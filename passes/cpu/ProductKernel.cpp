@@ -32,6 +32,20 @@ Value headrace::cpu::dot4(VectorBuilder &v, DotKind kind, Value q, Value x,
   return sum ? v.add(sum, total) : total;
 }
 
+Value headrace::cpu::dot2(VectorBuilder &v, Value w, Value x, Value sum) {
+  auto op = LLVM::CallIntrinsicOp::create(
+      v.b, v.loc, sum.getType(),
+      v.b.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512"),
+      ValueRange{sum, w, x});
+  return op.getResult(0);
+}
+
+void headrace::cpu::prefetchAhead(VectorBuilder &v, Value bytes, Value at) {
+  constexpr int64_t kFar = 8192, kNear = 2048;
+  v.prefetch(bytes, v.add(at, kFar), 2);
+  v.prefetch(bytes, v.add(at, kNear), 3);
+}
+
 //===----------------------------------------------------------------------===//
 // Activations
 //===----------------------------------------------------------------------===//
@@ -99,7 +113,7 @@ std::unique_ptr<ProductKernel>
 ProductKernel::create(PackedType weight, DotKind dot, Bf16Kind bf16) {
   if (isa<qlinear::Q4NXFormatAttr>(weight.getFormat()))
     return createQ4NXKernel(weight, dot);
-  if (auto strips = createStripKernel(weight, dot))
+  if (auto strips = createStripKernel(weight, dot, bf16))
     return strips;
   if (auto floats = createFloatKernel(weight, bf16))
     return floats;

@@ -28,6 +28,11 @@ enum class Bf16Kind {
 mlir::Value dot4(VectorBuilder &v, DotKind kind, mlir::Value q, mlir::Value x,
                  mlir::Value sum = {});
 
+/// 16 sums of 2 products of bf16 x 32 each, added to `sum` (f32 x 16), by
+/// AVX-512 BF16.
+mlir::Value dot2(VectorBuilder &v, mlir::Value w, mlir::Value x,
+                 mlir::Value sum);
+
 /// The activations of a product as a kernel reads them: tokens x columns of
 /// f32 or bf16, or rows of `act_i8`.
 class Activations {
@@ -108,16 +113,19 @@ std::unique_ptr<ProductKernel> createBlockRowKernel(qlinear::PackedType weight,
                                                     DotKind dot);
 /// Null if `weight` is not in strips.
 std::unique_ptr<ProductKernel> createStripKernel(qlinear::PackedType weight,
-                                                 DotKind dot);
+                                                 DotKind dot, Bf16Kind bf16);
 /// Null if `weight` is not in 16-bit floats.
 std::unique_ptr<ProductKernel> createFloatKernel(qlinear::PackedType weight,
                                                  Bf16Kind bf16);
 std::unique_ptr<ProductKernel> createQ4NXKernel(qlinear::PackedType weight,
                                                 DotKind dot);
 
-/// How far ahead of their use the bytes of a weight are prefetched.
-constexpr int64_t kPrefetchBytes = 4608;
 constexpr int64_t kCacheLine = 64;
+
+/// For each line of a weight that is read from front to back: asks for a line
+/// far ahead of byte `at`, for the second cache, which can wait for more lines
+/// of memory at once than the first; and for one a little ahead from there.
+void prefetchAhead(VectorBuilder &v, mlir::Value bytes, mlir::Value at);
 
 } // namespace headrace::cpu
 

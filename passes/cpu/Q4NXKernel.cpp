@@ -73,7 +73,7 @@ private:
       Value quantsAt =
           v.add(v.add(blockAt, v.mul(group, 256)), 1024 + strip * 2048);
       for (int64_t line = 0; line < 256; line += kCacheLine)
-        v.prefetch(bytes, v.add(quantsAt, kPrefetchBytes + line));
+        prefetchAhead(v, bytes, v.add(quantsAt, line));
       Value parametersAt = v.add(v.add(blockAt, v.mul(group, 64)), strip * 32);
       Value scale = parameters(v, bytes, parametersAt);
       Value min = parameters(v, bytes, v.add(parametersAt, 512));

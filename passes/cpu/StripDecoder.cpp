@@ -245,9 +245,9 @@ public:
   }
   Value integers(VectorBuilder &v, const StripWord &word,
                  int64_t byte) const override {
-    Value code = v.cast(codes(v, word), 16, v.i32());
-    return v.sub(unsignedByte(v, code, byte),
-                 v.splat(v.vec(16, v.i32()), zeroPoint()));
+    Value code = codes(v, word);
+    code = v.sub(code, v.splat(cast<VectorType>(code.getType()), zeroPoint()));
+    return signedByte(v, v.cast(code, 16, v.i32()), byte);
   }
 };
 

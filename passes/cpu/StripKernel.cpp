@@ -22,9 +22,9 @@ constexpr int64_t kRows = 16;
 
 class StripKernel : public ProductKernel {
 public:
-  StripKernel(PackedType weight, DotKind dot,
+  StripKernel(PackedType weight, DotKind dot, Bf16Kind bf16,
               std::unique_ptr<StripDecoder> decoder)
-      : weight(weight), dot(dot), decoder(std::move(decoder)) {}
+      : weight(weight), dot(dot), bf16(bf16), decoder(std::move(decoder)) {}
 
   int64_t unitRows() const override { return kRows; }
   int64_t unitTokens() const override { return 6; }
@@ -85,8 +85,7 @@ private:
       SmallVector<StripWord> words = decoder->chunk(v, piece.strip, chunk);
       for (; fetched * chunks < decoder->pieceBytes() * (chunk + 1);
            fetched += kCacheLine)
-        v.prefetch(piece.strip.bytes,
-                   v.add(piece.strip.at, kPrefetchBytes + fetched));
+        prefetchAhead(v, piece.strip.bytes, v.add(piece.strip.at, fetched));
       llvm::MapVector<int64_t, Products> groups;
       for (const StripWord &word : words) {
         int64_t group = word.col / decoder->groupCols();
@@ -129,13 +128,11 @@ private:
     for (auto [t, token] : llvm::enumerate(piece.tokens)) {
       if (first && decoder->zeroPoint() && !ownSums)
         sums[t] = zeroPointSum(v, piece, word, x, token);
-      Value four = v.cast(x.quants(v, token, col, 4), 1, v.i32());
-      Value spread =
-          v.cast(v.broadcast(v.extract(four, 0), kRows), 4 * kRows, v.i8());
-      sums[t] = dot4(v, dot, codes, spread, sums[t]);
+      Value xs = spread(v, x.quants(v, token, col, 4));
+      sums[t] = dot4(v, dot, codes, xs, sums[t]);
       if (ownSums) {
         Value zero = v.splat(v.vec(4 * kRows, v.i8()), decoder->zeroPoint());
-        products.zeros[t] = dot4(v, dot, zero, spread, products.zeros[t]);
+        products.zeros[t] = dot4(v, dot, zero, xs, products.zeros[t]);
       }
     }
   }
@@ -183,19 +180,88 @@ private:
 
   void addFloats(VectorBuilder &v, const Piece &piece, const StripWord &word,
                  const Activations &x, Products &products) const {
-    for (int64_t byte = 0; byte < 4; ++byte) {
-      Value weights = floats(v, word, byte);
-      SmallVector<Value> &sums =
-          products.sums[piece.tokens.size() == 1 ? byte % 2 : 0];
-      if (sums.empty())
-        sums.resize(piece.tokens.size());
-      Value col = column(v, piece, word.col + byte);
+    bool pairs =
+        x.isBF16() && bf16 == Bf16Kind::Avx512 && decoder->codeBits() == 4;
+    for (int64_t first = 0; first < 4; first += 2) {
+      Value both, weights[2];
+      if (pairs)
+        both = pairOfColumns(v, word, first);
+      else
+        for (int64_t i : {0, 1})
+          weights[i] = floats(v, word, first + i);
       for (auto [t, token] : llvm::enumerate(piece.tokens)) {
-        Value spread = v.repeat(x.lanes(v, token, col, 1), 0, 1, kRows);
-        sums[t] =
-            sums[t] ? v.fma(weights, spread, sums[t]) : v.mulf(weights, spread);
+        Value col = column(v, piece, word.col + first);
+        if (pairs) {
+          Value &sum = sumOf(v, products, piece, first / 2, t);
+          sum = dot2(v, both, spread(v, x.stored(v, token, col, 2)), sum);
+          continue;
+        }
+        Value xs[2];
+        activations(v, x, token, col, xs);
+        for (int64_t i : {0, 1}) {
+          Value &sum = sumOf(v, products, piece, i, t);
+          sum = v.fma(weights[i], xs[i], sum);
+        }
       }
     }
+  }
+
+  /// The sum of a token; a single one has two, `chain` says which.
+  static Value &sumOf(VectorBuilder &v, Products &products, const Piece &piece,
+                      int64_t chain, size_t token) {
+    size_t count = piece.tokens.size();
+    SmallVector<Value> &sums = products.sums[count == 1 ? chain : 0];
+    if (sums.empty())
+      sums.assign(count, v.splat(v.vec(kRows, v.f32()), 0));
+    return sums[token];
+  }
+
+  /// Two columns of activations, each in every lane.
+  static void activations(VectorBuilder &v, const Activations &x, Value token,
+                          Value col, Value (&xs)[2]) {
+    if (!x.isBF16()) {
+      for (int64_t i : {0, 1})
+        xs[i] = v.repeat(x.lanes(v, token, v.add(col, i), 1), 0, 1, kRows);
+      return;
+    }
+    // bf16 is the upper half of an f32.
+    Value both = v.cast(spread(v, x.stored(v, token, col, 2)), kRows, v.i32());
+    xs[0] = v.cast(v.shl(both, 16), kRows, v.f32());
+    xs[1] = v.cast(v.andI(both, -65536), kRows, v.f32());
+  }
+
+  /// The 4 bytes of `lanes` in every 32-bit lane of a vector.
+  static Value spread(VectorBuilder &v, Value lanes) {
+    auto type = cast<VectorType>(lanes.getType());
+    Value word = v.extract(v.cast(lanes, 1, v.i32()), 0);
+    return v.cast(v.broadcast(word, kRows), kRows * type.getNumElements(),
+                  type.getElementType());
+  }
+
+  /// Columns `first` and `first + 1` of the word as bf16 x 32, without scale
+  /// (and offset).
+  Value pairOfColumns(VectorBuilder &v, const StripWord &word,
+                      int64_t first) const {
+    // A table look-up reads the lowest five bits of each 16-bit lane. Those of
+    // a code are four; the one above them does not matter.
+    SmallVector<int64_t> mask;
+    for (int64_t row = 0; row < kRows; ++row)
+      for (int64_t i : {0, 0, 1, 1})
+        mask.push_back(4 * row + first + i);
+    Value lanes = v.cast(v.shuffle(word.low, mask), 2 * kRows, v.i16());
+    SmallVector<APFloat> table;
+    for (int64_t code = 0; code < 32; ++code)
+      table.push_back(APFloat(
+          APFloat::BFloat(), std::to_string(code % 16 - decoder->zeroPoint())));
+    auto type = v.vec(2 * kRows, v.b.getBF16Type());
+    Value values = arith::ConstantOp::create(
+        v.b, v.loc, DenseElementsAttr::get(type, ArrayRef<APFloat>(table)));
+    auto op = LLVM::CallIntrinsicOp::create(
+        v.b, v.loc, v.vec(2 * kRows, v.i16()),
+        v.b.getStringAttr("llvm.x86.avx512.permvar.hi.512"),
+        ValueRange{v.cast(values, 2 * kRows, v.i16()),
+                   v.shr(lanes, word.shift)});
+    return v.cast(op.getResult(0), 2 * kRows, v.b.getBF16Type());
   }
 
   /// A column of the 16 rows without scale (and offset).
@@ -242,15 +308,17 @@ private:
 
   PackedType weight;
   DotKind dot;
+  Bf16Kind bf16;
   std::unique_ptr<StripDecoder> decoder;
 };
 
 } // namespace
 
 std::unique_ptr<ProductKernel>
-headrace::cpu::createStripKernel(PackedType weight, DotKind dot) {
+headrace::cpu::createStripKernel(PackedType weight, DotKind dot,
+                                 Bf16Kind bf16) {
   auto decoder = StripDecoder::create(weight);
   if (!decoder)
     return nullptr;
-  return std::make_unique<StripKernel>(weight, dot, std::move(decoder));
+  return std::make_unique<StripKernel>(weight, dot, bf16, std::move(decoder));
 }

@@ -251,9 +251,10 @@ struct VectorBuilder {
     return mlir::vector::ConstantMaskOp::create(
         b, loc, vec(lanes, b.getI1Type()), llvm::ArrayRef<int64_t>{count});
   }
-  void prefetch(Value bytes, Value at) {
+  /// `locality` 3: into the first cache, 2: into the second.
+  void prefetch(Value bytes, Value at, uint32_t locality = 3) {
     mlir::memref::PrefetchOp::create(b, loc, bytes, at, /*isWrite=*/false,
-                                     /*localityHint=*/3, /*isDataCache=*/true);
+                                     locality, /*isDataCache=*/true);
   }
 
   //===-- Loops -----------------------------------------------------------===//
