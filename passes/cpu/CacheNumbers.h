@@ -75,17 +75,17 @@ int64_t numberBytes(qattn::CacheDtype dtype);
 /// if it is none.
 mlir::Value bytesOfCache(mlir::Operation *op, mlir::Value cache);
 
-/// Replaces each `Op` in `module` by what `Kernel(v, op, bytes of its cache)`
-/// emits.
-template <typename Op, typename Kernel>
-mlir::LogicalResult lowerWithCache(mlir::ModuleOp module) {
-  mlir::WalkResult result = module->walk([](Op op) {
+/// Replaces each `Op` in `module` by what `Kernel(v, op, bytes of its cache,
+/// options...)` emits.
+template <typename Op, typename Kernel, typename... Options>
+mlir::LogicalResult lowerWithCache(mlir::ModuleOp module, Options... options) {
+  mlir::WalkResult result = module->walk([&](Op op) {
     mlir::Value bytes = bytesOfCache(op, op.getCache());
     if (!bytes)
       return mlir::WalkResult::interrupt();
     mlir::OpBuilder builder(op);
     VectorBuilder v{builder, op->getLoc()};
-    Kernel(v, op, bytes).emit();
+    Kernel(v, op, bytes, options...).emit();
     op->erase();
     return mlir::WalkResult::advance();
   });

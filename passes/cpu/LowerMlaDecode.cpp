@@ -37,9 +37,10 @@ constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 
 class MlaDecodeKernel {
 public:
-  MlaDecodeKernel(VectorBuilder &v, MlaDecodeOp op, Value bytes)
+  MlaDecodeKernel(VectorBuilder &v, MlaDecodeOp op, Value bytes,
+                  int64_t vectorBits)
       : v(v), op(op), cache(op.getCache().getType()), bytes(bytes),
-        heads(headsOfWorkgroup(op)) {}
+        heads(headsOfWorkgroup(op)), vectorBits(vectorBits) {}
 
   void emit() {
     // A workgroup has a part of the tokens and all heads, or without parts some
@@ -51,9 +52,9 @@ public:
       part = {number = id};
     else
       firstHead = v.mul(id, heads);
-    MlaTiles tiles(v, op, bytes, firstHead, heads, kBlock);
+    MlaTiles tiles(v, op, bytes, firstHead, heads, kBlock, vectorBits);
     vectors = tiles.vectors();
-    allocate();
+    allocate(tiles.tokens());
     SeenTokens seen =
         seenTokens(v.b, v.loc, op.getLength(), tokenBound(cache, op.getTable()),
                    cache.getLayout() == CacheLayout::Ring,
@@ -78,17 +79,17 @@ public:
   }
 
 private:
-  void allocate() {
+  void allocate(int64_t tokens) {
     auto buffer = [&](ArrayRef<int64_t> shape, Type type) {
       return kernelBuffer(v, op, shape, type);
     };
-    slots = buffer({kBlock}, v.b.getIndexType());
+    slots = buffer({tokens}, v.b.getIndexType());
     largest = buffer({vectors * kLanes}, v.f32());
     total = buffer({vectors * kLanes}, v.f32());
     keep = buffer({vectors * kLanes}, v.f32());
     if (!op.getQScale())
       return;
-    scales = buffer({kBlock}, v.f32());
+    scales = buffer({tokens}, v.f32());
     pageScale = buffer({vectors * kLanes}, v.f32());
     queryScale = buffer({vectors * kLanes}, v.f32());
   }
@@ -247,7 +248,7 @@ private:
   MlaDecodeOp op;
   MlaCacheType cache;
   Value bytes;
-  int64_t heads, vectors = 0;
+  int64_t heads, vectorBits, vectors = 0;
   Value firstHead;
   SmallVector<Value> part; // the index of the part, if there are parts
 
@@ -262,8 +263,10 @@ private:
 
 struct CpuLowerMlaDecode
     : headrace::cpu::impl::CpuLowerMlaDecodeBase<CpuLowerMlaDecode> {
+  using Base::Base;
   void runOnOperation() override {
-    if (failed(lowerWithCache<MlaDecodeOp, MlaDecodeKernel>(getOperation())))
+    if (failed(lowerWithCache<MlaDecodeOp, MlaDecodeKernel>(
+            getOperation(), vectorBits.getValue())))
       signalPassFailure();
   }
 };

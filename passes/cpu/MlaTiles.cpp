@@ -10,26 +10,33 @@ using namespace headrace::cpu;
 using namespace headrace::qattn;
 
 static constexpr int64_t kLanes = kAttentionLanes;
-/// Vectors of sums of a tile of scores.
-static constexpr int64_t kSums = 16;
-/// Heads and vectors of columns of a tile of results: as many sums.
-static constexpr int64_t kHeads = 4;
-static constexpr int64_t kChunks = 4;
+
+/// As many sums as fit: 16 of 32 registers of 512 bits, or 12 of 16 narrow
+/// ones, of which a vector takes two.
+static MlaTileSizes sizesOf(int64_t heads, int64_t vectorBits) {
+  if (vectorBits < 512)
+    return {/*vectors=*/1, /*tokens=*/6, /*heads=*/6, /*chunks=*/1};
+  int64_t vectors = heads > kLanes ? 2 : 1;
+  return {vectors, /*tokens=*/16 / vectors, /*heads=*/4, /*chunks=*/4};
+}
 
 MlaTiles::MlaTiles(VectorBuilder &v, MlaDecodeOp op, Value bytes,
-                   Value firstHead, int64_t heads, int64_t block)
+                   Value firstHead, int64_t heads, int64_t block,
+                   int64_t vectorBits)
     : v(v), op(op), cache(op.getCache().getType()), bytes(bytes),
-      firstHead(firstHead), heads(heads), wide(heads > kLanes ? 2 : 1),
-      tokens(kSums / wide), tiles(llvm::divideCeil(heads, wide * kLanes)),
+      firstHead(firstHead), heads(heads), sizes(sizesOf(heads, vectorBits)),
+      block(llvm::alignTo(block, sizes.tokens)),
+      tiles(llvm::divideCeil(heads, sizes.vectors * kLanes)),
       content(cache.getContent()), columns(content + cache.getRope()) {
   auto buffer = [&](ArrayRef<int64_t> shape) {
     return kernelBuffer(v, op, shape, v.f32());
   };
-  query = buffer({tiles, columns, wide * kLanes});
+  query = buffer({tiles, columns, sizes.vectors * kLanes});
   // Vectors are stored whole.
   int64_t row = content + llvm::alignTo(cache.getRope(), kLanes);
-  keys = buffer({block, static_cast<int64_t>(llvm::alignTo(row, kLanes))});
-  scores = buffer({block, vectors() * kLanes});
+  keys =
+      buffer({this->block, static_cast<int64_t>(llvm::alignTo(row, kLanes))});
+  scores = buffer({this->block, vectors() * kLanes});
 }
 
 /// The row of the query, or the last one, for what fills vectors up.
@@ -57,8 +64,9 @@ void MlaTiles::transposeQuery(Value from, int64_t size, int64_t column,
         rows.back() = v.mulf(rows.back(), v.broadcast(factor, kLanes));
     }
     transpose16(v, rows);
-    Value tile = arith::DivUIOp::create(v.b, v.loc, vector, v.index(wide));
-    Value lane = v.sub(first, v.mul(tile, wide * kLanes));
+    Value tile =
+        arith::DivUIOp::create(v.b, v.loc, vector, v.index(sizes.vectors));
+    Value lane = v.sub(first, v.mul(tile, sizes.vectors * kLanes));
     for (int64_t i = 0; i < count; ++i)
       v.store(rows[i], query, {tile, v.add(col, column + i), lane});
   };
@@ -74,7 +82,8 @@ void MlaTiles::transposeQuery(Value from, int64_t size, int64_t column,
 void MlaTiles::decode(Value slots, Value count, Value scales) {
   // As many rows as tiles of scores read.
   Value end = v.mul(
-      arith::CeilDivUIOp::create(v.b, v.loc, count, v.index(tokens)), tokens);
+      arith::CeilDivUIOp::create(v.b, v.loc, count, v.index(sizes.tokens)),
+      sizes.tokens);
   v.loop(v.index(0), end, 1, {},
          [&](Value token, ValueRange) -> SmallVector<Value> {
            Value slot = loadScalar(v, slots, token), factor;
@@ -107,9 +116,9 @@ void MlaTiles::decodePart(LatentPart part, Value row, int64_t column,
 Value MlaTiles::score(Value count) {
   auto addColumn = [&](Value tile, Value token, Value col, ValueRange sums) {
     SmallVector<Value> heads, next;
-    for (int64_t i = 0; i < wide; ++i)
+    for (int64_t i = 0; i < sizes.vectors; ++i)
       heads.push_back(v.load(query, {tile, col, v.index(i * kLanes)}, kLanes));
-    for (int64_t t = 0; t < tokens; ++t) {
+    for (int64_t t = 0; t < sizes.tokens; ++t) {
       Value key =
           v.broadcast(loadScalar(v, keys, {v.add(token, t), col}), kLanes);
       for (Value head : heads)
@@ -119,20 +128,20 @@ Value MlaTiles::score(Value count) {
   };
   v.loop(v.index(0), v.index(tiles), 1, {},
          [&](Value tile, ValueRange) -> SmallVector<Value> {
-           v.loop(v.index(0), count, tokens, {},
+           v.loop(v.index(0), count, sizes.tokens, {},
                   [&](Value token, ValueRange) -> SmallVector<Value> {
-                    SmallVector<Value> sums(kSums,
+                    SmallVector<Value> sums(sizes.vectors * sizes.tokens,
                                             v.splat(v.vec(kLanes, v.f32()), 0));
                     sums = v.loop(v.index(0), v.index(columns), 1, sums,
                                   [&](Value col, ValueRange carried) {
                                     return addColumn(tile, token, col, carried);
                                   });
-                    Value head = v.mul(tile, wide * kLanes);
+                    Value head = v.mul(tile, sizes.vectors * kLanes);
                     for (auto [i, sum] : llvm::enumerate(sums)) {
                       auto number = static_cast<int64_t>(i);
                       v.store(sum, scores,
-                              {v.add(token, number / wide),
-                               v.add(head, number % wide * kLanes)});
+                              {v.add(token, number / sizes.vectors),
+                               v.add(head, number % sizes.vectors * kLanes)});
                     }
                     return {};
                   });
@@ -144,13 +153,13 @@ Value MlaTiles::score(Value count) {
 void MlaTiles::addValues(Value output, ArrayRef<Value> at, Value keep,
                          Value count) {
   auto addColumns = [&](Value column, int64_t size) {
-    forEachRun(v, heads, kHeads, [&](Value head, int64_t some) {
+    forEachRun(v, heads, sizes.heads, [&](Value head, int64_t some) {
       addTile(output, at, keep, count, head, some, column, size);
     });
   };
   // Columns outside: the values of a few of them stay in the first-level cache
   // for all heads.
-  int64_t size = kChunks * kLanes, whole = content / size * size;
+  int64_t size = sizes.chunks * kLanes, whole = content / size * size;
   v.loop(v.index(0), v.index(whole), size, {},
          [&](Value column, ValueRange) -> SmallVector<Value> {
            addColumns(column, size);

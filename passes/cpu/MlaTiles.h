@@ -17,15 +17,26 @@
 
 namespace headrace::cpu {
 
+/// Vectors of heads and tokens of a tile of scores, heads and vectors of
+/// columns of a tile of results.
+struct MlaTileSizes {
+  int64_t vectors, tokens, heads, chunks;
+};
+
 class MlaTiles {
 public:
   /// For `heads` heads of the query of `op` from `firstHead` on, and blocks of
-  /// `block` tokens, in the kernel of `op`.
+  /// at least `block` tokens, in the kernel of `op`, with registers of
+  /// `vectorBits`.
   MlaTiles(VectorBuilder &v, qattn::MlaDecodeOp op, mlir::Value bytes,
-           mlir::Value firstHead, int64_t heads, int64_t block);
+           mlir::Value firstHead, int64_t heads, int64_t block,
+           int64_t vectorBits);
 
   /// Vectors of heads, the last ones repeated where they fill none.
-  int64_t vectors() const { return tiles * wide; }
+  int64_t vectors() const { return tiles * sizes.vectors; }
+
+  /// Most tokens that are decoded, as tiles are whole.
+  int64_t tokens() const { return block; }
 
   /// Transposes the query, times `factor` if there is one.
   void loadQuery(mlir::Value factor);
@@ -57,8 +68,8 @@ private:
   qattn::MlaCacheType cache;
   mlir::Value bytes, firstHead;
   int64_t heads;
-  int64_t wide, tokens; // vectors of heads and tokens of a tile of scores
-  int64_t tiles, content, columns;
+  MlaTileSizes sizes;
+  int64_t block, tiles, content, columns;
 
   mlir::Value query;  // [tile][column][lane]
   mlir::Value keys;   // [token][column], content first

@@ -608,7 +608,8 @@ def CpuLowerMlaDecode : Pass<"cpu-lower-mla-decode", "::mlir::ModuleOp"> {
     once, to f32, for all of them. Scores have a lane for each head: the query is
     transposed first, two vectors of heads and eight tokens make 16 sums, and
     softmax runs along lane by lane. Results have a lane for each column: four
-    heads and four vectors of the content that was decoded make 16 sums.
+    heads and four vectors of the content that was decoded make 16 sums. With
+    registers of less than 512 bits tiles are of six sums.
 
     With `q_scale` a block is a page of SnapMLA's recurrence: scales multiply
     scores and weights, and weights are rounded to what e4m3 has. Codes are exact
@@ -644,6 +645,9 @@ def CpuLowerMlaDecode : Pass<"cpu-lower-mla-decode", "::mlir::ModuleOp"> {
 
     <!-- lit: tests/passes/cpu/lower_mla_decode.mlir#decode -->
   }];
+  let options = [
+    Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"128",
+           "Bits of the widest vector registers">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
     "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];

@@ -30,6 +30,10 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
       *this, "bf16",
       llvm::cl::desc("Instructions for products of bf16: avx512 or portable"),
       llvm::cl::init("portable")};
+  Option<int64_t> vectorBits{
+      *this, "vector-bits",
+      llvm::cl::desc("Bits of the widest vector registers"),
+      llvm::cl::init(128)};
   Option<std::string> abi{*this, "abi",
                           llvm::cl::desc("Who calls the kernels: plan or iree"),
                           llvm::cl::init("plan")};
@@ -58,7 +62,8 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(headrace::cpu::createCpuLowerQuantizeKv());
   pm.addPass(headrace::cpu::createCpuLowerAppendMla());
   pm.addPass(headrace::cpu::createCpuLowerFetchMla());
-  pm.addPass(headrace::cpu::createCpuLowerMlaDecode());
+  pm.addPass(
+      headrace::cpu::createCpuLowerMlaDecode({options.vectorBits.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerSelect());
   pm.addPass(headrace::cpu::createCpuLowerSparse({options.lookup.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerPrefill());

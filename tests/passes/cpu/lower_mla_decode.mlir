@@ -1,10 +1,17 @@
-// RUN: %headrace_opt %s --split-input-file --cpu-form-kernels --cpu-lower-mla-decode --canonicalize --cse | FileCheck %s
+// RUN: %headrace_opt %s --split-input-file --cpu-form-kernels --cpu-lower-mla-decode=vector-bits=512 --canonicalize --cse | FileCheck %s
+// RUN: %headrace_opt %s --split-input-file --cpu-form-kernels --cpu-lower-mla-decode=vector-bits=256 --canonicalize --cse | FileCheck %s --check-prefix=NARROW
 
 // doc: decode
 // 128 heads are two workgroups. Scores have a lane for each head, results one
 // for each column; both sum in 16 vectors.
 // CHECK-LABEL: func.func @main(
 // CHECK:         call @mla_decode_mla_bf16_128x512_of_4096x512x64({{.*}}) {headrace.grid = array<i64: 2, 1, 1>}
+// NARROW-LABEL: func.func private @mla_decode_mla_bf16_128x512_of_4096x512x64(
+// NARROW-DAG:    memref.alloca() {alignment = 64 : i64} : memref<4x576x16xf32>
+// NARROW-DAG:    memref.alloca() {alignment = 64 : i64} : memref<66x576xf32>
+// NARROW:        %{{.*}}:6 = scf.for %{{.*}} = %c0 to %c576 step %c1
+// NARROW-COUNT-6:  vector.fma
+// NARROW:          scf.yield
 // CHECK-LABEL: func.func private @mla_decode_mla_bf16_128x512_of_4096x512x64(
 // CHECK-SAME:    %[[Q:[^:]*]]: memref<128x512xf32>, %[[R:[^:]*]]: memref<128x64xf32>, %[[CACHE:[^:]*]]: memref<4718592xi8>, %{{[^:]*}}: memref<1xi32>, %[[OUT:[^:]*]]: memref<128x512xf32>, %[[LSE:[^:]*]]: memref<128xf32>
 // CHECK-DAG:     %[[QUERY:.*]] = memref.alloca() {alignment = 64 : i64} : memref<2x576x32xf32>

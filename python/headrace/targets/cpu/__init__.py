@@ -24,7 +24,8 @@ def stages(description: CpuDescription, *, abi: str = "plan") -> list[Stage]:
     """
     options = (
         f'capabilities="{CAPABILITIES}" dot={description.dot} bf16={description.bf16} '
-        f"lookup={description.lookup} abi={abi}"
+        f"lookup={description.lookup} "
+        f"vector-bits={description.vector_bits} abi={abi}"
     )
     return [Stage("cpu", f"headrace-cpu-pipeline{{{options}}}")]
 
