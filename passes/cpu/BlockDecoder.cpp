@@ -55,6 +55,10 @@ SmallVector<int64_t> headrace::cpu::tileLanes(int64_t n, int64_t copies) {
   return mask;
 }
 
+std::pair<Value, Value> headrace::cpu::splitNibbles(VectorBuilder &v, Value q) {
+  return {v.andI(q, 15), v.andI(shiftHalves(v, q, 4, 4), 15)};
+}
+
 Value headrace::cpu::shiftHalves(VectorBuilder &v, Value q, int64_t low,
                                  int64_t high) {
   if (low == 0 && high == 0)

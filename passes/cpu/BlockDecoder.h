@@ -13,6 +13,7 @@
 #include "passes/cpu/VectorBuilder.h"
 
 #include <memory>
+#include <utility>
 
 namespace headrace::cpu {
 
@@ -73,6 +74,16 @@ public:
   virtual mlir::Value quants(VectorBuilder &v, const Piece &piece,
                              int64_t step) const = 0;
 
+  /// Whether `halves` serves this format.
+  virtual bool hasHalves() const { return false; }
+  /// The groups 4 * quad to 4 * quad + 3: the first 16 columns of each, and the
+  /// last 16, as unsigned i8 x 64. Lanes of both that belong to one group can
+  /// be summed, so that 128 columns are scaled at once.
+  virtual std::pair<mlir::Value, mlir::Value>
+  halves(VectorBuilder &v, const Piece &piece, int64_t quad) const {
+    llvm_unreachable("no halves");
+  }
+
 protected:
   /// Columns of an atom as i32 x 16, the zero point already taken off.
   virtual mlir::Value integers(VectorBuilder &v, const Piece &piece,
@@ -90,6 +101,10 @@ std::unique_ptr<BlockDecoder> createAffineDecoder(qlinear::PackedType weight);
 
 /// Lanes [0, n) of a vector, `copies` times over.
 llvm::SmallVector<int64_t> tileLanes(int64_t n, int64_t copies);
+
+/// The low and the high four bits of `q` (i8 x 64).
+std::pair<mlir::Value, mlir::Value> splitNibbles(VectorBuilder &v,
+                                                 mlir::Value q);
 
 /// `q` (i8 x 64) with its low half shifted right by `low` bits and its high
 /// half by `high`; left where these are negative. Bits of a neighbour come in.

@@ -36,6 +36,21 @@ public:
     return v.padZero(codes(v, piece, 64 * step, count), 64);
   }
 
+  bool hasHalves() const override { return format.getBits() == 4; }
+  std::pair<Value, Value> halves(VectorBuilder &v, const Piece &piece,
+                                 int64_t quad) const override {
+    Value at = v.add(piece.base, 64 * quad);
+    // Even columns and odd ones, put together again in each 16 bytes.
+    auto [even, odd] = splitNibbles(v, v.load(piece.bytes, at, 64));
+    SmallVector<int64_t> first, last;
+    for (int64_t lane = 0; lane < 64; lane += 16)
+      for (int64_t pair = lane; pair < lane + 8; ++pair) {
+        first.append({pair, pair + 64});
+        last.append({pair + 8, pair + 72});
+      }
+    return {v.shuffle(even, odd, first), v.shuffle(even, odd, last)};
+  }
+
 protected:
   Value integers(VectorBuilder &v, const Piece &piece,
                  int64_t atom) const override {

@@ -26,6 +26,12 @@ Value half(VectorBuilder &v, const Piece &piece, int64_t at) {
   return arith::ExtFOp::create(v.b, v.loc, v.f32(), number);
 }
 
+Value vectorI32(VectorBuilder &v, ArrayRef<int32_t> values) {
+  auto type = v.vec(static_cast<int64_t>(values.size()), v.i32());
+  return arith::ConstantOp::create(v.b, v.loc,
+                                   DenseElementsAttr::get(type, values));
+}
+
 //===-- Bits in planes ----------------------------------------------------===//
 
 /// Bit g of byte i of 32 belongs to column 32 g + i: the bits of a step (two
@@ -88,29 +94,23 @@ protected:
   }
 
   void openGroups(VectorBuilder &v, Piece &piece) const override {
-    auto word = [&](int64_t offset) {
-      return v.loadScalarAs(piece.bytes, v.add(piece.base, offset), 4, v.i32());
-    };
-    Value w0 = word(4), w1 = word(8), w2 = word(12);
-    // Groups 0 to 3 are the low 6 bits of words 0 (scales) and 1 (minima);
-    // groups 4 to 7 are 4 bits of word 2 under the upper 2 bits of those.
-    auto six = [&](Value here, Value low4) {
-      Value upper = v.andI(v.shr(here, 2), 0x30303030);
-      return eight(v, v.andI(here, 0x3f3f3f3f),
-                   v.orI(v.andI(low4, 0x0f0f0f0f), upper));
-    };
+    // | d, dmin | w0 | w1 | w2 |. Groups 0 to 3 are the low 6 bits of w0
+    // (scales) and w1 (minima); groups 4 to 7 are 4 bits of w2 under the upper
+    // 2 bits of those.
+    Value words = v.loadAs(piece.bytes, piece.base, 16, 4, v.i32());
+    Value low = v.shuffle(words, {1, 3, 2, 3});
+    low =
+        v.andI(v.shr(low, vectorI32(v, {0, 0, 0, 4})),
+               vectorI32(v, {0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f}));
+    Value high = v.shr(v.shuffle(words, {1, 1, 2, 2}), 2);
+    high = v.andI(high, vectorI32(v, {0, 0x30303030, 0, 0x30303030}));
+    Value integers = v.cast(v.orI(low, high), 16, v.i8());
     Type f16 = v.b.getF16Type();
     Value both = v.extF(v.loadAs(piece.bytes, piece.base, 4, 2, f16));
-    piece.scales = v.mulf(six(w0, w2), v.repeat(both, 0, 1, 8));
-    piece.offsets =
-        v.mulf(six(w1, v.shr(w2, 4)), v.negf(v.repeat(both, 1, 1, 8)));
-  }
-
-private:
-  /// The eight bytes of two words as f32.
-  static Value eight(VectorBuilder &v, Value low, Value high) {
-    Value words = v.insert(high, v.broadcast(low, 2), 1);
-    return v.toFloat(v.extU(v.cast(words, 8, v.i8()), v.i32()));
+    Value numbers =
+        v.mulf(v.toFloat(v.extU(integers, v.i32())), v.repeat(both, 0, 2, 8));
+    piece.scales = v.shuffle(numbers, tileLanes(8, 1));
+    piece.offsets = v.negf(v.shuffle(numbers, {8, 9, 10, 11, 12, 13, 14, 15}));
   }
 };
 
@@ -199,9 +199,7 @@ protected:
       SmallVector<int32_t> values;
       for (int64_t lane = 0; lane < 16; ++lane)
         values.push_back(static_cast<int32_t>(lane / run) * step);
-      auto type = v.vec(16, v.i32());
-      return arith::ConstantOp::create(
-          v.b, v.loc, DenseElementsAttr::get(type, ArrayRef<int32_t>(values)));
+      return vectorI32(v, values);
     };
     Value low = v.load(piece.bytes, v.add(piece.base, 96), 8);
     low = v.extU(v.shuffle(low, tileLanes(8, 2)), v.i32());

@@ -1,6 +1,7 @@
 //===- BlockDecodersSmall.cpp - GGUF's blocks of 32 columns ---------------===//
 
 #include "passes/cpu/BlockDecoder.h"
+#include "passes/cpu/ProductKernel.h"
 
 using namespace mlir;
 using namespace headrace::cpu;
@@ -27,16 +28,8 @@ protected:
   }
 
   void openGroups(VectorBuilder &v, Piece &piece) const override {
-    // Lane by lane: the numbers lie a block apart.
     Type f16 = v.b.getF16Type();
-    int64_t bytes = hasOffsets() ? 4 : 2;
-    Type element = v.b.getIntegerType(8 * bytes);
-    Value numbers = v.splat(v.vec(8, element), 0);
-    for (int64_t group = 0; group < piece.groups; ++group) {
-      Value at = v.add(piece.base, group * blockBytes);
-      numbers = v.insert(v.loadScalarAs(piece.bytes, at, bytes, element),
-                         numbers, group);
-    }
+    Value numbers = blockNumbers(v, piece, hasOffsets() ? 4 : 2);
     if (!hasOffsets()) {
       piece.scales = v.extF(v.cast(numbers, 8, f16));
       return;
@@ -44,6 +37,33 @@ protected:
     Value both = v.extF(v.cast(numbers, 16, f16));
     piece.scales = v.shuffle(both, {0, 2, 4, 6, 8, 10, 12, 14});
     piece.offsets = v.shuffle(both, {1, 3, 5, 7, 9, 11, 13, 15});
+  }
+
+  /// The first `bytes` of each block as integers.
+  Value blockNumbers(VectorBuilder &v, const Piece &piece,
+                     int64_t bytes) const {
+    Type element = v.b.getIntegerType(8 * bytes);
+    auto numberAt = [&](int64_t group) {
+      return v.add(piece.base, group * blockBytes);
+    };
+    if (piece.groups == 8 && 3 * blockBytes + bytes <= kCacheLine) {
+      // Those of four blocks are in one vector.
+      int64_t lanes = kCacheLine / bytes, apart = blockBytes / bytes;
+      auto four = [&](int64_t group) {
+        return v.loadAs(piece.bytes, numberAt(group), kCacheLine, lanes,
+                        element);
+      };
+      SmallVector<int64_t> mask;
+      for (int64_t group = 0; group < 8; ++group)
+        mask.push_back(group % 4 * apart + (group < 4 ? 0 : lanes));
+      return v.shuffle(four(0), four(4), mask);
+    }
+    Value numbers = v.splat(v.vec(8, element), 0);
+    for (int64_t group = 0; group < piece.groups; ++group)
+      numbers =
+          v.insert(v.loadScalarAs(piece.bytes, numberAt(group), bytes, element),
+                   numbers, group);
+    return numbers;
   }
 
   /// The nibbles of the blocks 2 * step and 2 * step + 1, in column order: 16
@@ -68,6 +88,27 @@ protected:
     Value split = v.shr(pairs, v.vectorI16(amounts));
     Value result = v.andI(v.cast(split, 64, v.i8()), 15);
     return whole ? result : firstHalf(v, result);
+  }
+
+  /// Low and high nibbles of four blocks, which end with them.
+  std::pair<Value, Value> nibbleHalves(VectorBuilder &v, const Piece &piece,
+                                       int64_t quad) const {
+    // Two lines from where the first block's nibbles start, and up to where the
+    // last one's end: those of the blocks 0 and 2, and 1 and 3, are 32-bit
+    // lanes there, since two blocks are a multiple of 4 bytes.
+    int64_t start = 4 * quad * blockBytes + blockBytes - 16;
+    int64_t end = 4 * (quad + 1) * blockBytes - kCacheLine;
+    auto line = [&](int64_t at) {
+      return v.loadAs(piece.bytes, v.add(piece.base, at), kCacheLine, 16,
+                      v.i32());
+    };
+    int64_t apart = 2 * blockBytes / 4;
+    SmallVector<int64_t> mask;
+    for (int64_t first : {int64_t(0), 28 - apart, apart, int64_t(28)})
+      for (int64_t lane = 0; lane < 4; ++lane)
+        mask.push_back(first + lane);
+    Value nibbles = v.shuffle(line(start), line(end), mask);
+    return splitNibbles(v, v.cast(nibbles, 64, v.i8()));
   }
 
   /// The low 32 lanes of `q`, zeros above.
@@ -106,6 +147,11 @@ public:
                  int64_t atom) const override {
     return minusZeroPoint(v, nibbleIntegers(v, piece, atom, 0));
   }
+  bool hasHalves() const override { return true; }
+  std::pair<Value, Value> halves(VectorBuilder &v, const Piece &piece,
+                                 int64_t quad) const override {
+    return nibbleHalves(v, piece, quad);
+  }
 };
 
 /// q5_0 and q5_1: | numbers | fifth bits u32 | 16 bytes of nibbles |
@@ -124,10 +170,27 @@ public:
                                           fifthBits(v, piece, first + 1));
       mask = v.orI(mask, v.shl(next, 32));
     }
-    Value lanes = v.cast(v.broadcast(mask, 1), 64, v.b.getI1Type());
-    auto type = v.vec(64, v.i8());
-    Value sixteen = v.select(lanes, v.splat(type, 16), v.splat(type, 0));
-    return v.orI(nibbles(v, piece, step, 4), sixteen);
+    return v.add(nibbles(v, piece, step, 4), sixteens(v, mask));
+  }
+  bool hasHalves() const override { return true; }
+  std::pair<Value, Value> halves(VectorBuilder &v, const Piece &piece,
+                                 int64_t quad) const override {
+    // 16 bits of each block. Loaded before the nibbles: LLVM would take them
+    // out of the vectors that it has by then, at a higher price.
+    auto bits = [&](int64_t offset) {
+      Type i64 = v.b.getI64Type();
+      Value all;
+      for (int64_t block = 0; block < 4; ++block) {
+        Value at = codesAt(v, piece, 4 * quad + block, offset);
+        Value own = v.loadScalarAs(piece.bytes, at, 2, v.i16());
+        own = v.shl(arith::ExtUIOp::create(v.b, v.loc, i64, own), 16 * block);
+        all = all ? v.orI(all, own) : own;
+      }
+      return sixteens(v, all);
+    };
+    Value firstBits = bits(0), lastBits = bits(2);
+    auto [first, last] = nibbleHalves(v, piece, quad);
+    return {v.add(first, firstBits), v.add(last, lastBits)};
   }
   Value integers(VectorBuilder &v, const Piece &piece,
                  int64_t atom) const override {
@@ -143,6 +206,13 @@ public:
   }
 
 private:
+  /// 16 in the lanes of which `mask` (i64) has the bit, as i8 x 64.
+  static Value sixteens(VectorBuilder &v, Value mask) {
+    Value lanes = v.cast(v.broadcast(mask, 1), 64, v.b.getI1Type());
+    auto type = v.vec(64, v.i8());
+    return v.select(lanes, v.splat(type, 16), v.splat(type, 0));
+  }
+
   Value fifthBits(VectorBuilder &v, const Piece &piece, int64_t index) const {
     return v.loadScalarAs(piece.bytes, codesAt(v, piece, index), 4, v.i32());
   }

@@ -35,7 +35,8 @@ public:
     int64_t whole = weight.getCols() / kPieceCols;
     int64_t restGroups = weight.getCols() % kPieceCols / 32;
 
-    SmallVector<Value> sums(tokens * chains(x), v.splat(v.vec(16, v.f32()), 0));
+    SmallVector<Value> sums(tokens * chains(x, tokens),
+                            v.splat(v.vec(16, v.f32()), 0));
     auto accumulate = [&](Value piece, int64_t groups, ValueRange carried) {
       Value at = v.add(base, v.mul(piece, decoder->pieceBytes()));
       for (int64_t line = 0; line < decoder->pieceBytes(); line += kCacheLine)
@@ -55,13 +56,10 @@ public:
                     });
     if (restGroups > 0)
       sums = accumulate(v.index(whole), restGroups, sums);
-    return reduce(v, x, sums, tokens);
+    return reduce(v, sums, tokens);
   }
 
 private:
-  /// Separate sums of one token shorten the chain of dependent additions.
-  static constexpr int64_t kChains = 2;
-
   /// Whether the sums that activations bring for groups of 32 serve the groups
   /// of the weight.
   bool usesGroupSums() const { return decoder->groupCols() == 32; }
@@ -71,18 +69,23 @@ private:
            (!decoder->hasOffsets() || x.hasFloatSums());
   }
 
-  static int64_t chains(const Activations &x) { return x.isI8() ? 1 : kChains; }
+  /// Separate sums of one token, which shorten the chains of dependent
+  /// additions; several tokens with integers have enough to do without.
+  static int64_t chains(const Activations &x, int64_t tokens) {
+    return x.isI8() && tokens > 2 ? 1 : 2;
+  }
 
   /// Each weight as f32, exactly as the format defines it.
   SmallVector<Value> floats(VectorBuilder &v, const Piece &piece,
                             const Activations &x, ArrayRef<Value> tokens,
                             Value col, ValueRange carried) const {
     SmallVector<Value> sums(carried);
+    int64_t chains = sums.size() / tokens.size();
     for (int64_t atom = 0; atom < 2 * piece.groups; ++atom) {
       Value weights = decoder->weights(v, piece, atom);
       Value at = v.add(col, 16 * atom);
       for (auto [t, token] : llvm::enumerate(tokens)) {
-        Value &sum = sums[t * kChains + atom % kChains];
+        Value &sum = sums[t * chains + atom % chains];
         sum = v.fma(weights, x.lanes(v, token, at, 16), sum);
       }
     }
@@ -102,7 +105,7 @@ private:
       Value products = v.mulf(decoder->unscaled(v, piece, 2 * group), first);
       products =
           v.fma(decoder->unscaled(v, piece, 2 * group + 1), second, products);
-      Value &sum = sums[group % kChains];
+      Value &sum = sums[group % sums.size()];
       sum = v.fma(products, v.repeat(piece.scales, group, 1, 16), sum);
     }
     if (piece.offsets) {
@@ -119,6 +122,10 @@ private:
                               Value index, Value col,
                               ValueRange carried) const {
     SmallVector<Value> sums(carried);
+    int64_t chains = sums.size() / tokens.size();
+    auto sumOf = [&](size_t token, int64_t part) -> Value & {
+      return sums[token * chains + part % chains];
+    };
     Value group = v.mul(index, 8);
     SmallVector<Value> scales, zeroSums(tokens.size());
     for (auto [t, token] : llvm::enumerate(tokens)) {
@@ -131,15 +138,30 @@ private:
       Value xSums = v.padZero(x.sums(v, token, group, piece.groups), 8);
       if (piece.offsets) {
         Value scaled = v.mulf(scale, v.toFloat(xSums));
-        sums[t] =
-            v.fma(v.padZero(piece.offsets, 16), v.padZero(scaled, 16), sums[t]);
+        Value &sum = sumOf(t, 1);
+        sum = v.fma(v.padZero(piece.offsets, 16), v.padZero(scaled, 16), sum);
       }
       if (piece.zeros) {
         Value none = v.splat(v.vec(8, v.i32()), 0);
         zeroSums[t] = v.mulI(xSums, v.sub(none, piece.zeros));
       }
     }
-    for (int64_t step = 0; step * 2 < piece.groups; ++step) {
+    int64_t quads = decoder->hasHalves() ? piece.groups / 4 : 0;
+    for (int64_t quad = 0; quad < quads; ++quad) {
+      auto [first, last] = decoder->halves(v, piece, quad);
+      Value at = v.add(col, 128 * quad);
+      for (auto [t, token] : llvm::enumerate(tokens)) {
+        Value low = x.quants(v, token, at, 64);
+        Value high = x.quants(v, token, v.add(at, 64), 64);
+        Value product = startSum(v, zeroSums[t], 4 * quad, 4);
+        product = dot4(v, dot, first, sixteens(v, low, high, 0), product);
+        product = dot4(v, dot, last, sixteens(v, low, high, 16), product);
+        Value scale = v.repeat(scales[t], 4 * quad, 4, 4);
+        Value &sum = sumOf(t, quad);
+        sum = v.fma(v.toFloat(product), scale, sum);
+      }
+    }
+    for (int64_t step = 2 * quads; step * 2 < piece.groups; ++step) {
       Value quants = decoder->quants(v, piece, step);
       int64_t lanes = step * 2 + 1 == piece.groups ? 32 : 64;
       Value at = v.add(col, 64 * step);
@@ -147,11 +169,12 @@ private:
         Value xs = v.padZero(x.quants(v, token, at, lanes), 64);
         if (usesGroupSums()) {
           Value product =
-              dot4(v, dot, quants, xs, startSum(v, zeroSums[t], step));
+              dot4(v, dot, quants, xs, startSum(v, zeroSums[t], 2 * step, 2));
           Value scale = v.repeat(scales[t], 2 * step, 2, 8);
-          sums[t] = v.fma(v.toFloat(product), scale, sums[t]);
+          Value &sum = sumOf(t, step);
+          sum = v.fma(v.toFloat(product), scale, sum);
         } else {
-          addSixteens(v, piece, step, quants, xs, scales[t], sums[t]);
+          addSixteens(v, piece, step, quants, xs, scales[t], sumOf(t, step));
         }
       }
     }
@@ -177,26 +200,37 @@ private:
       sum = v.fma(v.toFloat(times(1)), spread(piece.offsets), sum);
   }
 
-  /// What the zero point takes off the two groups of a step, as i32 x 16 with
-  /// one lane for each group; null if there is nothing to take off.
-  static Value startSum(VectorBuilder &v, Value zeroSums, int64_t step) {
+  /// What the zero point takes off `groups` groups from `first`, as i32 x 16
+  /// with one lane for each group; null if there is nothing to take off.
+  static Value startSum(VectorBuilder &v, Value zeroSums, int64_t first,
+                        int64_t groups) {
     if (!zeroSums)
       return {};
     Value none = v.splat(v.vec(8, v.i32()), 0);
     SmallVector<int64_t> mask(16, 8);
-    mask[0] = 2 * step;
-    mask[8] = 2 * step + 1;
+    for (int64_t group = 0; group < groups; ++group)
+      mask[group * (16 / groups)] = first + group;
     return v.shuffle(zeroSums, none, mask);
   }
 
-  SmallVector<SmallVector<Value>> reduce(VectorBuilder &v, const Activations &x,
-                                         ArrayRef<Value> sums,
+  /// 16 columns from `first` of each 32 of two times 64.
+  static Value sixteens(VectorBuilder &v, Value low, Value high,
+                        int64_t first) {
+    SmallVector<int64_t> mask;
+    for (int64_t group = 0; group < 4; ++group)
+      for (int64_t lane = 0; lane < 16; ++lane)
+        mask.push_back(32 * group + first + lane);
+    return v.shuffle(low, high, mask);
+  }
+
+  SmallVector<SmallVector<Value>> reduce(VectorBuilder &v, ArrayRef<Value> sums,
                                          int64_t tokens) const {
     SmallVector<SmallVector<Value>> results;
+    int64_t chains = sums.size() / tokens;
     for (int64_t t = 0; t < tokens; ++t) {
-      Value total = sums[t * chains(x)];
-      for (int64_t chain = 1; chain < chains(x); ++chain)
-        total = v.addf(total, sums[t * chains(x) + chain]);
+      Value total = sums[t * chains];
+      for (int64_t chain = 1; chain < chains; ++chain)
+        total = v.addf(total, sums[t * chains + chain]);
       results.push_back({v.sum(total)});
     }
     return results;

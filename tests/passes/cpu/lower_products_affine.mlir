@@ -4,8 +4,9 @@
 // Affine integers: a row is its codes, the scales of its groups, its zero
 // points.
 
-// Two columns in a byte become two bytes: a byte in 16 bits, and a copy of it
-// 4 bits to the left. 1024 columns: 512 bytes, then 8 scales of 2 bytes and 8
+// Even columns are low nibbles, odd ones high: put together again in each 16
+// bytes, they are halves of groups of 32, so that 128 columns are summed into
+// 16 lanes, four for each group. 1024 columns: 512 bytes, then 8 scales of 2 bytes and 8
 // zero points.
 // CHECK-LABEL: func.func @zero_points(
 // CHECK: %[[ROW:.*]] = arith.muli %{{.*}}, %c536
@@ -15,10 +16,13 @@
 // CHECK: vector.bitcast %{{.*}} : vector<4xi8> to vector<2xf16>
 // CHECK: arith.addi %[[ROW]], %c528
 // CHECK: arith.extui %{{.*}} : vector<2xi8> to vector<2xi32>
-// CHECK: %[[WIDE:.*]] = arith.extui %{{.*}} : vector<32xi8> to vector<32xi16>
-// CHECK: %[[LEFT:.*]] = arith.shli %[[WIDE]]
-// CHECK: arith.ori %[[WIDE]], %[[LEFT]]
-// CHECK: llvm.call_intrinsic
+// CHECK: %[[CODES:.*]] = vector.load %{{.*}} : memref<2144xi8>, vector<64xi8>
+// CHECK: %[[EVEN:.*]] = arith.andi %[[CODES]]
+// CHECK: %[[ODD:.*]] = arith.andi %{{.*}} : vector<64xi8>
+// CHECK: %[[FIRST:.*]] = vector.shuffle %[[EVEN]], %[[ODD]] [0, 64, 1, 65,
+// CHECK: %[[LAST:.*]] = vector.shuffle %[[EVEN]], %[[ODD]] [8, 72, 9, 73,
+// CHECK: %[[SUM:.*]] = llvm.call_intrinsic {{.*}}(%{{.*}}, %[[FIRST]], %{{.*}}) :
+// CHECK: llvm.call_intrinsic {{.*}}(%[[SUM]], %[[LAST]], %{{.*}}) :
 // PORTABLE-LABEL: func.func @zero_points(
 func.func @zero_points(%bytes: memref<2144xi8>, %q: memref<1280xi8>, %y: memref<4xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
   %w = qlinear.from_bytes %bytes : memref<2144xi8> to !qlinear.packed<4x1024, #qlinear.affine<bits = 4, group = 128, scale = f16, zero_point = integer>>

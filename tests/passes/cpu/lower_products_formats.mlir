@@ -23,7 +23,7 @@ func.func @q4_0(%bytes: memref<1224xi8>, %q: memref<680xi8>, %y: memref<4xf32>) 
 // CHECK-LABEL: func.func @q5_0(
 // CHECK: vector.bitcast %{{.*}} : vector<1xi64> to vector<64xi1>
 // CHECK: arith.select %{{.*}} : vector<64xi1>, vector<64xi8>
-// CHECK: arith.ori %{{.*}} : vector<64xi8>
+// CHECK: arith.addi %{{.*}} : vector<64xi8>
 // CHECK: llvm.call_intrinsic
 func.func @q5_0(%bytes: memref<704xi8>, %q: memref<320xi8>, %y: memref<4xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
   %w = qlinear.from_bytes %bytes : memref<704xi8> to !qlinear.packed<4x256, #qlinear.gguf<q5_0>>
@@ -57,9 +57,12 @@ func.func @q6_k(%bytes: memref<840xi8>, %q: memref<320xi8>, %y: memref<4xf32>) a
   return
 }
 
-// A scale and a minimum side by side, block by block.
+// A scale and a minimum side by side: those of four blocks in each of two
+// lines.
 // CHECK-LABEL: func.func @q4_1(
-// CHECK-COUNT-8: vector.bitcast %{{.*}} : vector<4xi8> to vector<1xi32>
+// CHECK: %[[A:.*]] = vector.bitcast %{{.*}} : vector<64xi8> to vector<16xi32>
+// CHECK: %[[B:.*]] = vector.bitcast %{{.*}} : vector<64xi8> to vector<16xi32>
+// CHECK: vector.shuffle %[[A]], %[[B]] [0, 5, 10, 15, 16, 21, 26, 31]
 // CHECK: %[[BOTH:.*]] = arith.extf %{{.*}} : vector<16xf16> to vector<16xf32>
 // CHECK: vector.shuffle %[[BOTH]], %[[BOTH]] [0, 2, 4, 6, 8, 10, 12, 14]
 // CHECK: vector.shuffle %[[BOTH]], %[[BOTH]] [1, 3, 5, 7, 9, 11, 13, 15]

@@ -13,7 +13,9 @@
 // CHECK: scf.for %[[ROW:.*]] =
 // CHECK: scf.for %[[PIECE:.*]] = %c0 to %c2 step %c1
 // A group is two products and one scaling of 16 lanes.
-// CHECK-COUNT-2: arith.sitofp %{{.*}} : vector<8xi32> to vector<8xf32>
+// Six bits of scales and minima as 16 numbers.
+// CHECK: arith.sitofp %{{.*}} : vector<16xi32> to vector<16xf32>
+// CHECK: arith.mulf %{{.*}} : vector<16xf32>
 // CHECK-COUNT-1: arith.mulf %{{.*}} : vector<16xf32>
 // CHECK-COUNT-2: vector.fma
 // CHECK: vector.load %[[SUMS]]{{.*}} vector<8xf32>
