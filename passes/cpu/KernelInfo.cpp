@@ -231,7 +231,7 @@ Shape shapeOf(Operation *op) {
       .Case([](PrefillOp prefill) {
         PrefillRows rows(prefill);
         Shape shape;
-        shape.rows = rows.groups * rows.blocks();
+        shape.rows = rows.heads * rows.blocks();
         shape.suffix = sizesOf(prefill.getQ().getType()) + "_of" +
                        sizesOf(prefill.getV().getType());
         return shape;

@@ -403,13 +403,14 @@ def CpuLowerLookup : Pass<"cpu-lower-lookup", "::mlir::ModuleOp"> {
 def CpuLowerPrefill : Pass<"cpu-lower-prefill", "::mlir::ModuleOp"> {
   let summary = "Vector code for qattn.prefill";
   let description = [{
-    The queries that share a head of keys, and their heads, are rows; a workgroup
-    has 64 of them, a lane for each. Scores, softmax and sums run lane by lane:
-    queries are transposed once, then each number of keys and values is read as
-    it lies and multiplied with all lanes, 16 sums in registers. Keys are taken in
-    blocks of 64; each block rescales what was summed before it. Blocks that no
-    row sees are not visited, and only those on an edge of what is seen are
-    masked, so that nothing of other keys reaches a result.
+    The queries that share a head of keys, and their heads, are rows: lanes, 64 of
+    which are a part. Scores, softmax and sums run lane by lane. Queries are
+    transposed once; then each number of keys and values is multiplied with all
+    lanes. Keys are taken in blocks of 96, which are copied once for all parts (up
+    to eight) of a workgroup; each block rescales what was summed before it. Keys
+    that no row of a part sees are not visited, and only blocks on an edge of what
+    is seen are masked, so that nothing of other keys reaches a result.
+    `vector-bits` says how many sums stay in registers.
 
     Before:
     ```mlir
@@ -418,11 +419,12 @@ def CpuLowerPrefill : Pass<"cpu-lower-prefill", "::mlir::ModuleOp"> {
     ```
     After (shortened):
     ```mlir
-    scf.for %first = %c0 to %all_see step %c64 {
-      scf.for %i = %c0 to %count step %c4 {
-        %dots:16 = scf.for %col = %c0 to %c64 step %c1 iter_args(...) {
-          %q0 = vector.load %queries[%col, %c0] : memref<64x64xf32>, vector<16xf32>
-          %number = memref.load %k[%key, %group, %col] : memref<96x2x64xf32>
+    scf.for %first = %c0 to %end step %c96 {
+      ... // copies keys and values
+      scf.for %i = %c0 to %count step %c6 {
+        %dots:24 = scf.for %col = %c0 to %c64 step %c1 iter_args(...) {
+          %q0 = vector.load %queries[%part, %col, %c0] : memref<1x64x64xf32>, vector<16xf32>
+          %number = memref.load %keys[%key, %col] : memref<96x64xf32>
           %s = vector.fma %q0, %everywhere, %dot : vector<16xf32>
           ...
         }
@@ -433,6 +435,9 @@ def CpuLowerPrefill : Pass<"cpu-lower-prefill", "::mlir::ModuleOp"> {
 
     <!-- lit: tests/passes/cpu/lower_prefill.mlir#causal -->
   }];
+  let options = [
+    Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"128",
+           "Bits of the widest vector registers">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
     "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];

@@ -66,7 +66,8 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
       headrace::cpu::createCpuLowerMlaDecode({options.vectorBits.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerSelect());
   pm.addPass(headrace::cpu::createCpuLowerSparse({options.lookup.getValue()}));
-  pm.addPass(headrace::cpu::createCpuLowerPrefill());
+  pm.addPass(headrace::cpu::createCpuLowerPrefill(
+      {options.vectorBits.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerAssign());
   pm.addPass(headrace::cpu::createCpuLowerLookup({options.lookup.getValue()}));
   pm.addPass(createCanonicalizerPass());

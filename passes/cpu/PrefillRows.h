@@ -1,7 +1,8 @@
 //===- PrefillRows.h - what a workgroup of a prefill computes ---*- C++ -*-===//
 //
 // The queries that share a head of keys are its rows: token by token, and for
-// each token its heads. Workgroups have blocks of rows of one head of keys.
+// each token its heads. A workgroup has several parts of up to 64 rows, whose
+// lanes go through a block of keys together.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,17 +17,25 @@
 
 namespace headrace::cpu {
 
+/// Lanes of the f32 vectors of a prefill.
+inline constexpr int64_t kPrefillLanes = 16;
+
 struct PrefillRows {
   explicit PrefillRows(qattn::PrefillOp op);
 
-  /// Rows of a block: vectors of 16 lanes, a lane for each row.
-  int64_t vectors() const { return std::min<int64_t>(4, (count + 15) / 16); }
-  int64_t lanes() const { return vectors() * 16; }
-  int64_t blocks() const { return llvm::divideCeil(count, lanes()); }
+  int64_t partRows() const { return vectors * kPrefillLanes; }
+  int64_t groupRows() const { return parts * partRows(); }
+  /// Workgroups of a head of keys.
+  int64_t blocks() const { return llvm::divideCeil(count, groupRows()); }
 
-  int64_t groups; // heads of keys
-  int64_t shared; // heads of queries of each
-  int64_t count;  // rows of a head of keys
+  int64_t heads;    // of keys
+  int64_t shared;   // heads of queries of each
+  int64_t count;    // rows of a head of keys
+  int64_t keys;     // tokens
+  int64_t dim;      // columns of queries and keys
+  int64_t valueDim; // columns of values and results
+  int64_t vectors;  // of a part
+  int64_t parts;    // of a workgroup
 };
 
 /// The keys that rows of one head of keys see: from `first` to before `last`,
@@ -37,14 +46,13 @@ public:
 
   /// Whether every row sees every key.
   bool isAll() const { return !causal && !window; }
-  bool hasWindow() const { return window.has_value(); }
   std::pair<mlir::Value, mlir::Value> operator()(mlir::Value row) const;
 
 private:
   mlir::Value clamp(mlir::Value key) const;
 
   VectorBuilder &v;
-  int64_t shared, keys;
+  PrefillRows rows;
   bool causal;
   std::optional<int64_t> window;
   mlir::Value offset; // index

@@ -1,0 +1,194 @@
+//===- PrefillPart.cpp - rows of a prefill and a block of keys ------------===//
+
+#include "passes/cpu/PrefillPart.h"
+
+#include "passes/cpu/Exp2.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace headrace::cpu;
+
+static constexpr int64_t kLanes = kPrefillLanes;
+static constexpr double kMinusInfinity =
+    -std::numeric_limits<double>::infinity();
+static constexpr double kLog2E = 1.4426950408889634;
+
+static Value splat(VectorBuilder &v, double value) {
+  return v.splat(v.vec(kLanes, v.f32()), value);
+}
+
+static Value everywhere(VectorBuilder &v, Value memref, ValueRange at) {
+  return v.broadcast(memref::LoadOp::create(v.b, v.loc, memref, at), kLanes);
+}
+
+/// Vector `n` of the rows from `row` on.
+Value PrefillPart::loadRows(Value buffer, ArrayRef<Value> at, Value row,
+                            int64_t n) {
+  SmallVector<Value> indices(at);
+  indices.push_back(v.add(row, n * kLanes));
+  return v.load(buffer, indices, kLanes);
+}
+
+void PrefillPart::storeRows(Value rows, Value buffer, ArrayRef<Value> at,
+                            Value row, int64_t n) {
+  SmallVector<Value> indices(at);
+  indices.push_back(v.add(row, n * kLanes));
+  v.store(rows, buffer, indices);
+}
+
+void PrefillPart::add(Value part, Value first, Value begin, Value end,
+                      bool masked) {
+  this->part = part;
+  this->first = first;
+  this->begin = begin;
+  this->end = end;
+  this->masked = masked;
+  v.loop(v.index(0), v.index(rows.partRows()), tile.vectors * kLanes, {},
+         [&](Value row, ValueRange) -> SmallVector<Value> {
+           score(row);
+           weigh(row);
+           int64_t whole = rows.valueDim / tile.width * tile.width;
+           v.loop(v.index(0), v.index(whole), tile.width, {},
+                  [&](Value col, ValueRange) -> SmallVector<Value> {
+                    addValues(row, col, tile.width);
+                    return {};
+                  });
+           if (whole < rows.valueDim)
+             addValues(row, v.index(whole), rows.valueDim - whole);
+           return {};
+         });
+}
+
+/// Whether a vector of rows sees a key of the block.
+Value PrefillPart::seenBy(Value key, Value row, int64_t n) {
+  Value token =
+      arith::IndexCastOp::create(v.b, v.loc, v.i32(), v.add(first, key));
+  Value distance = v.sub(v.broadcast(token, kLanes),
+                         loadRows(buffers.firstSeen, part, row, n));
+  return arith::CmpIOp::create(v.b, v.loc, arith::CmpIPredicate::ult, distance,
+                               loadRows(buffers.countSeen, part, row, n));
+}
+
+/// What scores are taken relative to. Where nothing is seen yet, minus infinity
+/// minus itself would be NaN.
+Value PrefillPart::baseOf(Value most) {
+  Value none = arith::CmpFOp::create(v.b, v.loc, arith::CmpFPredicate::OEQ,
+                                     most, splat(v, kMinusInfinity));
+  return v.select(none, splat(v, 0), most);
+}
+
+Value PrefillPart::capped(Value score) {
+  if (!op.getSoftcap())
+    return score;
+  double cap = op.getSoftcap()->convertToFloat();
+  return v.mulf(math::TanhOp::create(v.b, v.loc, score),
+                splat(v, cap * kLog2E));
+}
+
+/// Scores of some rows, the largest of each, and what earlier sums are
+/// multiplied with. Behind the last key it is repeated.
+void PrefillPart::score(Value row) {
+  SmallVector<Value> before;
+  for (int64_t n = 0; n < tile.vectors; ++n)
+    before.push_back(loadRows(buffers.largest, part, row, n));
+  Value last = v.sub(end, v.index(1));
+  SmallVector<Value> after = v.loop(
+      begin, end, tile.width, before, [&](Value key, ValueRange carried) {
+        SmallVector<Value> keys;
+        for (int64_t t = 0; t < tile.width; ++t)
+          keys.push_back(v.min(v.add(key, t), last));
+        SmallVector<Value> dots(tile.width * tile.vectors, splat(v, 0));
+        dots = v.loop(v.index(0), v.index(rows.dim), 1, dots,
+                      [&](Value col, ValueRange carried) {
+                        return addColumn(keys, row, col, carried);
+                      });
+        SmallVector<Value> most(carried);
+        for (int64_t t = 0; t < tile.width; ++t)
+          for (int64_t n = 0; n < tile.vectors; ++n) {
+            Value score = capped(dots[t * tile.vectors + n]);
+            if (masked)
+              score = v.select(seenBy(keys[t], row, n), score,
+                               splat(v, kMinusInfinity));
+            storeRows(score, buffers.scores, v.add(key, t), row, n);
+            // NaN is never the largest, but its weight will be NaN.
+            most[n] = v.select(v.lessF(most[n], score), score, most[n]);
+          }
+        return most;
+      });
+  for (int64_t n = 0; n < tile.vectors; ++n) {
+    Value keep = exp2(v, v.subf(before[n], baseOf(after[n])));
+    Value total = loadRows(buffers.total, part, row, n);
+    storeRows(keep, buffers.keep, {}, row, n);
+    storeRows(v.mulf(total, keep), buffers.total, part, row, n);
+    storeRows(after[n], buffers.largest, part, row, n);
+  }
+}
+
+SmallVector<Value> PrefillPart::addColumn(ArrayRef<Value> keys, Value row,
+                                          Value col, ValueRange dots) {
+  SmallVector<Value> queries, next;
+  for (int64_t n = 0; n < tile.vectors; ++n)
+    queries.push_back(loadRows(buffers.queries, {part, col}, row, n));
+  for (Value key : keys) {
+    Value number = everywhere(v, buffers.keys, {key, col});
+    for (Value query : queries)
+      next.push_back(v.fma(query, number, dots[next.size()]));
+  }
+  return next;
+}
+
+/// Scores of some rows to weights.
+void PrefillPart::weigh(Value row) {
+  SmallVector<Value> totals, bases;
+  for (int64_t n = 0; n < tile.vectors; ++n) {
+    totals.push_back(loadRows(buffers.total, part, row, n));
+    bases.push_back(baseOf(loadRows(buffers.largest, part, row, n)));
+  }
+  totals = v.loop(begin, end, 1, totals, [&](Value key, ValueRange carried) {
+    SmallVector<Value> next;
+    for (int64_t n = 0; n < tile.vectors; ++n) {
+      Value score = loadRows(buffers.scores, key, row, n);
+      Value weight = exp2(v, v.subf(score, bases[n]));
+      storeRows(weight, buffers.scores, key, row, n);
+      next.push_back(v.addf(carried[n], weight));
+    }
+    return next;
+  });
+  for (int64_t n = 0; n < tile.vectors; ++n)
+    storeRows(totals[n], buffers.total, part, row, n);
+}
+
+/// Adds weights times values to `width` columns of some rows. What a row does
+/// not see is left out: zero times NaN would be NaN.
+void PrefillPart::addValues(Value row, Value col, int64_t width) {
+  SmallVector<Value> sums;
+  for (int64_t c = 0; c < width; ++c)
+    for (int64_t n = 0; n < tile.vectors; ++n)
+      sums.push_back(
+          v.mulf(loadRows(buffers.sums, {part, v.add(col, c)}, row, n),
+                 loadRows(buffers.keep, {}, row, n)));
+  sums = v.loop(begin, end, 1, sums, [&](Value key, ValueRange carried) {
+    SmallVector<Value> weights, masks, next;
+    for (int64_t n = 0; n < tile.vectors; ++n) {
+      weights.push_back(loadRows(buffers.scores, key, row, n));
+      if (masked)
+        masks.push_back(seenBy(key, row, n));
+    }
+    for (int64_t c = 0; c < width; ++c) {
+      Value number = everywhere(v, buffers.values, {key, v.add(col, c)});
+      for (int64_t n = 0; n < tile.vectors; ++n) {
+        Value old = carried[next.size()];
+        Value sum = v.fma(weights[n], number, old);
+        next.push_back(masked ? v.select(masks[n], sum, old) : sum);
+      }
+    }
+    return next;
+  });
+  for (int64_t c = 0; c < width; ++c)
+    for (int64_t n = 0; n < tile.vectors; ++n)
+      storeRows(sums[c * tile.vectors + n], buffers.sums, {part, v.add(col, c)},
+                row, n);
+}
