@@ -168,9 +168,10 @@ def test_a_peer_that_is_not_installed_says_how(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_names_of_peers() -> None:
-    assert select(None) == list(PEERS)
+    assert select(None, PEERS) == list(PEERS)
+    assert set(PEERS) < set(select(None))
     assert select([]) == []
-    assert select(["torch", "iree"]) == [
+    assert select(["torch", "iree"], PEERS) == [
         "torch.f32",
         "torch.bf16",
         "torch.int4",

@@ -45,13 +45,15 @@ class Product:
         return f"{self.m}x{self.k}" + (f"x{self.n}" if self.n > 1 else "")
 
     @property
+    def variant(self) -> str:
+        return self.target or ""
+
+    @property
     def label(self) -> str:
         tokens = f",n={self.n}" if self.n > 1 else ""
-        where = f" {self.target}" if self.target else ""
-        return (
-            f"{self.kernel}:m={self.m},k={self.k}{tokens},format={self.format},"
-            f"activations={self.activations} {self.shape}{where}"
-        )
+        sizes = f"m={self.m},k={self.k}{tokens}"
+        kind = f"format={self.format},activations={self.activations}"
+        return f"{self.kernel}:{sizes},{kind} {self.shape} {self.variant}".rstrip()
 
     @property
     def group(self) -> Hashable:
@@ -119,18 +121,19 @@ def open_session(items: Sequence[Product], setting: Setting) -> Session:
         session.add(
             item,
             item.work(problem.weights.nbytes),
-            functools.partial(_ours, item, problem, setting),
+            functools.partial(make_ours, item, problem, setting),
         )
     names = [
         name
-        for name in select(setting.peers)
+        for name in select(setting.peers, PEERS)
         if name.startswith("llama.cpp.avx2") == (first.target == AVX2_TARGET)
     ]
     session.add_peers({name: functools.partial(PEERS[name], problem) for name in names})
     return session
 
 
-def _ours(item: Product, problem: Problem, setting: Setting) -> Contender:
+def make_ours(item: Product, problem: Problem, setting: Setting) -> Ours:
+    """Our kernel, over weights of its own where their layout is another."""
     spec = spec_or_unavailable(item.spec)
     target = item.target or setting.target
     if item.layout:

@@ -33,9 +33,12 @@ def floor_us(nbytes: int, read_gbps: float, ops: int, peak_gops: float) -> float
     return max(nbytes / read_gbps, ops / peak_gops) * 1e-3
 
 
-def is_void(weight_bytes: int, us: float, read_gbps: float) -> bool:
-    """Whether a time means more than VOID_ABOVE of the probe's bandwidth, on weights alone."""
-    return weight_bytes / us * 1e-3 > VOID_ABOVE * read_gbps
+def is_void(amount: int, us: float, rate: float) -> bool:
+    """Whether a time means more than VOID_ABOVE of the rate (1e9 a second) the probe measured.
+
+    amount: bytes from memory, on weights alone, or operations
+    """
+    return amount / us * 1e-3 > VOID_ABOVE * rate
 
 
 def make_row(
@@ -66,7 +69,8 @@ def make_row(
         "error": ours.error if np.isfinite(ours.error) else None,
         "bound": ours.bound,
         "ok": bool(ours.error <= ours.bound),
-        "void": is_void(work.from_memory, ours.minimum, read),
+        "void": is_void(work.from_memory, ours.minimum, read)
+        or is_void(work.operations, ours.minimum, peak_gops),
         "note": ours.note,
         "peers": {name: round(s.median, 2) for name, s in peers.items()},
         "peers_min_us": {name: round(s.minimum, 2) for name, s in peers.items()},
@@ -91,9 +95,9 @@ def make_row(
     }
 
 
-def absent_row(item: Item, reason: str) -> dict[str, Any]:
-    """A row that could not be measured."""
-    return {**_asked(item), "measured": False, "reason": reason}
+def absent_row(item: Item, reason: str, failed: bool = False) -> dict[str, Any]:
+    """A row that could not be measured, because there is no kernel or because one failed."""
+    return {**_asked(item), "measured": False, "reason": reason, "failed": failed}
 
 
 def _asked(item: Item) -> dict[str, Any]:
@@ -103,6 +107,7 @@ def _asked(item: Item) -> dict[str, Any]:
         "shape": item.shape,
         "format": item.format,
         "activations": item.activations,
+        "variant": item.variant,
     }
 
 
@@ -115,6 +120,7 @@ class Report:
     machine: dict[str, Any]
     rows: list[dict[str, Any]] = field(default_factory=list)
     limits: list[dict[str, Any]] = field(default_factory=list)  # of the suite `limits`
+    compile_seconds: dict[str, float] = field(default_factory=dict)  # of the suite `limits`
     date: str = field(
         default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     )
@@ -127,14 +133,14 @@ class Report:
     @property
     def problems(self) -> list[str]:
         """Why the run does not count: rows above the probe, wrong results. Empty if it does."""
-        found = []
+        found = [
+            f"failed: {row['op']}: {row['reason']}"
+            for row in self.rows
+            if not row["measured"] and row["failed"]
+        ]
         for row in self.measured:
             if row["void"]:
-                rate = row["weight_bytes"] / row["ours_min_us"] * 1e-3
-                found.append(
-                    f"void: {row['op']} read {rate:.1f} GB/s, more than {VOID_ABOVE:.0%} of the "
-                    f"{row['read_gbps']} GB/s the read probe measured in the same run"
-                )
+                found.append(_void(row))
             if not row["ok"]:
                 found.append(
                     f"wrong: {row['op']} has relative error {row['error']}, "
@@ -169,12 +175,26 @@ class Report:
             "void": any(row["void"] for row in self.measured),
             "problems": self.problems,
             "rows": self.rows,
-            **({"limits": self.limits} if self.limits else {}),
+            **(
+                {"limits": self.limits, "compile_seconds": self.compile_seconds}
+                if self.limits
+                else {}
+            ),
         }
 
     def to_json(self) -> str:
         """`to_dict` as text."""
         return json.dumps(self.to_dict(), indent=2)
+
+
+def _void(row: dict[str, Any]) -> str:
+    """Which rate a void row exceeds."""
+    rate = row["weight_bytes"] / row["ours_min_us"] * 1e-3
+    if rate > VOID_ABOVE * row["read_gbps"]:
+        what = f"read {rate:.1f} GB/s, more than {VOID_ABOVE:.0%} of the {row['read_gbps']} GB/s"
+        return f"void: {row['op']} {what} the read probe measured in the same run"
+    what = f"{row['gops']} Gop/s, more than {VOID_ABOVE:.0%} of the {row['peak_gops']} Gop/s"
+    return f"void: {row['op']} computed {what} the probe measured in the same run"
 
 
 def describe_machine(threads: int, cache: int, rotation: int) -> dict[str, Any]:

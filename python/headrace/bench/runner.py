@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from headrace.bench import memory, products, suite
+from headrace.bench import (
+    attending,
+    compile_times,
+    latents,
+    limits,
+    lookup,
+    memory,
+    products,
+    sparsity,
+    suite,
+)
 from headrace.bench.measure import FULL, QUICK, Effort, measure
 from headrace.bench.peers import select
 from headrace.bench.probe import Probe
 from headrace.bench.report import Report, absent_row, describe_machine, make_row
-from headrace.bench.session import Item, Session, Setting
+from headrace.bench.session import Item, Session, Setting, Work
 from headrace.errors import UsageError
 
 # the type of a group's rows -> what makes its session
 OPENERS: Mapping[type, Callable[[Any, Setting], Session]] = {
     products.Product: products.open_session,
+    sparsity.Sparse: sparsity.open_session,
+    lookup.Lookup: lookup.open_session,
+    attending.Decode: attending.open_decode,
+    attending.Prefill: attending.open_prefill,
+    latents.Latents: latents.open_session,
 }
+PEAK_TRIES = 3
 
 
 class Progress(Protocol):
@@ -90,17 +107,38 @@ def run_suite(
     probe = Probe(threads, probe_path)
     setting = Setting(target, threads, rotation, seed, peers)
     report = Report(target, suite_name, describe_machine(threads, cache, rotation))
-    for (kind, _), rows in suite.groups(chosen).items():
-        session = OPENERS[kind](rows, setting)
+    peaks: dict[str, float] = {}
+    rows: list[Callable[[], dict[str, Any]]] = []
+    for (kind, _), group in suite.groups(chosen).items():
+        session = OPENERS[kind](group, setting)
+        report.rows += [absent_row(*absent) for absent in session.absent]
         try:
-            _measure(session, probe, effort.of(session.heavy), setting, report, progress)
+            if session.entries:
+                _measure_peaks(session, probe, peaks)
+                progress.start(session.title, effort.of(session.heavy).rounds)
+                rows += _measure(session, probe, effort, setting, peaks, progress)
+                _measure_peaks(session, probe, peaks)
         finally:
             session.close()
         del session
         gc.collect()  # the next group needs the memory
+    report.rows += [row() for row in rows]
     order = {item.label: index for index, item in enumerate(chosen)}
     report.rows.sort(key=lambda row: order[row["op"]])
+    if suite_name == limits.SUITE:
+        if pattern is None:
+            progress.start("compile times", 1)
+            report.compile_seconds = compile_times.measure(target)
+            progress.tick()
+        report.limits = limits.evaluate(report.rows, report.compile_seconds)
     return report
+
+
+def _measure_peaks(session: Session, probe: Probe, peaks: dict[str, float]) -> None:
+    """Keeps the best rates: a peak that others' work slowed down is none."""
+    for kind in {work.peak for _, _, work in session.entries}:
+        rates = [probe.peak_gops(kind) for _ in range(PEAK_TRIES)]
+        peaks[kind] = max(peaks.get(kind, 0.0), *rates)
 
 
 def _measure(
@@ -108,15 +146,15 @@ def _measure(
     probe: Probe,
     effort: Effort,
     setting: Setting,
-    report: Report,
+    peaks: Mapping[str, float],
     progress: Progress,
-) -> None:
-    """Adds the rows of a session."""
-    report.rows += [absent_row(item, reason) for item, reason in session.absent]
-    if not session.entries:
-        return
-    progress.start(session.title, effort.rounds)
-    measured = measure(session, probe, effort, setting.rng(len(report.rows)), progress.tick)
-    for item, contender, work in session.entries:
-        peak = probe.peak_gops(work.peak)
-        report.rows.append(make_row(item, contender, work, measured, peak, session.missing))
+) -> list[Callable[[], dict[str, Any]]]:
+    """What makes the rows of a session, once all peaks are measured."""
+    rng = setting.rng(len(session.entries))
+    measured = measure(session, probe, effort.of(session.heavy), rng, progress.tick)
+    missing = session.missing
+
+    def make(item: Item, contender: str, work: Work) -> dict[str, Any]:
+        return make_row(item, contender, work, measured, peaks[work.peak], missing)
+
+    return [functools.partial(make, *entry) for entry in session.entries]

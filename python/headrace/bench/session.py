@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from headrace.bench import memory
 from headrace.bench.peers.base import Contender, Unavailable
-from headrace.errors import CompileError, UsageError
+from headrace.errors import CompileError, HeadraceError, UsageError
 
 
 class Item(Protocol):
@@ -25,6 +25,11 @@ class Item(Protocol):
     def format(self) -> str: ...
     @property
     def activations(self) -> str: ...
+    @property
+    def variant(self) -> str:
+        """What else tells rows of one kernel, shape and format apart; may be empty."""
+        ...
+
     @property
     def label(self) -> str:
         """What `--filter` looks at, and the name of the row."""
@@ -55,12 +60,6 @@ class Setting:
         """A generator of data."""
         return np.random.default_rng([self.seed, *more])
 
-    def wants(self, peer: str) -> bool:
-        """Whether a peer is among those asked for."""
-        return self.peers is None or any(
-            peer == name or peer.startswith(f"{name}.") for name in self.peers
-        )
-
 
 @dataclass(frozen=True)
 class Work:
@@ -83,7 +82,7 @@ class Session:
     """One group of rows, ready to be measured.
 
     entries: rows with the name of the contender that computes them
-    absent: rows that cannot be measured, and why
+    absent: rows that cannot be measured, and why; whether that is a failure
     missing: peers that do not take part, and why
     inputs: how many sets of inputs calls take in turn
     take: the next of the buffers that the read probe reads
@@ -95,7 +94,7 @@ class Session:
     take: Callable[[], np.ndarray]
     contenders: list[Contender] = field(default_factory=list)
     entries: list[tuple[Item, str, Work]] = field(default_factory=list)
-    absent: list[tuple[Item, str]] = field(default_factory=list)
+    absent: list[tuple[Item, str, bool]] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     heavy: bool = False
 
@@ -104,20 +103,20 @@ class Session:
         try:
             contender = make()
         except Unavailable as error:
-            self.absent.append((item, str(error)))
+            self.absent.append((item, str(error), False))
+            return
+        except HeadraceError as error:
+            # the other rows are worth having
+            self.absent.append((item, str(error).partition("\n")[0], True))
             return
         self.contenders.append(contender)
         self.entries.append((item, contender.name, work))
 
-    def add_peers(
-        self, peers: Mapping[str, Callable[[], Contender]], names: Iterable[str] | None = None
-    ) -> None:
+    def add_peers(self, peers: Mapping[str, Callable[[], Contender]]) -> None:
         """Those peers that can run this; none where nothing of ours is compared with them."""
-        for name in peers if names is None else names:
-            if not self.entries:
-                return
+        for name, make in peers.items() if self.entries else ():
             try:
-                self.contenders.append(peers[name]())
+                self.contenders.append(make())
             except Unavailable as error:
                 self.missing[name] = str(error)
 
@@ -131,7 +130,7 @@ class Session:
 def compiled(source: Any, target: str) -> Any:
     """An artifact. Raises `Unavailable` where the target claims no such operation yet.
 
-    Any other failure to compile is an error of the run.
+    Any other failure to compile stays a failure.
     """
     import headrace
 

@@ -6,16 +6,20 @@ import fnmatch
 from collections.abc import Hashable, Iterable, Mapping
 from itertools import product
 
+from headrace.bench import limits
+from headrace.bench.attending import Decode, Prefill
+from headrace.bench.latents import Latents
+from headrace.bench.limits import LARGE, STRIPPED, STRIPS
+from headrace.bench.lookup import Lookup
 from headrace.bench.products import Product
 from headrace.bench.session import Item
+from headrace.bench.sparsity import Sparse
 from headrace.errors import UsageError, unknown
 
 # shapes of decode-time products: the fused projections of small and mid-size models
 SHAPES = ((10240, 2560), (4096, 14336), (4096, 4096))
-LARGE = (4096, 14336)
 FORMATS = ("q4_0", "q4_k", "q4nx", "q8_0", "q5_0", "q6_k")
 ACTIVATIONS = ("i8", "f32")
-STRIPS = "strips16"
 PREFILL_TOKENS = 512
 
 
@@ -27,8 +31,7 @@ def _matvec() -> list[Item]:
     more = ("q4_1", "q5_k", "int4:g32", "int8:g32")
     rows += [Product(*LARGE, name, "i8") for name in more]
     rows.append(Product(*LARGE, "bf16", "bf16"))
-    stripped = ("q4_0", "q4_1", "q5_0", "q5_k", "q8_0", "q4_k", "q6_k")
-    return rows + [Product(*LARGE, name, "i8", layout=STRIPS) for name in stripped]
+    return rows + [Product(*LARGE, name, "i8", layout=STRIPS) for name in STRIPPED]
 
 
 def _prefill() -> list[Item]:
@@ -39,7 +42,27 @@ def _prefill() -> list[Item]:
     return [*rows, Product(*LARGE, "bf16", "bf16", PREFILL_TOKENS)]
 
 
-SUITES: Mapping[str, list[Item]] = {"matvec": _matvec(), "prefill": _prefill()}
+def _attention() -> list[Item]:
+    rows: list[Item] = [
+        Decode(dtype, tokens, split)
+        for dtype, tokens in (("f16", 4096), ("i8", 32768))
+        for split in (False, True)
+    ]
+    rows += [Latents(d, 4096, split) for d in ("bf16", "fp8_e4m3") for split in (False, True)]
+    return [*rows, Prefill(1024), Prefill(4096)]
+
+
+SUITES: Mapping[str, list[Item]] = {
+    "matvec": _matvec(),
+    "sparse": [
+        Sparse(*LARGE, "q4_k", activations, dead)
+        for activations, dead in product(("f32", "bf16"), (0, 50, 65))
+    ],
+    "tables": [Lookup(*LARGE), Lookup(*LARGE, split=True)],
+    "prefill": _prefill(),
+    "attention": _attention(),
+    "limits": limits.items(),
+}
 
 
 def matches(item: Item, pattern: str) -> bool:
@@ -52,10 +75,10 @@ def matches(item: Item, pattern: str) -> bool:
 
 
 def smallest(items: Iterable[Item]) -> list[Item]:
-    """For every kernel, format and activation type, only the smallest shape."""
-    kept: dict[tuple[str, str, str], Item] = {}
+    """For every kernel, format, activation type and variant, only the smallest shape."""
+    kept: dict[tuple[str, ...], Item] = {}
     for item in items:
-        key = (item.kernel, item.format, item.activations)
+        key = (item.kernel, item.format, item.activations, item.variant)
         if key not in kept or item.size < kept[key].size:
             kept[key] = item
     return list(kept.values())

@@ -11,6 +11,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
+from headrace.bench import limits_table
 from headrace.bench.report import Report
 
 BUSY_ABOVE = 0.05
@@ -18,11 +19,11 @@ WIDE = 130
 
 
 def render(report: Report, width: int) -> Group:
-    """A table of rows, then the state of the machine, what is missing, and any problem.
+    """A table of rows, or of limits, then the state of the machine, what is missing, any problem.
 
     Peers are columns where `width` characters hold them, else lines under each row.
     """
-    table = _wide(report) if width >= WIDE else _narrow(report)
+    tables = [limits_table.render(report, width)] if report.limits else _tables(report, width)
     lines = [Text(line) for line in _machine_lines(report)]
     if report.busy > BUSY_ABOVE:
         lines.append(
@@ -34,7 +35,16 @@ def render(report: Report, width: int) -> Group:
         )
     lines += [Text(line, style="dim") for line in _missing_lines(report)]
     lines += [Text(line, style="bold red") for line in report.problems]
-    return Group(table, *lines)
+    return Group(*tables, *lines)
+
+
+def _tables(report: Report, width: int) -> list[Table]:
+    """One for each set of peers: rows of different kinds have different ones."""
+    kinds: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in report.measured:
+        kinds.setdefault((*row["peers"], *row["peers_missing"]), []).append(row)
+    make = _wide if width >= WIDE else _narrow
+    return [make(report, rows) for rows in kinds.values()]
 
 
 def _table(report: Report, columns: str) -> Table:
@@ -46,15 +56,15 @@ def _table(report: Report, columns: str) -> Table:
     )
 
 
-def _wide(report: Report) -> Table:
-    peers = list(dict.fromkeys(name for row in report.measured for name in row["peers"]))
+def _wide(report: Report, rows: list[dict[str, Any]]) -> Table:
+    peers = list(dict.fromkeys(name for row in rows for name in row["peers"]))
     table = _table(report, "best us (median); peers best us, times ours")
     for name in ("shape", "format", "x"):
         table.add_column(name, no_wrap=True)
     for name in ("ours", "floor", "GB/s", "of floor", *(n.replace(".", ".\n") for n in peers)):
         table.add_column(name.replace("llama.\ncpp", "llama.cpp"), justify="right", no_wrap=True)
-    for row in report.measured:
-        cells = [row["shape"], row["format"], row["activations"]]
+    for row in rows:
+        cells = [f"{row['shape']} {row['variant']}".rstrip(), row["format"], row["activations"]]
         cells.append(f"{row['ours_min_us']:.0f} ({row['ours_us']:.0f})")
         cells += [f"{row['floor_us']:.0f}", f"{row['gbps']:.1f}", f"{row['of_floor']:.0%}"]
         cells += [_peer(row, name) if name in row["peers"] else "-" for name in peers]
@@ -62,13 +72,14 @@ def _wide(report: Report) -> Table:
     return table
 
 
-def _narrow(report: Report) -> Table:
+def _narrow(report: Report, rows: list[dict[str, Any]]) -> Table:
     table = _table(report, "best us, median us")
     table.add_column("row", no_wrap=True)
     for name in ("best", "median", "GB/s or times ours"):
         table.add_column(name, justify="right")
-    for row in report.measured:
-        name = f"{row['shape']} {row['format']} {row['activations']}"
+    for row in rows:
+        parts = (row["shape"], row["format"], row["activations"], row["variant"])
+        name = " ".join(filter(None, parts))
         share = f"{row['gbps']:.1f} GB/s, {row['of_floor']:.0%} of floor"
         best, median = f"{row['ours_min_us']:.0f}", f"{row['ours_us']:.0f}"
         table.add_row(name, best, median, share, style=_style(row) or "bold")
@@ -111,7 +122,8 @@ def _missing_lines(report: Report) -> list[str]:
             names = reasons.setdefault((name, reason), [])
             if row["format"] not in names:
                 names.append(row["format"])
-    absent = [row for row in report.rows if not row["measured"]]
+    # the table of limits has reasons of its own
+    absent = [row for row in report.rows if not row["measured"] and not report.limits]
     return [f"not measured: {row['op']}: {row['reason']}" for row in absent] + [
         f"not measured: {name} for {', '.join(names)}: {reason}"
         for (name, reason), names in reasons.items()

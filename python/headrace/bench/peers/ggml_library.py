@@ -40,6 +40,7 @@ _SIGNATURES = {
     "ggml_free": (None, [_P]),
     "ggml_new_tensor_4d": (_P, [_P, _I, _L, _L, _L, _L]),
     "ggml_permute": (_P, [_P, _P, _I, _I, _I, _I]),
+    "ggml_view_4d": (_P, [_P, _P, _L, _L, _L, _L, _S, _S, _S, _S]),
     "ggml_mul_mat": (_P, [_P, _P, _P]),
     "ggml_flash_attn_ext": (_P, [_P, _P, _P, _P, _P, _F, _F, _F]),
     "ggml_new_graph_custom": (_P, [_P, _S, ctypes.c_bool]),
@@ -146,6 +147,15 @@ class Graphs:
         """A tensor without memory; the innermost size first."""
         padded = [*sizes, *[1] * (4 - len(sizes))]
         return int(self.g["ggml_new_tensor_4d"](self.context, TYPES[kind], *padded))
+
+    def swapped(self, tensor: int) -> int:
+        """A view of [d, heads, tokens] as [d, tokens, heads]; the tensor must have memory."""
+        return int(self.g["ggml_permute"](self.context, tensor, 0, 2, 1, 3))
+
+    def leading(self, tensor: int, size: int, heads: int, tokens: int, row: int) -> int:
+        """A view of the first `size` of each `row` bytes of a tensor [.., heads, tokens]."""
+        sizes, strides = (size, heads, tokens, 1), (row, row * heads, row * heads * tokens)
+        return int(self.g["ggml_view_4d"](self.context, tensor, *sizes, *strides, 0))
 
     def place(self, tensor: int, data: np.ndarray | None = None) -> np.ndarray:
         """Gives the tensor this memory, or new memory; returns it."""

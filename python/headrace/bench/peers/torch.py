@@ -15,7 +15,8 @@ INT4_FORMATS = ("q4_0", "q4_1", "q4_k", "q4nx")
 INT8_FORMATS = ("q8_0",)
 
 
-def _torch() -> Any:
+def import_torch() -> Any:
+    """torch. Raises `Unavailable` if it is not installed."""
     try:
         import torch
     except ImportError:
@@ -27,7 +28,7 @@ class Torch(ProductPeer):
     """`y = op(x, weight)` in inference mode, over rotated weights."""
 
     def __init__(self, problem: Problem) -> None:
-        self._torch = _torch()
+        self._torch = import_torch()
         self._torch.set_num_threads(problem.threads)
         self._problem = problem
         self._turn = 0
