@@ -1,0 +1,130 @@
+// RUN: %headrace_opt %s --cpu-lower-products="dot=vnni bf16=avx512" --canonicalize --cse | FileCheck %s --implicit-check-not=qlinear.matvec --implicit-check-not=vector.reduction
+// RUN: %headrace_opt %s --cpu-lower-products=dot=portable --canonicalize --cse | FileCheck %s --check-prefix=PORTABLE --implicit-check-not=qlinear.matvec --implicit-check-not=call_intrinsic
+
+// Strips of 16 rows: a lane for each row, nothing summed across lanes.
+
+!q4_k = !qlinear.packed<32x512, #qlinear.repacked<#qlinear.gguf<q4_k>, "strips16">>
+!x512 = !qlinear.packed<1x512, #qlinear.act_i8>
+
+// A piece is 36 lines. 8 are loaded before any is used; high nibbles are used
+// where they are, as codes times 16, which the scale takes back.
+// CHECK-LABEL: func.func @q4_k(
+// CHECK: %[[SIXTEENTH:.*]] = arith.constant dense<6.250000e-02> : vector<16xf32>
+// CHECK: %[[HIGH:.*]] = arith.constant dense<-16> : vector<64xi8>
+// CHECK: %[[LOW:.*]] = arith.constant dense<15> : vector<64xi8>
+// CHECK: scf.for %[[ROW:.*]] = %{{.*}} to %{{.*}} step %c16
+// CHECK: %[[STRIP:.*]] = arith.muli %[[ROW]], %c288
+// CHECK: scf.for %[[PIECE:.*]] = %c0 to %c2
+// CHECK: %[[OFFSET:.*]] = arith.muli %[[PIECE]], %c2304
+// CHECK: %[[AT:.*]] = arith.addi %[[STRIP]], %[[OFFSET]]
+// CHECK: %[[FIRST:.*]] = arith.addi %[[AT]], %c256
+// CHECK: %[[LINE:.*]] = vector.load %{{.*}}[%[[FIRST]]] : memref<9216xi8>, vector<64xi8>
+// CHECK-COUNT-7: vector.load %{{.*}} : memref<9216xi8>, vector<64xi8>
+// CHECK: memref.prefetch %{{.*}}, read, locality<2>
+// CHECK: memref.prefetch %{{.*}}, read, locality<3>
+// CHECK: %[[CODES:.*]] = arith.andi %[[LINE]], %[[LOW]]
+// CHECK: %[[FOUR:.*]] = vector.load %{{.*}} : memref<640xi8>, vector<4xi8>
+// CHECK: %[[WORD:.*]] = vector.extract
+// CHECK: %[[LANES:.*]] = vector.broadcast %[[WORD]] : i32 to vector<16xi32>
+// CHECK: %[[X:.*]] = vector.bitcast %[[LANES]] : vector<16xi32> to vector<64xi8>
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[CODES]], %[[X]])
+// CHECK: %[[TIMES16:.*]] = arith.andi %[[LINE]], %[[HIGH]]
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[TIMES16]], %{{.*}})
+// CHECK-COUNT-14: llvm.call_intrinsic
+// CHECK-NOT: llvm.call_intrinsic
+// CHECK: arith.mulf %{{.*}}, %[[SIXTEENTH]]
+// CHECK: vector.store %{{.*}} : memref<32xf32>, vector<16xf32>
+// PORTABLE-LABEL: func.func @q4_k(
+func.func @q4_k(%bytes: memref<9216xi8>, %q: memref<640xi8>, %y: memref<32xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<9216xi8> to !q4_k
+  %x = qlinear.from_bytes %q : memref<640xi8> to !x512
+  qlinear.matvec ins(%w, %x : !q4_k, !x512) outs(%y : memref<32xf32>)
+  return
+}
+
+!q4_0 = !qlinear.packed<16x96, #qlinear.repacked<#qlinear.gguf<q4_0>, "strips16">, padded = 16x128>
+!x96 = !qlinear.packed<1x96, #qlinear.act_i8>
+
+// Two blocks are a piece; of the second piece there is one. The zero point
+// starts the sum of a group, whose high nibbles are summed apart.
+// CHECK-LABEL: func.func @q4_0(
+// CHECK-COUNT-16: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// CHECK: arith.shrsi %{{.*}} : vector<16xi32>
+// CHECK-COUNT-8: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// CHECK-NOT: llvm.call_intrinsic
+func.func @q4_0(%bytes: memref<1152xi8>, %q: memref<120xi8>, %y: memref<16xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<1152xi8> to !q4_0
+  %x = qlinear.from_bytes %q : memref<120xi8> to !x96
+  qlinear.matvec ins(%w, %x : !q4_0, !x96) outs(%y : memref<16xf32>)
+  return
+}
+
+// Floats: a nibble is looked up as what it stands for, the zero point included.
+// CHECK-LABEL: func.func @f32(
+// CHECK-DAG: %[[TABLE:.*]] = arith.constant dense<[-8.000000e+00, -7.000000e+00, {{.*}}, 7.000000e+00]> : vector<16xf32>
+// CHECK: %[[WEIGHT:.*]] = llvm.call_intrinsic "llvm.x86.avx512.permvar.sf.512"(%[[TABLE]], %{{.*}})
+// CHECK: vector.fma %[[WEIGHT]], %{{.*}}
+// PORTABLE-LABEL: func.func @f32(
+// PORTABLE: %[[CODE:.*]] = arith.andi %{{.*}} : vector<16xi32>
+// PORTABLE: %[[LESS:.*]] = arith.subi %[[CODE]], %{{.*}} : vector<16xi32>
+// PORTABLE: arith.sitofp %[[LESS]] : vector<16xi32> to vector<16xf32>
+func.func @f32(%bytes: memref<1152xi8>, %x: memref<96xf32>, %y: memref<16xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<1152xi8> to !q4_0
+  qlinear.matvec ins(%w, %x : !q4_0, memref<96xf32>) outs(%y : memref<16xf32>)
+  return
+}
+
+// Two columns of each row, a code in both bytes of 16 bits, of which the
+// look-up reads five bits.
+// CHECK-LABEL: func.func @bf16(
+// CHECK-DAG: %[[TABLE:.*]] = arith.constant dense<[-8.000000e+00, {{.*}}]> : vector<32xbf16>
+// CHECK: vector.shuffle %{{.*}} [0, 0, 1, 1, 4, 4, 5, 5,
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512.permvar.hi.512"
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512bf16.dpbf16ps.512"
+// PORTABLE-LABEL: func.func @bf16(
+// PORTABLE: arith.shli %{{.*}} : vector<16xi32>
+// PORTABLE: vector.fma
+func.func @bf16(%bytes: memref<1152xi8>, %x: memref<96xbf16>, %y: memref<16xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<1152xi8> to !q4_0
+  qlinear.matvec ins(%w, %x : !q4_0, memref<96xbf16>) outs(%y : memref<16xf32>)
+  return
+}
+
+!q6_k = !qlinear.packed<16x256, #qlinear.repacked<#qlinear.gguf<q6_k>, "strips16">>
+!x256 = !qlinear.packed<1x256, #qlinear.act_i8>
+
+// 12 lines: high bits of four quarters, then low bits. Groups of 16 columns
+// have no sum of their own: the zero point is multiplied like a code.
+// CHECK-LABEL: func.func @q6_k(
+// CHECK-COUNT-4: vector.load %{{.*}} : memref<3360xi8>, vector<64xi8>
+// CHECK-COUNT-12: vector.load %{{.*}} : memref<3360xi8>, vector<64xi8>
+// CHECK: memref.prefetch
+// CHECK: arith.ori
+// CHECK-COUNT-32: llvm.call_intrinsic
+// CHECK: arith.subi %{{.*}} : vector<16xi32>
+// PORTABLE-LABEL: func.func @q6_k(
+func.func @q6_k(%bytes: memref<3360xi8>, %q: memref<320xi8>, %y: memref<16xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<3360xi8> to !q6_k
+  %x = qlinear.from_bytes %q : memref<320xi8> to !x256
+  qlinear.matvec ins(%w, %x : !q6_k, !x256) outs(%y : memref<16xf32>)
+  return
+}
+
+!q8_0 = !qlinear.packed<20x64, #qlinear.repacked<#qlinear.gguf<q8_0>, "strips16">, padded = 32x64>
+!x64 = !qlinear.packed<7x64, #qlinear.act_i8>
+
+// Six tokens share what is loaded, then one. Signed codes plus 128 are
+// unsigned. 20 rows are two strips.
+// CHECK-LABEL: func.func @q8_0(
+// CHECK: arith.xori %{{.*}} : vector<64xi8>
+// CHECK-COUNT-6: llvm.call_intrinsic
+// CHECK: vector.maskedstore
+// CHECK: arith.xori %{{.*}} : vector<64xi8>
+// CHECK-COUNT-16: llvm.call_intrinsic
+// CHECK-NOT: llvm.call_intrinsic
+func.func @q8_0(%bytes: memref<2176xi8>, %q: memref<560xi8>, %y: memref<7x20xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<2176xi8> to !q8_0
+  %x = qlinear.from_bytes %q : memref<560xi8> to !x64
+  qlinear.matmul ins(%w, %x : !q8_0, !x64) outs(%y : memref<7x20xf32>)
+  return
+}
