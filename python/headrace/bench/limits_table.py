@@ -29,7 +29,7 @@ def render(report: Report, width: int) -> Table:
         table.add_column(name)
     for name in ("goal", "measured"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("reached")
+    table.add_column("reached", min_width=24)
     if width >= WIDE:
         table.add_column("ours us", justify="right", no_wrap=True)
         table.add_column("peers, times ours")
