@@ -3,6 +3,8 @@
 #ifndef HEADRACE_DIALECTS_QLINEAR_H
 #define HEADRACE_DIALECTS_QLINEAR_H
 
+#include "dialects/QLinear/CodebookLayout.h"
+
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"

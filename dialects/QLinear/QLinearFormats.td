@@ -203,18 +203,28 @@ def QLinear_CodebookAttr : QLinear_Format<"CodebookFormat", "codebook",
     for `scale * code + offset`, the product of activation centroid a and weight
     centroid e. Both sides are padded to whole blocks.
 
+    With `split` the parts of blocks lie apart, each in the order in which a
+    product reads it, from a multiple of 64 bytes on: scale and offset; the
+    activation centroids; the tables, by piece of columns, activation centroid and
+    group of rows; the indices, by group and piece; the centroids, by group and
+    piece.
+
     `#qlinear.codebook<dim = 2, entries = 16, group = 512, table = i8, activation_entries = 64>`
+    `#qlinear.codebook<dim = 2, entries = 16, group = 512, table = i8, activation_entries = 64, split>`
   }];
   let parameters = (ins "int64_t":$dim, "int64_t":$entries, "int64_t":$group,
                         EnumParameter<QLinear_TableKind>:$table,
-                        "int64_t":$activationEntries);
+                        "int64_t":$activationEntries, "bool":$split);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     bool hasTables() const { return getTable() != TableKind::None; }
     int64_t getIndexBits() const;
-    /// Bytes of the product table of a block.
+    /// Bytes of the product table, and of the indices, of a block.
     int64_t getTableBytes() const;
+    int64_t getIndexBytes() const;
+    /// Where the parts of a padded matrix are.
+    CodebookLayout getLayout(int64_t rows, int64_t cols) const;
   }];
 }
 

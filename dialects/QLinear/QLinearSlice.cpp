@@ -9,10 +9,17 @@
 using namespace mlir;
 using namespace headrace::qlinear;
 
+/// Whether the parts of blocks lie apart.
+static bool isSplit(PackedType type) {
+  auto codebook = dyn_cast<CodebookFormatAttr>(type.getFormat());
+  return codebook && codebook.getSplit();
+}
+
 bool SliceOp::canSlice(PackedType type) {
   QuantFormatAttrInterface format = type.getFormat();
-  return format.getHeaderBytes(format.getBlockRows(), type.getPaddedCols()) ==
-         type.getHeaderBytes();
+  return !isSplit(type) &&
+         format.getHeaderBytes(format.getBlockRows(), type.getPaddedCols()) ==
+             type.getHeaderBytes();
 }
 
 void SliceOp::build(OpBuilder &builder, OperationState &state, Value packed,
@@ -71,8 +78,10 @@ LogicalResult SliceOp::verify() {
     return emitOpError() << "expected rows that stand alone, or with a header "
                             "that is the same for all, but got "
                          << source.getFormat()
-                         << ", whose header is of tiles of rows; allowed: for "
-                            "example #qlinear.gguf<q4_k>";
+                         << (isSplit(source)
+                                 ? ", whose blocks are split"
+                                 : ", whose header is of tiles of rows")
+                         << "; allowed: for example #qlinear.gguf<q4_k>";
   bool wholeSize = size % block == 0;
   bool aligned =
       dynamic ? wholeSize || size == rows

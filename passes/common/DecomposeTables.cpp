@@ -33,6 +33,11 @@ Value likeType(OpBuilder &b, Location loc, Value rows, Type type) {
       b, loc, type, rows, ArrayRef<ReassociationIndices>{{0, 1}});
 }
 
+CodebookLayout layoutOf(PackedType packed) {
+  return cast<CodebookFormatAttr>(packed.getFormat())
+      .getLayout(packed.getPaddedRows(), packed.getPaddedCols());
+}
+
 struct DecomposeAssignCentroids : OpConversionPattern<AssignCentroidsOp> {
   using OpConversionPattern::OpConversionPattern;
   LogicalResult
@@ -93,11 +98,10 @@ private:
     Value piece = linalg::IndexOp::create(n, at, 1);
     Value entry = linalg::IndexOp::create(n, at, 2);
     int64_t dim = format.getDim(), cols = packed.getCols();
-    // The header: scale, offset, then the centroids of each piece.
     Value centroid =
         d.add(d.mul(d.add(d.mul(piece, format.getActivationEntries()), entry),
                     dim * 4),
-              8);
+              layoutOf(packed).activations);
     Value farthest;
     for (int64_t j = 0; j < dim; ++j) {
       Value col = d.add(d.mul(piece, dim), j);
@@ -165,19 +169,23 @@ private:
     Decoder d{n, at, bytes};
     Value output = linalg::IndexOp::create(n, at, 1);
     Value piece = linalg::IndexOp::create(n, at, 2);
-    int64_t pieces = packed.getPaddedCols() / format.getDim();
-    Value block = d.add(d.mul(d.div(output, format.getGroup()), pieces), piece);
-    Value table =
-        d.add(d.mul(block, format.getBlockBytes()), packed.getHeaderBytes());
-    Value indices = d.add(table, format.getTableBytes());
-    Value entry = d.code(indices, d.rem(output, format.getGroup()),
-                         format.getIndexBits());
+    Value group = d.div(output, format.getGroup());
+    CodebookLayout layout = layoutOf(packed);
+    auto block = [&](const CodebookPart &part) -> Value {
+      return d.add(
+          d.add(d.mul(group, part.perGroup), d.mul(piece, part.perPiece)),
+          part.first);
+    };
+    Value entry =
+        d.code(block(layout.indices), d.rem(output, format.getGroup()),
+               format.getIndexBits());
     Value low = arith::MaxSIOp::create(n, at, assigned, d.i32(0));
     Value number = arith::MinSIOp::create(
         n, at, low, d.i32(format.getActivationEntries() - 1));
-    Value place =
-        d.add(d.mul(d.toIndex(number), format.getEntries()), d.toIndex(entry));
-    return d.code(table, place, format.getTable() == TableKind::I4 ? 4 : 8);
+    Value row = d.add(block(layout.tables),
+                      d.mul(d.toIndex(number), layout.tables.perActivation));
+    return d.code(row, d.toIndex(entry),
+                  format.getTable() == TableKind::I4 ? 4 : 8);
   }
 };
 

@@ -34,12 +34,13 @@ static int64_t rowsPerWorkgroup(PackedType weight) {
 
 /// Pieces of columns whose centroids a workgroup searches.
 static constexpr int64_t kPiecesPerWorkgroup = 256;
-/// Most rows of a workgroup of table lookup.
+/// Most rows of table lookup whose sums stay in registers, and of a workgroup.
+static constexpr int64_t kMostTileRows = 512;
 static constexpr int64_t kMostLookupRows = 2048;
 
 int64_t headrace::cpu::lookupTileRows(CodebookFormatAttr format) {
   // Groups are multiples of 8 rows, so that a byte of indices is of one tile.
-  int64_t tile = std::min(format.getGroup(), kMostLookupRows);
+  int64_t tile = std::min(format.getGroup(), kMostTileRows);
   while (format.getGroup() % tile || tile % 8)
     --tile;
   return tile;

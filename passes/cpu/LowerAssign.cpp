@@ -29,6 +29,9 @@ namespace {
 constexpr int64_t kMostCentroids = 64;
 /// Lanes of a vector of distances.
 constexpr int64_t kMostLanes = 16;
+/// Bytes ahead of which centroids are fetched, into the second-level cache.
+constexpr int64_t kAhead = 8192;
+constexpr int64_t kLine = 64;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 class AssignKernel {
@@ -62,6 +65,9 @@ public:
 private:
   /// All tokens of a piece of which `cols` columns exist.
   void assign(Value piece, int64_t cols) {
+    for (int64_t at = 0; at < centroids * dim * 4; at += kLine)
+      v.prefetch(bytes, v.add(centroidsOf(piece), kAhead + at),
+                 /*locality=*/2);
     auto type = cast<MemRefType>(op.getX().getType());
     int64_t tokens = type.getRank() == 2 ? type.getDimSize(0) : 1;
     v.loop(
@@ -86,15 +92,23 @@ private:
     return {token, col};
   }
 
+  /// Where the centroids of a piece are.
+  Value centroidsOf(Value piece) {
+    int64_t first =
+        format.getLayout(packed.getPaddedRows(), packed.getPaddedCols())
+            .activations;
+    return v.add(v.mul(piece, centroids * dim * 4), first);
+  }
+
   /// The number of the centroid next to `x`.
   Value search(Value piece, ArrayRef<Value> x) {
-    Value header = v.add(v.mul(piece, centroids * dim * 4), 8);
+    Value start = centroidsOf(piece);
     SmallVector<Value> best =
         v.loop(v.index(0), v.index(centroids), compared,
                {v.constF(kInfinity), constant(0)},
                [&](Value first, ValueRange best) -> SmallVector<Value> {
                  auto [distance, number] =
-                     nearestOf(v.add(header, v.mul(first, dim * 4)), x);
+                     nearestOf(v.add(start, v.mul(first, dim * 4)), x);
                  // A distance that is not less, and NaN, changes nothing.
                  Value closer = v.lessF(distance, best[0]);
                  Value base =
@@ -109,12 +123,12 @@ private:
     return arith::ConstantIntOp::create(v.b, v.loc, value, 32);
   }
 
-  /// The least distance to the centroids at `header`, and the first of them
+  /// The least distance to the centroids at `start`, and the first of them
   /// that has it.
-  std::pair<Value, Value> nearestOf(Value header, ArrayRef<Value> x) {
+  std::pair<Value, Value> nearestOf(Value start, ArrayRef<Value> x) {
     SmallVector<Value> distances;
     for (int64_t first = 0; first < compared; first += lanes)
-      distances.push_back(distance(v.add(header, first * dim * 4), x));
+      distances.push_back(distance(v.add(start, first * dim * 4), x));
     Value least = distances[0];
     for (Value other : llvm::drop_begin(distances))
       least = smaller(other, least);

@@ -23,6 +23,11 @@ LOOKUPS = [
     Shape(41, 9, 3, 4, 8, 4, 8, 0),
     Shape(600, 270, 2, 256, 512, 8, 8, 0),
     Shape(59, 70, 1, 256, 40, 4, 4, 2),
+    Shape(2600, 603, 2, 16, 512, 8, 64, 0, split=True),
+    Shape(1030, 301, 2, 16, 512, 4, 64, 2, split=True),
+    Shape(111, 300, 1, 16, 24, 4, 2, 1, split=True),
+    Shape(600, 70, 1, 256, 8, 8, 4, 0, split=True),
+    Shape(41, 9, 3, 4, 8, 4, 8, 3, split=True),
 ]
 ASSIGNMENTS = [
     Shape(8, 1100, 2, 16, 8, 8, 64, 0),
@@ -33,6 +38,7 @@ ASSIGNMENTS = [
     Shape(8, 5, 5, 16, 8, 8, 16, 1),
     Shape(8, 19, 6, 16, 8, 8, 4, 0),
     Shape(8, 1, 2, 16, 8, 8, 8, 0),
+    Shape(41, 603, 2, 16, 8, 8, 64, 2, split=True),
 ]
 
 
@@ -93,7 +99,9 @@ def test_lookup(shape, target):
         (np.zeros_like(parts.products), random),
     ):
         storage = tables.Tables(**{**vars(parts), "products": codes})
-        (got,) = program(storage.storage(shape.bits).view(np.int8), assigned.astype(np.int32))
+        (got,) = program(
+            storage.storage(shape.bits, shape.split).view(np.int8), assigned.astype(np.int32)
+        )
         sums = sums_of(storage, assigned, shape.rows).astype(np.float32)
         want = parts.scale * sums + parts.offset * np.float32(shape.pieces)
         np.testing.assert_array_equal(np.atleast_2d(got), want)
@@ -126,7 +134,7 @@ def test_assign(shape, target):
         (usual * np.float32(1e-42), x * np.float32(1e-42)),
     ):
         storage = tables.Tables(**{**vars(parts), "activations": centroids})
-        (got,) = program(storage.storage(shape.bits).view(np.int8), values)
+        (got,) = program(storage.storage(shape.bits, shape.split).view(np.int8), values)
         np.testing.assert_array_equal(np.atleast_2d(got), nearest(centroids, values))
 
 

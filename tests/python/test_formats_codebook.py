@@ -27,7 +27,7 @@ def shapes() -> st.SearchStrategy[Shape]:
     plain = st.builds(
         Shape, st.integers(1, 8), st.sampled_from([4, 16, 256]), st.sampled_from([8, 24, 64])
     )
-    table = st.tuples(st.sampled_from([4, 8]), st.sampled_from([2, 16, 64]))
+    table = st.tuples(st.sampled_from([4, 8]), st.sampled_from([2, 16, 64]), st.booleans())
     return st.one_of(
         plain,
         st.builds(lambda s, t: Shape(s.dim, s.entries, s.group, *t), plain, table),
@@ -88,7 +88,33 @@ def test_any_bytes_mean_what_torch_reads(shape: Shape, rows: int, cols: int, see
     data = np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
     wanted = independent.decode(form, data, rows, cols)
     assert_array_equal(form.decode(data, rows, cols).view(np.uint32), wanted.view(np.uint32))
-    assert_array_equal(pack(shape, unpack(shape, data, *form.padded_shape(rows, cols))), data)
+    padded = form.padded_shape(rows, cols)
+    again = pack(shape, unpack(shape, data, *padded))
+    if shape.split:  # zeros between the parts
+        assert_array_equal(form.decode(again, rows, cols).view(np.uint32), wanted.view(np.uint32))
+        data, again = again, pack(shape, unpack(shape, again, *padded))
+    assert_array_equal(again, data)
+
+
+def test_split_bytes_by_hand() -> None:
+    """The parts of two groups and two pieces, each from a multiple of 64 bytes on."""
+    plain, split = (shape_of(f"codebook:d1:e4:g8:i8:a2{end}") for end in ("", ":split"))
+    rng = np.random.default_rng(3)
+    data = rng.integers(0, 256, make(plain).storage_bytes(16, 2), dtype=np.uint8)
+    parts = unpack(plain, data, 16, 2)
+    got = pack(split, parts)
+    assert parts.tables is not None
+    assert got.size == make(split).storage_bytes(16, 2) == 64 + 64 + 64 + 64 + 4 * 4 * 4
+    assert_array_equal(got[:8], data[:8])
+    assert_array_equal(got[64:80], data[8:24])
+    # Piece, activation centroid, group.
+    rows = [parts.tables[g, p, a] for p in range(2) for a in range(2) for g in range(2)]
+    assert_array_equal(got[128:160], np.concatenate(rows))
+    starts = [24 + 26 * block for block in range(4)]
+    assert_array_equal(got[192:200], np.concatenate([data[at + 8 : at + 10] for at in starts]))
+    assert_array_equal(got[256:], np.concatenate([data[at + 10 : at + 26] for at in starts]))
+    gaps = np.concatenate([got[8:64], got[80:128], got[160:192], got[200:256]])
+    assert not gaps.any()
 
 
 @settings(max_examples=40, deadline=None)
@@ -112,7 +138,7 @@ def test_weights_of_any_size(shape: Shape, rows: int, cols: int, size: float, se
     assert_array_equal(form.encode(w), data)
 
 
-@pytest.mark.parametrize("name", [*LISTED, "codebook:d3:e4:g8:i8:a2"])
+@pytest.mark.parametrize("name", [*LISTED, "codebook:d3:e4:g8:i8:a2", f"{LISTED[1]}:split"])
 @pytest.mark.parametrize("value", [0.0, 1e-45, -1.5, 2.0**100])
 def test_equal_weights_are_exact(name: str, value: float) -> None:
     """Whatever the number of centroids, and whatever the padding."""

@@ -15,6 +15,12 @@ One block, blocks along the columns, then the groups of rows:
     table code (i, j): i for activations, j for weights; 4 bits: low half = even j
     index:             log2(e) bits (2, 4 or 8), the first row in the lowest bits
 
+With `:split` behind the tables the parts lie apart, each in the order in which a product reads it
+and from a multiple of 64 bytes on, with zeros in between:
+
+    | scale f32 | offset f32 | activation centroids | tables: for each d columns and each of the a,
+    the e codes of each group | indices | weight centroids, both for each group and each d columns |
+
 A weight is centroid[index][column % d]. A table code q stands for scale q + offset, which is about
 the product of the two centroids. Both sides are padded to whole blocks: columns with zeros, rows
 with any index.
@@ -40,7 +46,7 @@ __all__ = ["FORMATS", "Parts", "Shape", "pack", "parse", "product_tables", "shap
 
 # As `make` writes them: no leading zeros, no digits of other scripts, nothing that int() refuses.
 _N = "(0|[1-9][0-9]{0,8})"
-_NAME = re.compile(rf"codebook:d{_N}:e{_N}:g{_N}(?::i([48]):a{_N})?")
+_NAME = re.compile(rf"codebook:d{_N}:e{_N}:g{_N}(?::i([48]):a{_N}(:split)?)?")
 _HELP = "codebook:d2:e16:g512, codebook:d2:e16:g512:i8:a64"
 
 
@@ -50,6 +56,7 @@ class Shape:
 
     dim: columns of a block; entries: weight centroids; group: rows of a block;
     table_bits: 8, 4, or 0 without tables; activations: activation centroids, 0 without tables.
+    split: the parts lie apart; only with tables.
     """
 
     dim: int
@@ -57,6 +64,7 @@ class Shape:
     group: int
     table_bits: int = 0
     activations: int = 0
+    split: bool = False
 
     @property
     def index_bits(self) -> int:
@@ -78,9 +86,19 @@ class Shape:
         """Bytes of a block."""
         return self.table_bytes + self.index_bytes + self.entries * self.dim * 4
 
-    def header_bytes(self, _rows: int, cols: int) -> int:
-        """Bytes before the blocks, of a padded matrix."""
-        return 8 + cols * self.activations * 4 if self.table_bits else 0
+    def header_bytes(self, rows: int, cols: int) -> int:
+        """Bytes that are in no block, of a padded matrix."""
+        if not self.split:
+            return 8 + cols * self.activations * 4 if self.table_bits else 0
+        blocks = rows // self.group * (cols // self.dim)
+        return sum(self.part_bytes(rows, cols)) - blocks * self.block_bytes
+
+    def part_bytes(self, rows: int, cols: int) -> list[int]:
+        """Bytes of each part of a padded split matrix, the zeros behind it included."""
+        blocks = rows // self.group * (cols // self.dim)
+        parts = [8, cols * self.activations * 4, blocks * self.table_bytes]
+        filled = [-(-size // 64) * 64 for size in (*parts, blocks * self.index_bytes)]
+        return [*filled, blocks * self.entries * self.dim * 4]
 
 
 @dataclass(frozen=True)
@@ -119,21 +137,31 @@ def _widen(raw: U8, bits: int) -> U8:
 def pack(shape: Shape, parts: Parts) -> U8:
     """The bytes of a matrix; every array as `Parts` says."""
     bands, pieces = parts.indices.shape[:2]
-    out = []
-    if shape.table_bits:
-        assert parts.tables is not None and parts.activation_centroids is not None
-        numbers = np.array([parts.scale, parts.offset], dtype="<f4")
-        header = np.concatenate([numbers, parts.activation_centroids.astype("<f4").reshape(-1)])
-        table = _narrow(parts.tables.reshape(bands, pieces, -1), shape.table_bits)
-        out = [header.view(np.uint8), table]
+    indices = _narrow(parts.indices, shape.index_bits)
     centroids = np.ascontiguousarray(parts.centroids, dtype="<f4").reshape(bands, pieces, -1)
-    blocks = [*out[1:], _narrow(parts.indices, shape.index_bits), centroids.view(np.uint8)]
-    return np.concatenate([*out[:1], np.concatenate(blocks, axis=2).reshape(-1)])
+    if not shape.table_bits:
+        return np.concatenate([indices, centroids.view(np.uint8)], axis=2).reshape(-1)
+    assert parts.tables is not None and parts.activation_centroids is not None
+    numbers = np.array([parts.scale, parts.offset], dtype="<f4").view(np.uint8)
+    activations = parts.activation_centroids.astype("<f4").reshape(-1).view(np.uint8)
+    tables = _narrow(parts.tables, shape.table_bits)
+    if not shape.split:
+        blocks = [tables.reshape(bands, pieces, -1), indices, centroids.view(np.uint8)]
+        return np.concatenate([numbers, activations, np.concatenate(blocks, axis=2).reshape(-1)])
+    # [piece, activation, band, byte]
+    stored = [numbers, activations, tables.transpose(1, 2, 0, 3), indices, centroids.view(np.uint8)]
+    sizes = shape.part_bytes(bands * shape.group, pieces * shape.dim)
+    raw = np.zeros(sum(sizes), np.uint8)
+    for part, end, size in zip(stored, np.cumsum(sizes), sizes, strict=True):
+        raw[end - size : end - size + part.size] = part.reshape(-1)
+    return raw
 
 
 def unpack(shape: Shape, raw: U8, rows: int, cols: int) -> Parts:
     """What `raw`, the storage of a padded matrix, holds."""
     bands, pieces = rows // shape.group, cols // shape.dim
+    if shape.split:
+        return _unpack_split(shape, raw, bands, pieces)
     head = shape.header_bytes(rows, cols)
     blocks = raw[head:].reshape(bands, pieces, shape.block_bytes)
     at = shape.table_bytes + shape.index_bytes
@@ -151,6 +179,29 @@ def unpack(shape: Shape, raw: U8, rows: int, cols: int) -> Parts:
         float(numbers[0]),
         float(numbers[1]),
         numbers[2:].reshape(pieces, shape.activations, shape.dim),
+    )
+
+
+def _views(shape: Shape, raw: U8, bands: int, pieces: int) -> list[U8]:
+    """The bytes of each part of a split matrix, without the zeros behind them."""
+    blocks = bands * pieces
+    used = [8, pieces * shape.dim * shape.activations * 4, blocks * shape.table_bytes]
+    used += [blocks * shape.index_bytes, blocks * shape.entries * shape.dim * 4]
+    sizes = shape.part_bytes(bands * shape.group, pieces * shape.dim)
+    starts = np.cumsum([0, *sizes[:-1]])
+    return [raw[start : start + size] for start, size in zip(starts, used, strict=True)]
+
+
+def _unpack_split(shape: Shape, raw: U8, bands: int, pieces: int) -> Parts:
+    numbers, activations, tables, indices, centroids = _views(shape, raw, bands, pieces)
+    codes = _widen(tables.reshape(pieces, shape.activations, bands, -1), shape.table_bits)
+    return Parts(
+        _widen(indices.reshape(bands, pieces, -1), shape.index_bits),
+        centroids.view("<f4").reshape(bands, pieces, shape.entries, shape.dim),
+        np.ascontiguousarray(codes.transpose(2, 0, 1, 3)),
+        float(numbers.view("<f4")[0]),
+        float(numbers.view("<f4")[1]),
+        activations.view("<f4").reshape(pieces, shape.activations, shape.dim),
     )
 
 
@@ -227,6 +278,9 @@ def _decode(shape: Shape, raw: U8, rows: int, cols: int) -> F32:
 
 
 def _scales(shape: Shape, raw: U8, rows: int, cols: int) -> list[Scales]:
+    if shape.split:
+        views = _views(shape, raw, rows // shape.group, cols // shape.dim)
+        return [views[0].view("<f4"), views[1].view("<f4"), views[4].view("<f4")]
     head = shape.header_bytes(rows, cols)
     blocks = raw[head:].reshape(-1, shape.block_bytes)
     centroids = blocks[:, shape.table_bytes + shape.index_bytes :].view("<f4")
@@ -244,6 +298,10 @@ def make(shape: Shape) -> Format:
         name += f":i{shape.table_bits}:a{shape.activations}"
         inside += f", table = i{shape.table_bits}, activation_entries = {shape.activations}"
         summary += f", tables of {shape.table_bits} bits"
+    if shape.split:
+        name += ":split"
+        inside += ", split"
+        summary += ", parts apart"
     return Format(
         name=name,
         attribute=f"#qlinear.codebook<{inside}>",
@@ -280,7 +338,8 @@ def shape_of(name: str) -> Shape:
     match = _NAME.fullmatch(name)
     if match is None:
         raise UsageError(f"expected a codebook format, but got '{name}'; for example {_HELP}")
-    return Shape(*(int(number or 0) for number in match.groups()))
+    dim, entries, group, bits, activations = (int(n or 0) for n in match.groups()[:5])
+    return Shape(dim, entries, group, bits, activations, match[6] is not None)
 
 
 def parse(name: str) -> Format | None:

@@ -37,9 +37,11 @@ class Tables:
     scale: np.float32
     offset: np.float32
 
-    def storage(self, table_bits: int) -> U8:
+    def storage(self, table_bits: int, split: bool = False) -> U8:
         """The bytes: scale, offset, activation centroids; then for each group and piece the
-        products, the indices and the weight centroids."""
+        products, the indices and the weight centroids, or these apart."""
+        if split:
+            return self._split(table_bits)
         groups, pieces, _, entries = self.products.shape
         header = np.concatenate([[self.scale, self.offset], self.activations.reshape(-1)])
         index_bits = int(np.log2(entries))
@@ -54,6 +56,21 @@ class Tables:
             )
         ]
         return np.concatenate([header.astype(np.float32).view(np.uint8), *blocks])
+
+    def _split(self, table_bits: int) -> U8:
+        """Five parts, each filled up to 64 bytes but the last."""
+        index_bits = int(np.log2(self.products.shape[3]))
+        parts = [
+            np.array([self.scale, self.offset], np.float32).view(np.uint8),
+            self.activations.reshape(-1).view(np.uint8),
+            _bits(self.products.transpose(1, 2, 0, 3), table_bits),
+            _bits(self.indices, index_bits),
+            self.centroids.reshape(-1).view(np.uint8),
+        ]
+        fills = [np.zeros(-part.size % 64, np.uint8) for part in parts[:-1]]
+        return np.concatenate(
+            [item for pair in zip(parts, fills, strict=False) for item in pair] + parts[-1:]
+        )
 
 
 def _bits(codes: U8, width: int) -> U8:

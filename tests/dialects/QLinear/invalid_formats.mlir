@@ -65,6 +65,11 @@ func.func private @table(!qlinear.packed<8x2, #qlinear.codebook<dim = 2, entries
 
 // -----
 
+// expected-error@+1 {{expected 'split'}}
+func.func private @split(!qlinear.packed<8x2, #qlinear.codebook<dim = 2, entries = 16, group = 8, table = i8, activation_entries = 64, apart>>)
+
+// -----
+
 // expected-error@+1 {{zigzag: expected a band of a multiple of 256 rows (the block of q4_k), at most 1048576, but got 128}}
 func.func private @band(!qlinear.packed<128x2, #qlinear.zigzag<#qlinear.gguf<q4_k>, band = 128>>)
 

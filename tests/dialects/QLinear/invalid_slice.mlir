@@ -1,5 +1,16 @@
 // RUN: %headrace_opt %s --split-input-file --verify-diagnostics
 
+!w = !qlinear.packed<16x4, #qlinear.codebook<dim = 2, entries = 16, group = 8, table = i8, activation_entries = 4, split>>
+!s = !qlinear.packed<8x4, #qlinear.codebook<dim = 2, entries = 16, group = 8, table = i8, activation_entries = 4, split>>
+
+func.func @parts(%w: !w) {
+  // expected-error@+1 {{split>, whose blocks are split; allowed: for example #qlinear.gguf<q4_k>}}
+  %s = qlinear.slice %w rows [8, 8] : !w to !s
+  return
+}
+
+// -----
+
 !w = !qlinear.packed<80x256, #qlinear.q4nx, padded = 96x256>
 
 func.func @offset_in_a_block(%w: !w) {

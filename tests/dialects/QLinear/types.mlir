@@ -45,6 +45,7 @@ func.func private @formats(
 // CHECK-SAME: !qlinear.packed<4x3, #qlinear.affine<bits = 8, group = channel, scale = f32>>,
 // CHECK-SAME: !qlinear.packed<512x4, #qlinear.codebook<dim = 2, entries = 16, group = 512>>,
 // CHECK-SAME: !qlinear.packed<5x3, #qlinear.codebook<dim = 2, entries = 16, group = 512, table = i4, activation_entries = 64>, padded = 512x4>,
+// CHECK-SAME: !qlinear.packed<512x4, #qlinear.codebook<dim = 2, entries = 16, group = 512, table = i8, activation_entries = 64, split>>,
 // CHECK-SAME: !qlinear.packed<300x7, #qlinear.zigzag<#qlinear.gguf<q4_k>, band = 256>, padded = 512x7>,
 // CHECK-SAME: !qlinear.packed<8x64, #qlinear.repacked<#qlinear.gguf<q4_0>, "rows8">>)
 func.func private @families(
@@ -67,6 +68,7 @@ func.func private @families(
   !qlinear.packed<4x3, #qlinear.affine<bits = 8, group = channel, scale = f32>>,
   !qlinear.packed<512x4, #qlinear.codebook<dim = 2, entries = 16, group = 512>>,
   !qlinear.packed<5x3, #qlinear.codebook<dim = 2, entries = 16, group = 512, table = i4, activation_entries = 64>, padded = 512x4>,
+  !qlinear.packed<512x4, #qlinear.codebook<dim = 2, entries = 16, group = 512, table = i8, activation_entries = 64, split>>,
   !qlinear.packed<300x7, #qlinear.zigzag<#qlinear.gguf<q4_k>, band = 256>, padded = 512x7>,
   !qlinear.packed<8x64, #qlinear.repacked<#qlinear.gguf<q4_0>, "rows8">>)
 // doc: end

@@ -4,14 +4,16 @@
 
 // doc: lookup
 // The assigned codes of 256 pieces are copied together; then each shuffle looks
-// up a piece of 64 rows, and the sums of all 512 rows stay in 16 registers.
+// up a piece of 64 rows, and the sums of 512 rows stay in 16 registers. Four
+// tiles of 512 rows take turns.
 // CHECK-LABEL: func.func private @lut_matvec_codebook_d2_e16_g512_i8_a64_1000x600(
 // CHECK-SAME:    %[[W:[^:]*]]: memref<998408xi8>, %[[A:[^:]*]]: memref<300xi32>, %[[Y:[^:]*]]: memref<1000xf32>)
-// CHECK-DAG:     %[[SUMS:.*]] = memref.alloca() {{.*}} : memref<16x32xi32>
+// CHECK-DAG:     %[[SUMS:.*]] = memref.alloca() {{.*}} : memref<4x16x32xi32>
 // CHECK-DAG:     %[[CODES:.*]] = memref.alloca() {{.*}} : memref<256x16xi8>
 // CHECK:         gpu.block_id x
-// CHECK:         scf.for %{{.*}} step %c512
+// CHECK:         scf.for %{{.*}} step %c2048
 // CHECK:           scf.for %[[FIRST:.*]] = %c0 to %c300 step %c256 {
+// CHECK:             scf.for %[[ROW:.*]] = %{{.*}} step %c512 {
 // CHECK:             scf.for %[[I:.*]] = %c0
 // CHECK:               memref.load %[[A]]
 // CHECK:               arith.maxsi
@@ -54,23 +56,23 @@ func.func @main(%w: !codebook, %a: tensor<300xi32>) -> tensor<1000xf32> {
 
 // -----
 
-// Codes of 4 bits become bytes when they are copied. Groups of 24 rows: 504 of
+// Codes of 4 bits become bytes when they are copied. Groups of 24 rows: 85 of
 // them in a workgroup, and indices that fill a part of a vector.
 // CHECK-LABEL: func.func @main(
-// CHECK:         call @lut_matvec_codebook_d2_e16_g24_i4_a8_1200x6_n3({{.*}}) {headrace.grid = array<i64: 3, 1, 1>}
-// CHECK-LABEL: func.func private @lut_matvec_codebook_d2_e16_g24_i4_a8_1200x6_n3(
-// CHECK:         scf.for %{{.*}} step %c24
+// CHECK:         call @lut_matvec_codebook_d2_e16_g24_i4_a8_2400x6_n3({{.*}}) {headrace.grid = array<i64: 2, 1, 1>}
+// CHECK-LABEL: func.func private @lut_matvec_codebook_d2_e16_g24_i4_a8_2400x6_n3(
+// CHECK:         scf.for %{{.*}} step %c96
 // CHECK:           scf.for %[[TOKEN:.*]] = %c0 to %c3
 // CHECK:               memref.load %{{.*}}[%[[TOKEN]],
 // CHECK:               %[[NARROW:.*]] = vector.load %{{.*}} : memref<{{.*}}>, vector<8xi8>
 // CHECK:               %[[WIDE:.*]] = vector.interleave %{{.*}}, %{{.*}} : vector<8xi8> -> vector<16xi8>
 // CHECK:               vector.store %[[WIDE]]
 // CHECK:               vector.load %{{.*}} : memref<{{.*}}>, vector<12xi8>
-!codebook = !qlinear.packed<1200x6, #qlinear.codebook<dim = 2, entries = 16, group = 24, table = i4, activation_entries = 8>>
-func.func @main(%w: !codebook, %a: tensor<3x3xi32>) -> tensor<3x1200xf32> {
-  %0 = tensor.empty() : tensor<3x1200xf32>
-  %y = qlinear.lut_matvec ins(%w, %a : !codebook, tensor<3x3xi32>) outs(%0 : tensor<3x1200xf32>) -> tensor<3x1200xf32>
-  return %y : tensor<3x1200xf32>
+!codebook = !qlinear.packed<2400x6, #qlinear.codebook<dim = 2, entries = 16, group = 24, table = i4, activation_entries = 8>>
+func.func @main(%w: !codebook, %a: tensor<3x3xi32>) -> tensor<3x2400xf32> {
+  %0 = tensor.empty() : tensor<3x2400xf32>
+  %y = qlinear.lut_matvec ins(%w, %a : !codebook, tensor<3x3xi32>) outs(%0 : tensor<3x2400xf32>) -> tensor<3x2400xf32>
+  return %y : tensor<3x2400xf32>
 }
 
 // -----
@@ -84,4 +86,23 @@ func.func @main(%w: !codebook, %a: tensor<8xi32>) -> tensor<512xf32> {
   %0 = tensor.empty() : tensor<512xf32>
   %y = qlinear.lut_matvec ins(%w, %a : !codebook, tensor<8xi32>) outs(%0 : tensor<512xf32>) -> tensor<512xf32>
   return %y : tensor<512xf32>
+}
+
+// -----
+
+// Parts that lie apart: codes of a group are 16 bytes of the 32 of both groups,
+// indices follow each other, and the codes of the next 256 pieces are fetched.
+// CHECK-LABEL: func.func private @lut_matvec_codebook_d2_e16_g512_i8_a64_split_1024x600(
+// CHECK:         arith.muli %{{.*}}, %c32 : index
+// CHECK:         vector.store %{{.*}} : memref<256x16xi8>, vector<16xi8>
+// CHECK:         %{{.*}}:16 = scf.for
+// CHECK-COUNT-4:   memref.prefetch {{.*}}, read, locality<2>
+// CHECK:           memref.load
+// CHECK:           memref.prefetch {{.*}}, read, locality<2>
+// CHECK:           vector.load %{{.*}} : memref<{{.*}}>, vector<64xi8>
+!codebook = !qlinear.packed<1024x600, #qlinear.codebook<dim = 2, entries = 16, group = 512, table = i8, activation_entries = 64, split>>
+func.func @main(%w: !codebook, %a: tensor<300xi32>) -> tensor<1024xf32> {
+  %0 = tensor.empty() : tensor<1024xf32>
+  %y = qlinear.lut_matvec ins(%w, %a : !codebook, tensor<300xi32>) outs(%0 : tensor<1024xf32>) -> tensor<1024xf32>
+  return %y : tensor<1024xf32>
 }

@@ -33,6 +33,7 @@ _MATVEC = [
     ("nvfp4", "bf16"),
     ("codebook:d2:e16:g512:i8:a64", "f32"),
     ("q8_0:rows4", "f32"),
+    ("codebook:d2:e16:g512:i8:a64:split", "f32"),
 ]
 # A sparse model holds its weights once: in zigzag, for prefill too.
 _MATMUL = [("q4_k:zigzag", "f32"), ("q8_0:zigzag", "i8"), ("q5_0", "bf16"), ("f16", "f32")]

@@ -27,6 +27,7 @@ class Shape(NamedTuple):
     bits: int
     activations: int
     tokens: int
+    split: bool = False
 
     @property
     def pieces(self) -> int:
@@ -38,9 +39,8 @@ class Shape(NamedTuple):
 
     @property
     def format(self) -> str:
-        return (
-            f"codebook:d{self.dim}:e{self.entries}:g{self.group}:i{self.bits}:a{self.activations}"
-        )
+        name = f"codebook:d{self.dim}:e{self.entries}:g{self.group}:i{self.bits}"
+        return f"{name}:a{self.activations}{':split' if self.split else ''}"
 
     @property
     def type(self) -> str:
@@ -50,7 +50,7 @@ class Shape(NamedTuple):
         return (
             f"!qlinear.packed<{self.rows}x{self.cols}, #qlinear.codebook<dim = {self.dim}, "
             f"entries = {self.entries}, group = {self.group}, table = i{self.bits}, "
-            f"activation_entries = {self.activations}>{suffix}>"
+            f"activation_entries = {self.activations}{', split' if self.split else ''}>{suffix}>"
         )
 
     def __str__(self) -> str:
@@ -64,6 +64,7 @@ def cases(draw: Generator) -> Iterator[Case]:
         "paper": Shape(17, 2 * some, 2, 16, 512, 8, 64, 0),
         "paper, 4 bits": Shape(9, 2 * some, 2, 16, 512, 4, 64, 2),
         "4 bits, padded": Shape(13, 2 * some - 1, 2, 16, 8, 4, 8, 3),
+        "apart": Shape(1030, 2 * some - 1, 2, 16, 512, 8, 64, 2, split=True),
         "one row": Shape(1, 3 * some, 3, 4, 8, 8, 2, 1),
         "one column a piece": Shape(9, some, 1, 256, 8, 8, 4, 0),
     }.items():
@@ -96,7 +97,7 @@ def _assign(what: str, shape: Shape) -> Case:
 
     def runs(draw: Generator) -> Iterator[Run]:
         parts = draw_tables(draw, shape)
-        storage = parts.storage(shape.bits).view(np.int8)
+        storage = parts.storage(shape.bits, shape.split).view(np.int8)
         usual = draw.normal(size=(*some, shape.cols))
         near = np.round(usual * 2) / 2  # equal distances
         holes = np.where(draw.random(usual.shape) < 0.3, np.nan, usual)
@@ -130,7 +131,7 @@ def _lookup(what: str, shape: Shape) -> Case:
 
     def runs(draw: Generator) -> Iterator[Run]:
         parts = draw_tables(draw, shape)
-        storage = parts.storage(shape.bits).view(np.int8)
+        storage = parts.storage(shape.bits, shape.split).view(np.int8)
         size = (*some, shape.pieces)
         usual = draw.integers(0, shape.activations, size)
         for name, values in (
