@@ -32,7 +32,7 @@ def render(report: Report, width: int) -> Table:
     table.add_column("reached", min_width=24)
     if width >= WIDE:
         table.add_column("ours us", justify="right", no_wrap=True)
-        table.add_column("peers, times ours")
+        table.add_column("best of each peer, times ours")
     last, shown = "", ""
     for record in records:
         name = record["limit"] if record["limit"] != last else ""
@@ -49,8 +49,16 @@ def render(report: Report, width: int) -> Table:
 
 
 def peers(record: dict[str, Any]) -> str:
-    """`llama.cpp 1.52x, ...`"""
-    return ", ".join(f"{name} {ratio:.2f}x" for name, ratio in record.get("peers", {}).items())
+    """The best mode of each peer, the fastest first: `llama.cpp.repack 1.52x, ...`."""
+    best: dict[str, str] = {}
+    ratios = record.get("peers", {})
+    for name in sorted(ratios, key=ratios.get):
+        best.setdefault(_family(name), f"{name} {ratios[name]:.2f}x")
+    return ", ".join(best.values())
+
+
+def _family(name: str) -> str:
+    return "llama.cpp" if name.startswith("llama.cpp") else name.partition(".")[0]
 
 
 def _goal(record: dict[str, Any]) -> str:
