@@ -13,9 +13,9 @@
 // HELP-DAG: --decompose-qlinear
 // HELP-DAG: --verify-target-legality
 // HELP: --headrace-cpu-pipeline {{.*}}From qlinear operations to CPU kernels
-// HELP-NEXT: --abi=<string>
-// HELP-NEXT: --capabilities=<string>
-// HELP-NEXT: --dot=<string>
+// HELP: --abi=<string>
+// HELP: --capabilities=<string>
+// HELP: --dot=<string>
 
 // Ours and all of upstream's.
 // DIALECTS: {{func.*linalg.*llvm.*qlinear.*vector}}
