@@ -18,9 +18,9 @@ using namespace headrace::cpu;
 using namespace headrace::qlinear;
 using namespace headrace::qattn;
 
-/// Heads that workgroups of latent attention without parts share a query by:
-/// many, as each decodes the whole cache.
-static constexpr int64_t kMlaHeads = 64;
+/// Most heads of a workgroup of latent attention, without and with parts: many,
+/// as each workgroup decodes all tokens that it sees.
+static constexpr int64_t kMlaHeads = 64, kMlaHeadsOfPart = 128;
 
 /// Rows of a workgroup of a product: enough work to hide a launch, few enough
 /// to balance two threads on small matrices; a multiple of the block height of
@@ -48,7 +48,12 @@ int64_t headrace::cpu::lookupTileRows(CodebookFormatAttr format) {
 
 int64_t headrace::cpu::headsOfWorkgroup(MlaDecodeOp op) {
   int64_t heads = cast<ShapedType>(op.getQ().getType()).getDimSize(0);
-  return op.getSplits() || heads % kMlaHeads ? heads : kMlaHeads;
+  int64_t size = std::min(heads, op.getSplits() ? kMlaHeadsOfPart : kMlaHeads);
+  while (heads % size)
+    --size;
+  // Rather all heads in one than many workgroups of few, while memory for their
+  // queries is on the stack.
+  return size < 16 && heads <= 512 ? heads : size;
 }
 
 MemRefType headrace::cpu::bufferType(Type type) {
@@ -254,10 +259,10 @@ Shape shapeOf(Operation *op) {
       })
       .Case([](MlaDecodeOp decode) {
         int64_t heads = cast<ShapedType>(decode.getQ().getType()).getDimSize(0);
-        return latentsOf(
-            decode.getCache().getType(),
-            decode.getSplits().value_or(heads / headsOfWorkgroup(decode)),
-            decode.getInit());
+        return latentsOf(decode.getCache().getType(),
+                         static_cast<int64_t>(decode.getSplits().value_or(1)) *
+                             (heads / headsOfWorkgroup(decode)),
+                         decode.getInit());
       })
       .Case([](MergePartialsOp merge) {
         auto type = cast<ShapedType>(merge.getPartials().getType());

@@ -27,8 +27,8 @@ bool hasKernel(mlir::Operation *op);
 /// Describes the kernel of `op`, for which `hasKernel` holds.
 KernelInfo describeKernel(mlir::Operation *op);
 
-/// Heads of the query that one workgroup of latent attention has: all of them
-/// if there are parts.
+/// Heads of the query that one workgroup of latent attention has; workgroups of
+/// the same part follow each other.
 int64_t headsOfWorkgroup(qattn::MlaDecodeOp op);
 
 /// The buffer that holds a value of `type` (a static tensor, or the bytes of a

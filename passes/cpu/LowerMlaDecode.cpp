@@ -43,15 +43,14 @@ public:
         heads(headsOfWorkgroup(op)), vectorBits(vectorBits) {}
 
   void emit() {
-    // A workgroup has a part of the tokens and all heads, or without parts some
-    // of the heads.
+    // A workgroup has a part of the tokens, if there are parts, and some heads.
+    int64_t groups =
+        cast<MemRefType>(op.getQ().getType()).getDimSize(0) / heads;
     Value id = gpu::BlockIdOp::create(v.b, v.loc, gpu::Dimension::x);
-    firstHead = v.index(0);
-    Value number;
+    Value number = arith::DivUIOp::create(v.b, v.loc, id, v.index(groups));
+    firstHead = v.mul(v.sub(id, v.mul(number, groups)), heads);
     if (op.getSplits())
-      part = {number = id};
-    else
-      firstHead = v.mul(id, heads);
+      part = {number};
     MlaTiles tiles(v, op, bytes, firstHead, heads, kBlock, vectorBits);
     vectors = tiles.vectors();
     allocate(tiles.tokens());
@@ -62,19 +61,20 @@ public:
     // The recurrence scales what is summed.
     tiles.loadQuery(op.getQScale() ? Value() : scale());
     start();
-    forEachBlock(
-        v, tokensOfPart(v, seen, number), kBlock, [&](TokenRange tokens) {
-          Value count = listSlots(v, cache, op.getTable(), tokens, slots);
-          tiles.decode(slots, count, scales);
-          Value scores = tiles.score(count);
-          forEachVectorOfHeads([&](Value head) {
-            if (scales)
-              recur(scores, head, count);
-            else
-              weigh(scores, head, count);
-          });
-          tiles.addValues(op.getInit(), part, keep, count);
-        });
+    forEachBlock(v, tokensOfPart(v, seen, op.getSplits() ? number : Value()),
+                 kBlock, [&](TokenRange tokens) {
+                   Value count =
+                       listSlots(v, cache, op.getTable(), tokens, slots);
+                   tiles.decode(slots, count, scales);
+                   Value scores = tiles.score(count);
+                   forEachVectorOfHeads([&](Value head) {
+                     if (scales)
+                       recur(scores, head, count);
+                     else
+                       weigh(scores, head, count);
+                   });
+                   tiles.addValues(op.getInit(), part, keep, count);
+                 });
     finish();
   }
 

@@ -620,8 +620,8 @@ def CpuLowerMlaDecode : Pass<"cpu-lower-mla-decode", "::mlir::ModuleOp"> {
     scores and weights, and weights are rounded to what e4m3 has. Codes are exact
     in f32, so only sums are rounded beside them.
 
-    With `splits` a workgroup has a part of the tokens and all heads; without, all
-    tokens and 64 heads, or all where 64 does not divide them.
+    A workgroup has at most 64 heads, or with `splits` a part of the tokens and at
+    most 128 heads.
 
     Before:
     ```mlir

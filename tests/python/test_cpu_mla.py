@@ -1,5 +1,7 @@
 """The CPU's kernels of latent attention: several vectors, blocks and tiles, and whole programs."""
 
+import re
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -70,6 +72,37 @@ def drawn(cache, rng, heads):
 
 def outs(heads, cache):
     return [np.zeros((heads, cache.content), np.float32), np.zeros(heads, np.float32)]
+
+
+def inner_loops(source):
+    """The bodies of loops without a branch inside, lines of assembly."""
+    lines = source.splitlines()
+    labels = {line.rstrip(":"): number for number, line in enumerate(lines) if line[:2] == ".L"}
+    for number, line in enumerate(lines):
+        jump = re.match(r"\s+j\w+\s+(\.L\w+)$", line)
+        if jump and labels.get(jump[1], number) < number:
+            body = lines[labels[jump[1]] + 1 : number]
+            if not any(other[:2] == ".L" for other in body):
+                yield body
+
+
+@pytest.mark.parametrize(
+    ("target", "register", "sums"), [("sapphirerapids", "zmm", 16), ("x86-64-v3", "ymm", 12)]
+)
+def test_sums_stay_in_registers(target, register, sums):
+    """Scores and results: as many fused multiplications as sums, and no memory is written."""
+    cache = MlaCache(Layout("contiguous", 256), 512, 64, "fp8_e4m3")
+    case = mla.case_of(Decode("one", cache, 48, quantized=True))
+    module = parse_text(case.module, ir.Context(), "test")
+    source = hr.compile(module, target=f"cpu:{target}").sources["kernels.s"]
+    tiles = []
+    for body in inner_loops(source):
+        products = [line for line in body if re.match(rf"\s+vfmadd.*%{register}\d+$", line)]
+        if len(products) == sums:
+            tiles.append(body)
+    assert len(tiles) == 2
+    for body in tiles:
+        assert not any("rsp" in line or re.search(r"mov[a-z]+\s+%.*\(", line) for line in body)
 
 
 @pytest.mark.parametrize("quantized", [False, True])
@@ -150,25 +183,26 @@ def test_equal_scores():
 
 
 def test_workgroups_share_heads_and_parts_share_tokens():
-    """128 heads in two workgroups, in parts that are merged, and as two queries of 64."""
+    """256 heads in four workgroups, two for each of three parts, and as four queries of 64."""
     cache = MlaCache(Layout("contiguous", 200), 48, 16, "bf16")
-    data, q, q_rope = drawn(cache, np.random.default_rng(4), 128)
+    data, q, q_rope = drawn(cache, np.random.default_rng(4), 256)
     number = np.array([190], np.int32)
-    whole = decode(128, cache, quantized=False)(
-        q, q_rope, data.view(np.int8), number, *outs(128, cache)
+    whole = decode(256, cache, quantized=False)(
+        q, q_rope, data.view(np.int8), number, *outs(256, cache)
     )
     half = decode(64, cache, quantized=False)
-    for rows in (slice(0, 64), slice(64, 128)):
+    for first in range(0, 256, 64):
+        rows = slice(first, first + 64)
         results = half(q[rows], q_rope[rows], data.view(np.int8), number, *outs(64, cache))
         for result, want in zip(results, whole, strict=True):
             np.testing.assert_array_equal(result, want[rows])
-    o, lse = decode(128, cache, quantized=False, splits=3)(
+    o, lse = decode(256, cache, quantized=False, splits=3)(
         q,
         q_rope,
         data.view(np.int8),
         number,
-        np.zeros((3, 128, 48), np.float32),
-        np.zeros((3, 128), np.float32),
+        np.zeros((3, 256, 48), np.float32),
+        np.zeros((3, 256), np.float32),
     )
     weights = np.exp(lse - whole[1])
     np.testing.assert_allclose(weights.sum(axis=0), 1.0, rtol=1e-5)
