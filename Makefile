@@ -105,7 +105,7 @@ LLVM_BIN := $(if $(MLIR_DIR),$(MLIR_DIR)/../../../bin,/usr/lib/llvm-22/bin)
 CLANG_FORMAT := $(LLVM_BIN)/clang-format
 CLANG_TIDY := $(LLVM_BIN)/clang-tidy
 
-bench-peers: $(STAMPS)/venv ## Install what the benchmarks compare with (llama.cpp).
+bench-peers: $(STAMPS)/venv ## Install what the benchmarks compare with.
 	benchmarks/install_peers.sh
 
 # --- packages -----------------------------------------------------------------
