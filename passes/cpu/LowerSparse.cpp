@@ -1,17 +1,14 @@
 //===- LowerSparse.cpp - products with some columns as vectors ------------===//
 //
-// Lanes run along the rows, as the blocks of a zigzag weight do, so a column
-// adds to sums that stay in the first cache. Four columns are added at a time,
-// so that the sums are read and written once for all four. Columns are taken in
-// batches: first the coefficients of a batch, then its products, so that a
-// coefficient is spread over a vector as it is loaded.
+// The list is looked at first: columns in order are added as they are listed,
+// others are marked and added in order.
 //
 //===----------------------------------------------------------------------===//
 
 #include "passes/cpu/Passes.h"
 #include "passes/cpu/ProductKernel.h"
 #include "passes/cpu/Workgroup.h"
-#include "passes/cpu/ZigzagSlices.h"
+#include "passes/cpu/ZigzagSums.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -30,10 +27,6 @@ using namespace headrace::qlinear;
 namespace {
 
 constexpr int64_t kLanes = 16;
-/// Columns that are added together.
-constexpr int64_t kTogether = 4;
-/// Slices of a batch; the batch behind it is prefetched meanwhile.
-constexpr int64_t kBatchSlices = 64;
 /// A list out of order is put in order in memory of the stack.
 constexpr int64_t kMostColumns = 1 << 20;
 
@@ -42,18 +35,11 @@ class SparseKernel {
 public:
   SparseKernel(VectorBuilder &v, SparseMatvecOp op, Value bytes,
                const SliceDecoder &decoder, RowRange range)
-      : v(v), op(op), bytes(bytes), decoder(decoder),
-        layout{sliceBand(op.getWeight().getType()),
-               op.getWeight().getType().getCols(), decoder.bytes()},
-        range(range), rows(sliceWorkgroupRows(op.getWeight().getType())),
-        x(op.getX(), op.getWeight().getType().getCols()) {}
+      : v(v), op(op), range(range), x(op.getX(), cols()),
+        sums(v, bytes, decoder, op.getWeight().getType(), range.first) {}
 
   void emit() {
-    allocate();
-    base = layout.columnZero(v, range.first);
-    fill(sums, rows);
-    if (offsets)
-      fill(offsets, rows / 32);
+    sums.clear();
     // An empty list has no entries to look at.
     if (listSize() == 0)
       return finish();
@@ -71,42 +57,9 @@ public:
   }
 
 private:
-  void allocate() {
-    OpBuilder::InsertionGuard guard(v.b);
-    Block &entry = op->getParentOfType<func::FuncOp>().getBody().front();
-    v.b.setInsertionPointToStart(&entry);
-    auto buffer = [&](ArrayRef<int64_t> shape, Type element) {
-      return memref::AllocaOp::create(v.b, v.loc,
-                                      MemRefType::get(shape, element),
-                                      v.b.getI64IntegerAttr(kCacheLine));
-    };
-    sums = buffer(rows, v.f32());
-    coefficients = buffer({kBatchSlices, kLanes}, v.f32());
-    if (decoder.hasOffsets())
-      offsets = buffer(rows / 32, v.f32());
-    listed = buffer(cols(), v.i8());
-  }
-
-  int64_t slices() const { return rows / kSliceRows; }
-  /// Columns of a batch.
-  int64_t batch() const {
-    return kBatchSlices / slices() / kTogether * kTogether;
-  }
   int64_t cols() { return op.getWeight().getType().getCols(); }
   int64_t listSize() {
     return cast<MemRefType>(op.getIndices().getType()).getDimSize(0);
-  }
-
-  /// Zeros in the first `size` numbers of `buffer`.
-  void fill(Value buffer, int64_t size) {
-    Type element = cast<MemRefType>(buffer.getType()).getElementType();
-    int64_t lanes = size % kLanes ? 1 : kLanes;
-    Value zeros = v.splat(v.vec(lanes, element), 0);
-    v.loop(v.index(0), v.index(size), lanes, {},
-           [&](Value at, ValueRange) -> SmallVector<Value> {
-             v.store(zeros, buffer, at);
-             return {};
-           });
   }
 
   //===-- The list --------------------------------------------------------===//
@@ -169,23 +122,31 @@ private:
   }
 
   void addListed() {
-    Value left = arith::RemUIOp::create(v.b, v.loc, count, v.index(kTogether));
-    Value whole = v.sub(count, left);
-    v.loop(v.index(0), whole, batch(), {},
-           [&](Value first, ValueRange) -> SmallVector<Value> {
-             addBatch(first, v.min(v.add(first, batch()), whole));
-             return {};
-           });
-    v.loop(whole, count, 1, {},
-           [&](Value at, ValueRange) -> SmallVector<Value> {
-             addColumn(entry(at));
-             return {};
-           });
+    sums.addAll(count, {[&](Value at) { return entry(at); },
+                        [&](Value column) { return factor(column); }});
+  }
+
+  /// The activation of a column.
+  Value factor(Value column) {
+    return v.extract(x.lanes(v, v.index(0), column, 1), 0);
   }
 
   /// Marks the columns that are listed, then adds them in order.
   void addUnordered() {
-    fill(listed, cols());
+    Value listed;
+    {
+      OpBuilder::InsertionGuard guard(v.b);
+      Block &entry = op->getParentOfType<func::FuncOp>().getBody().front();
+      v.b.setInsertionPointToStart(&entry);
+      listed = memref::AllocaOp::create(v.b, v.loc,
+                                        MemRefType::get({cols()}, v.i8()));
+    }
+    Value none = v.splat(v.vec(1, v.i8()), 0);
+    v.loop(v.index(0), v.index(cols()), 1, {},
+           [&](Value column, ValueRange) -> SmallVector<Value> {
+             v.store(none, listed, column);
+             return {};
+           });
     Value one = v.splat(v.vec(1, v.i8()), 1);
     v.loop(v.index(0), count, 1, {},
            [&](Value at, ValueRange) -> SmallVector<Value> {
@@ -199,7 +160,7 @@ private:
              Value mark = v.extract(v.load(listed, column, 1), 0);
              Value zero = arith::ConstantIntOp::create(v.b, v.loc, 0, 8);
              when(compare(arith::CmpIPredicate::ne, mark, zero),
-                  [&] { addColumn(column); });
+                  [&] { sums.addColumn(column, factor(column)); });
              return {};
            });
   }
@@ -212,163 +173,26 @@ private:
     body();
   }
 
-  //===-- Columns ---------------------------------------------------------===//
-
-  Value columnAt(Value column) {
-    return v.add(base, v.mul(column, layout.columnBytes()));
-  }
-
-  Value factor(Value column) {
-    return v.extract(x.lanes(v, v.index(0), column, 1), 0);
-  }
-
-  /// Columns [first, last) of the list, both multiples of `kTogether`.
-  void addBatch(Value first, Value last) {
-    auto eachFour = [&](llvm::function_ref<void(Value, Value)> body) {
-      v.loop(first, last, kTogether, {},
-             [&](Value at, ValueRange) -> SmallVector<Value> {
-               body(at, v.mul(v.sub(at, first), slices()));
-               return {};
-             });
-    };
-    eachFour([&](Value at, Value place) {
-      SmallVector<Value> starts, factors;
-      for (int64_t i = 0; i < kTogether; ++i) {
-        Value column = entry(v.add(at, i));
-        starts.push_back(columnAt(column));
-        factors.push_back(factor(column));
-      }
-      computeCoefficients(starts, factors, place);
-    });
-    eachFour([&](Value at, Value place) {
-      SmallVector<Value> starts, ahead;
-      for (int64_t i = 0; i < kTogether; ++i) {
-        starts.push_back(columnAt(entry(v.add(at, i))));
-        Value next = v.min(v.add(at, i + batch()), v.sub(count, v.index(1)));
-        ahead.push_back(columnAt(entry(next)));
-      }
-      addProducts(starts, ahead, place);
-    });
-  }
-
-  void addColumn(Value column) {
-    computeCoefficients(columnAt(column), factor(column), v.index(0));
-    addProducts(columnAt(column), {}, v.index(0));
-  }
-
-  /// The lines of a part of a slice, or of all parts if `part` is the only one.
-  void prefetch(Value at, int64_t part, int64_t parts) {
-    int64_t lines = llvm::divideCeil(layout.bytes, kCacheLine);
-    for (int64_t line = lines * part / parts; line < lines * (part + 1) / parts;
-         ++line)
-      v.prefetch(bytes, v.add(at, line * kCacheLine));
-  }
-
-  void forEachSlice(llvm::function_ref<void(Value)> body) {
-    v.loop(v.index(0), v.index(slices()), 1, {},
-           [&](Value slice, ValueRange) -> SmallVector<Value> {
-             body(slice);
-             return {};
-           });
-  }
-
-  SmallVector<Value> slicesOf(ArrayRef<Value> columns, Value slice) {
-    SmallVector<Value> at;
-    for (Value column : columns)
-      at.push_back(v.add(column, v.mul(slice, layout.bytes)));
-    return at;
-  }
-
-  /// Coefficients of some columns go to `place` and behind, slice by slice.
-  void computeCoefficients(ArrayRef<Value> columns, ArrayRef<Value> factors,
-                           Value place) {
-    int64_t together = static_cast<int64_t>(columns.size());
-    forEachSlice([&](Value slice) {
-      SmallVector<Value> found =
-          decoder.coefficients(v, bytes, slicesOf(columns, slice), factors);
-      Value first = v.add(place, v.mul(slice, together));
-      for (auto [i, value] : llvm::enumerate(found))
-        v.store(value, coefficients, {v.add(first, i), v.index(0)});
-      if (!offsets)
-        return;
-      Value sum = found[0];
-      for (Value value : ArrayRef<Value>(found).drop_front())
-        sum = v.addf(sum, value);
-      Value where = v.mul(slice, 8);
-      v.store(v.addf(v.load(offsets, where, 8), v.repeat(sum, 8, 8, 1)),
-              offsets, where);
-    });
-  }
-
-  /// Adds numbers times coefficients to the sums.
-  void addProducts(ArrayRef<Value> columns, ArrayRef<Value> ahead,
-                   Value place) {
-    int64_t together = static_cast<int64_t>(columns.size());
-    int64_t vectors = decoder.partVectors();
-    forEachSlice([&](Value slice) {
-      SmallVector<Value> at = slicesOf(columns, slice);
-      SmallVector<Value> next = slicesOf(ahead, slice);
-      Value first = v.add(place, v.mul(slice, together));
-      int64_t count = kSliceRows / kLanes / vectors;
-      for (int64_t part = 0; part < count; ++part) {
-        Value row = v.add(v.mul(slice, kSliceRows), part * vectors * kLanes);
-        SmallVector<Value> parts;
-        for (int64_t i = 0; i < vectors; ++i)
-          parts.push_back(v.load(sums, v.add(row, i * kLanes), kLanes));
-        for (auto [column, start] : llvm::enumerate(at)) {
-          SmallVector<Value> numbers = decoder.numbers(v, bytes, start, part);
-          if (!next.empty())
-            prefetch(next[column], part, count);
-          for (int64_t i = 0; i < vectors; ++i) {
-            int64_t group = (part * vectors + i) * kLanes / decoder.groupRows();
-            Value coefficient = memref::LoadOp::create(
-                v.b, v.loc, coefficients,
-                ValueRange{v.add(first, column), v.index(group)});
-            parts[i] =
-                v.fma(numbers[i], v.broadcast(coefficient, kLanes), parts[i]);
-          }
-        }
-        for (int64_t i = 0; i < vectors; ++i)
-          v.store(parts[i], sums, v.add(row, i * kLanes));
-      }
-    });
-  }
-
   void finish() {
     auto maskType = v.vec(kLanes, v.b.getI1Type());
     Value left = v.sub(range.last, range.first);
     v.loop(v.index(0), left, kLanes, {},
            [&](Value row, ValueRange) -> SmallVector<Value> {
-             Value sum = v.load(sums, row, kLanes);
-             if (offsets) {
-               Value group =
-                   arith::DivUIOp::create(v.b, v.loc, row, v.index(32));
-               Value one = v.extract(v.load(offsets, group, 1), 0);
-               sum = v.addf(sum, v.broadcast(one, kLanes));
-             }
              Value mask = vector::CreateMaskOp::create(v.b, v.loc, maskType,
                                                        v.sub(left, row));
              vector::MaskedStoreOp::create(v.b, v.loc, op.getInit(),
-                                           v.add(range.first, row), mask, sum);
+                                           v.add(range.first, row), mask,
+                                           sums.load(row));
              return {};
            });
   }
 
   VectorBuilder &v;
   SparseMatvecOp op;
-  Value bytes;
-  const SliceDecoder &decoder;
-  SliceLayout layout;
   RowRange range;
-  int64_t rows; // of a workgroup, with those behind the end
   Activations x;
-
-  Value base;         // where column 0 of the workgroup's rows starts
-  Value count;        // entries of the list
-  Value sums;         // [row]
-  Value coefficients; // [slice of a batch][group]
-  Value offsets;      // [group of 32 rows], what the minima add; or null
-  Value listed;       // [column], whether it is listed
+  SliceSums sums;
+  Value count; // entries of the list
 };
 
 LogicalResult lower(SparseMatvecOp op, NibbleKind nibbles) {

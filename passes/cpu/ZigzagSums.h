@@ -1,0 +1,71 @@
+//===- ZigzagSums.h - sums of rows to which columns are added ---*- C++ -*-===//
+//
+// The sums of a workgroup's rows stay in memory that fits the first cache. Four
+// columns are added at a time, so that the sums are read and written once for
+// all four, and columns come in batches: first the coefficients of a batch,
+// then its products, so that a coefficient is spread over a vector as it is
+// loaded.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef HEADRACE_PASSES_CPU_ZIGZAGSUMS_H
+#define HEADRACE_PASSES_CPU_ZIGZAGSUMS_H
+
+#include "passes/cpu/ZigzagSlices.h"
+
+namespace headrace::cpu {
+
+class SliceSums {
+public:
+  /// For a workgroup whose rows start at `row`. Buffers are allocated at the
+  /// start of the function.
+  SliceSums(VectorBuilder &v, mlir::Value bytes, const SliceDecoder &decoder,
+            qlinear::PackedType weight, mlir::Value row);
+
+  /// All sums to zero.
+  void clear();
+
+  /// What is added: the column that comes as number `at`, and its activation.
+  struct Source {
+    llvm::function_ref<mlir::Value(mlir::Value at)> column;
+    llvm::function_ref<mlir::Value(mlir::Value column)> factor;
+  };
+  /// Adds `count` (index) columns.
+  void addAll(mlir::Value count, const Source &source);
+  /// Adds one column times `factor`, an f32.
+  void addColumn(mlir::Value column, mlir::Value factor);
+
+  /// The sums from `row` on, a multiple of 16, as f32 x 16.
+  mlir::Value load(mlir::Value row);
+
+private:
+  int64_t slices() const { return rows / kSliceRows; }
+  int64_t batch() const;
+  mlir::Value columnAt(mlir::Value column);
+  void addBatch(mlir::Value first, mlir::Value last, mlir::Value end,
+                const Source &source);
+  void forEachSlice(llvm::function_ref<void(mlir::Value)> body);
+  llvm::SmallVector<mlir::Value> slicesOf(llvm::ArrayRef<mlir::Value> columns,
+                                          mlir::Value slice);
+  void computeCoefficients(llvm::ArrayRef<mlir::Value> columns,
+                           llvm::ArrayRef<mlir::Value> factors,
+                           mlir::Value place);
+  void addProducts(llvm::ArrayRef<mlir::Value> columns,
+                   llvm::ArrayRef<mlir::Value> ahead, mlir::Value place);
+  void prefetch(mlir::Value at, int64_t part, int64_t parts);
+
+  VectorBuilder &v;
+  mlir::Value bytes;
+  const SliceDecoder &decoder;
+  SliceLayout layout;
+  int64_t rows;     // of a workgroup, with those behind the end
+  mlir::Value base; // where they start in column 0
+
+  mlir::Value sums;         // [row]
+  mlir::Value coefficients; // [slice of a batch][group]
+  mlir::Value offsets;      // [group of 32 rows], what the minima add; or null
+};
+
+} // namespace headrace::cpu
+
+#endif // HEADRACE_PASSES_CPU_ZIGZAGSUMS_H
