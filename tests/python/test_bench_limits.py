@@ -153,6 +153,8 @@ def test_the_command_runs_the_suite(
     monkeypatch.setattr(suite, "select", lambda *_: [])
     monkeypatch.setattr(runner.compile_times, "measure", lambda target: SECONDS)
     assert bench.run(suite=limits.SUITE, json=True) == 0
-    document = json.loads(capsys.readouterr().out)
+    shown = capsys.readouterr()
+    document = json.loads(shown.out)
+    assert "limits of cpu" in shown.err
     assert record(document["limits"], "compile", "one kernel")["reached"] is True
     assert record(document["limits"], "decode", "f16 4k")["why"] == "left out of this run"

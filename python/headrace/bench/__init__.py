@@ -34,8 +34,8 @@ def run(
 ) -> int:
     """Measure and print; returns the exit code, 1 if a row voids the run or is wrong.
 
-    json prints the report as JSON on stdout (progress stays on stderr); output also writes that
-    JSON to a file. Raises `HeadraceError` for requests that cannot be met.
+    json prints the report as JSON on stdout (the table then goes to stderr, where progress is);
+    output also writes that JSON to a file. Raises `HeadraceError` for requests that cannot be met.
     """
     from rich.console import Console
 
@@ -63,10 +63,10 @@ def run(
         )
     if json:
         print(report.to_json())
-    else:
-        terminal = sys.stdout.isatty()
-        console = Console(width=None if terminal else 160)  # a file has no width of its own
-        console.print(table.render(report, console.width))
+    stream = sys.stderr if json else sys.stdout
+    # a file has no width of its own
+    console = Console(file=stream, width=None if stream.isatty() else 160)
+    console.print(table.render(report, console.width))
     if output is not None:
         Path(output).write_text(report.to_json() + "\n")
     if plot is not None:
