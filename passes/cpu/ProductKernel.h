@@ -101,6 +101,10 @@ public:
   /// Whether `Activations::prepareFloatSums` serves this kernel.
   virtual bool wantsFloatSums() const { return false; }
 
+  /// Allocates what `compute` needs beside its results; called once, outside of
+  /// loops.
+  virtual void allocate(VectorBuilder &v) {}
+
   /// The results of one unit of rows from `row` for `tokens` tokens from
   /// `token`: for each token its rows in order, as one f32 or as vectors of
   /// f32 x 16. Rows behind the end of the weight hold anything.

@@ -16,8 +16,8 @@ StripDecoder::StripDecoder(PackedType weight)
       bytes(weight.getFormat().getBlockBytes()) {}
 
 Value StripDecoder::line(VectorBuilder &v, const StripPiece &piece,
-                         int64_t offset, int64_t index) {
-  return v.load(piece.bytes, v.add(piece.at, offset + kCacheLine * index), 64);
+                         Value offset) {
+  return v.load(piece.bytes, v.add(piece.at, offset), kCacheLine);
 }
 
 Value StripDecoder::floats(VectorBuilder &v, const StripPiece &piece,
@@ -82,18 +82,20 @@ class Q4_0Strips : public PairDecoder {
 public:
   explicit Q4_0Strips(PackedType weight) : PairDecoder(weight) {}
   int64_t zeroPoint() const override { return 8; }
-  SmallVector<StripWord> chunk(VectorBuilder &v, const StripPiece &piece,
-                               int64_t) const override {
+  SmallVector<StripWord> chunk(VectorBuilder &v, const StripPiece &piece, Value,
+                               int64_t groups) const override {
     SmallVector<Value> lines;
-    for (int64_t i = 0; i < piece.cols / 8; ++i)
-      lines.push_back(line(v, piece, 64, i));
+    for (int64_t i = 0; i < 4 * groups; ++i)
+      lines.push_back(line(v, piece, v.index(64 + kCacheLine * i)));
     // High nibbles are 16 columns further.
     SmallVector<StripWord> words;
-    for (auto [i, low] : llvm::enumerate(lines)) {
-      int64_t col = static_cast<int64_t>(i) / 4 * 32 + i % 4 * 4;
-      words.push_back({col, low, {}, 0});
-      words.push_back({col + 16, low, {}, 4});
-    }
+    for (int64_t i = 0; i < 4 * groups; ++i)
+      for (int64_t half : {0, 1})
+        words.push_back({i / 4,
+                         i / 4 * 32 + i % 4 * 4 + 16 * half,
+                         lines[i],
+                         {},
+                         4 * half});
     return words;
   }
 };
@@ -104,13 +106,14 @@ public:
   int64_t zeroPoint() const override { return 128; }
   int64_t codeBits() const override { return 8; }
   int64_t chunks() const override { return 2; }
+  int64_t chunkGroups() const override { return 1; }
   SmallVector<StripWord> chunk(VectorBuilder &v, const StripPiece &piece,
-                               int64_t index) const override {
+                               Value index, int64_t) const override {
     SmallVector<StripWord> words;
-    if (32 * index < piece.cols)
-      for (int64_t i = 0; i < 8; ++i)
-        words.push_back(
-            {32 * index + 4 * i, line(v, piece, 64, 8 * index + i), {}, 0});
+    Value at = v.mul(index, 8 * kCacheLine);
+    for (int64_t i = 0; i < 8; ++i)
+      words.push_back(
+          {0, 4 * i, line(v, piece, v.add(at, 64 + kCacheLine * i)), {}, 0});
     return words;
   }
   Value codes(VectorBuilder &v, const StripWord &word) const override {
@@ -139,7 +142,8 @@ public:
     StripPiece piece{bytes, at, cols, {}};
     Value words[3];
     for (int64_t i = 0; i < 3; ++i)
-      words[i] = v.cast(line(v, piece, 64, i), 16, v.i32());
+      words[i] =
+          v.cast(line(v, piece, v.index(64 + kCacheLine * i)), 16, v.i32());
     auto six = [&](Value here, Value low4) {
       Value upper = v.andI(v.shr(here, 2), 0x30303030);
       piece.shared.push_back(v.andI(here, 0x3f3f3f3f));
@@ -161,21 +165,18 @@ public:
   }
 
   int64_t chunks() const override { return 4; }
+  /// High nibbles are the next group.
+  int64_t groupShift(int64_t group) const override { return 4 * group; }
   SmallVector<StripWord> chunk(VectorBuilder &v, const StripPiece &piece,
-                               int64_t index) const override {
-    SmallVector<StripWord> words;
-    if (64 * index >= piece.cols)
-      return words;
+                               Value index, int64_t groups) const override {
     SmallVector<Value> lines;
+    Value at = v.mul(index, 8 * kCacheLine);
     for (int64_t i = 0; i < 8; ++i)
-      lines.push_back(line(v, piece, 256, 8 * index + i));
-    // High nibbles are the next group.
-    for (auto [i, low] : llvm::enumerate(lines)) {
-      int64_t col = 64 * index + 4 * static_cast<int64_t>(i);
-      words.push_back({col, low, {}, 0});
-      if (col + 32 < piece.cols)
-        words.push_back({col + 32, low, {}, 4});
-    }
+      lines.push_back(line(v, piece, v.add(at, 256 + kCacheLine * i)));
+    SmallVector<StripWord> words;
+    for (int64_t i = 0; i < 8; ++i)
+      for (int64_t group = 0; group < groups; ++group)
+        words.push_back({group, 32 * group + 4 * i, lines[i], {}, 4 * group});
     return words;
   }
 
@@ -200,7 +201,8 @@ public:
                   int64_t cols) const override {
     StripPiece piece{bytes, at, cols, {}};
     for (int64_t i = 0; i < 4; ++i)
-      piece.shared.push_back(v.cast(line(v, piece, 32, i), 16, v.i32()));
+      piece.shared.push_back(
+          v.cast(line(v, piece, v.index(32 + kCacheLine * i)), 16, v.i32()));
     piece.shared.push_back(floats(v, piece, 0));
     return piece;
   }
@@ -210,25 +212,29 @@ public:
     return v.mulf(v.toFloat(scale), piece.shared[4]);
   }
 
+  /// A chunk has 16 columns of each quarter of a half: four lines of high bits,
+  /// of which each serves all quarters, and twice four lines of nibbles.
   int64_t chunks() const override { return 4; }
-  /// 16 columns of each quarter of a half: four lines of high bits, of which
-  /// each serves all quarters, and twice four lines of nibbles.
+  int64_t chunkGroups() const override { return 4; }
+  int64_t groupOf(int64_t chunk, int64_t group) const override {
+    return chunk / 2 * 8 + 2 * group + chunk % 2;
+  }
+  Value firstCol(VectorBuilder &v, Value chunk) const override {
+    Value half = v.shr(chunk, 1), part = v.andI(chunk, 1);
+    return v.add(v.mul(half, 128), v.mul(part, 16));
+  }
   SmallVector<StripWord> chunk(VectorBuilder &v, const StripPiece &piece,
-                               int64_t index) const override {
-    int64_t first = index / 2 * 128 + index % 2 * 16;
-    SmallVector<StripWord> words;
-    if (first >= piece.cols)
-      return words;
+                               Value index, int64_t groups) const override {
     SmallVector<Value> lines;
+    Value at = v.mul(index, 12 * kCacheLine);
     for (int64_t i = 0; i < 12; ++i)
-      lines.push_back(line(v, piece, 288, 12 * index + i));
+      lines.push_back(line(v, piece, v.add(at, 288 + kCacheLine * i)));
+    SmallVector<StripWord> words;
     for (int64_t i = 0; i < 4; ++i)
-      for (int64_t quarter = 0; quarter < 4; ++quarter) {
-        int64_t col = first + 32 * quarter + 4 * i;
-        Value low = lines[4 + quarter % 2 * 4 + i];
-        if (col < piece.cols)
-          words.push_back({col, low, lines[i], quarter / 2 * 4, 2 * quarter});
-      }
+      for (int64_t quarter = 0; quarter < groups; ++quarter)
+        words.push_back({quarter, 32 * quarter + 4 * i,
+                         lines[4 + quarter % 2 * 4 + i], lines[i],
+                         quarter / 2 * 4, 2 * quarter});
     return words;
   }
 

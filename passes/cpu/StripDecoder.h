@@ -20,13 +20,14 @@ struct StripPiece {
   mlir::Value bytes; // memref of the weight
   mlir::Value at;    // byte index of the piece
   int64_t cols;      // true columns, a multiple of 32
-  /// What the format keeps for all its groups.
+  /// What a format keeps for all its groups.
   llvm::SmallVector<mlir::Value, 8> shared;
 };
 
 /// Four columns of the 16 rows, from a line in a register.
 struct StripWord {
-  int64_t col;         // the first column, in the piece
+  int64_t group;       // in its chunk
+  int64_t col;         // the first column, from the first of the chunk
   mlir::Value low;     // i8 x 64
   mlir::Value high;    // more bits of the same columns; null if there are none
   int64_t shift;       // where the code starts in each byte of `low`: 0 or 4
@@ -62,11 +63,25 @@ public:
     return {};
   }
 
-  /// Lines that are loaded together, before any is used.
+  /// A piece has chunks, whose lines are loaded together, before any is used.
   virtual int64_t chunks() const { return 1; }
-  /// Loads those of a chunk and returns their words in the order of use.
-  virtual llvm::SmallVector<StripWord>
-  chunk(VectorBuilder &v, const StripPiece &piece, int64_t index) const = 0;
+  virtual int64_t chunkGroups() const { return 2; }
+  /// The group of the piece that is group `group` of a chunk.
+  virtual int64_t groupOf(int64_t chunk, int64_t group) const {
+    return chunk * chunkGroups() + group;
+  }
+  /// The first column of a chunk.
+  virtual mlir::Value firstCol(VectorBuilder &v, mlir::Value chunk) const {
+    return v.mul(chunk, chunkGroups() * groupCols());
+  }
+  /// How far all codes of group `group` of a chunk are shifted.
+  virtual int64_t groupShift(int64_t group) const { return 0; }
+  /// Loads the lines of a chunk of which the first `groups` groups are true
+  /// columns, and returns their words in the order of use.
+  virtual llvm::SmallVector<StripWord> chunk(VectorBuilder &v,
+                                             const StripPiece &piece,
+                                             mlir::Value index,
+                                             int64_t groups) const = 0;
 
   /// Unsigned codes, shifted left by `codeShift(word)`: i8 x 64.
   virtual int64_t codeShift(const StripWord &word) const { return word.shift; }
@@ -79,9 +94,9 @@ public:
 protected:
   explicit StripDecoder(qlinear::PackedType weight);
 
-  /// Line `index` behind byte `offset` of the piece.
+  /// The 64 bytes at byte `offset` of the piece.
   static mlir::Value line(VectorBuilder &v, const StripPiece &piece,
-                          int64_t offset, int64_t index);
+                          mlir::Value offset);
   /// 16 f16 numbers at byte `offset` of the piece, as f32.
   static mlir::Value floats(VectorBuilder &v, const StripPiece &piece,
                             int64_t offset);

@@ -10,7 +10,6 @@
 #include "passes/cpu/StripDecoder.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace headrace::cpu;
@@ -29,6 +28,14 @@ public:
   int64_t unitRows() const override { return kRows; }
   int64_t unitTokens() const override { return 6; }
   bool wantsFloatSums() const override { return decoder->hasOffsets(); }
+
+  void allocate(VectorBuilder &v) override {
+    int64_t groups = decoder->chunks() * decoder->chunkGroups();
+    auto type = MemRefType::get(
+        {(decoder->hasOffsets() ? 2 : 1) * groups, kRows}, v.f32());
+    numbers = memref::AllocaOp::create(v.b, v.loc, type,
+                                       v.b.getI64IntegerAttr(kCacheLine));
+  }
 
   SmallVector<SmallVector<Value>> compute(VectorBuilder &v, Value bytes,
                                           const Activations &x, Value row,
@@ -67,6 +74,13 @@ private:
     Value index;
     ArrayRef<Value> tokens;
   };
+  /// Where a chunk is.
+  struct Chunk {
+    Value index;
+    Value col;      // its first column
+    Value of32;     // the group of 32 columns that has it
+    int64_t groups; // of which there are true columns
+  };
   /// Sums of products of one group of columns, a value for each token. There
   /// are two, to shorten the chain of additions or because high nibbles are
   /// used where they are, as codes times 16.
@@ -77,46 +91,106 @@ private:
     SmallVector<Value> zeros;
   };
 
+  /// Computes the scales and offsets of a piece, in the order of chunks.
+  void storeNumbers(VectorBuilder &v, const Piece &piece,
+                    const Activations &x) const {
+    int64_t groups = decoder->chunkGroups(), all = decoder->chunks() * groups;
+    for (int64_t i = 0; i < all; ++i) {
+      int64_t group = decoder->groupOf(i / groups, i % groups);
+      if (group * decoder->groupCols() >= piece.strip.cols)
+        continue;
+      Value scale = decoder->scale(v, piece.strip, group);
+      int64_t shift = x.isI8() ? decoder->groupShift(i % groups) : 0;
+      if (shift)
+        scale =
+            v.mulf(scale, v.splat(v.vec(kRows, v.f32()), 1.0 / (1 << shift)));
+      v.store(scale, numbers, {v.index(i), v.index(0)});
+      if (decoder->hasOffsets())
+        v.store(decoder->offset(v, piece.strip, group), numbers,
+                {v.index(all + i), v.index(0)});
+    }
+  }
+
   SmallVector<Value> addPiece(VectorBuilder &v, const Piece &piece,
                               const Activations &x, ValueRange carried) const {
+    storeNumbers(v, piece, x);
+    // True groups of a chunk; chunks that have all of them come first.
+    auto groupsOf = [&](int64_t chunk) {
+      int64_t groups = 0;
+      while (groups < decoder->chunkGroups() &&
+             decoder->groupOf(chunk, groups) * decoder->groupCols() <
+                 piece.strip.cols)
+        ++groups;
+      return groups;
+    };
+    int64_t whole = 0;
+    while (whole < decoder->chunks() &&
+           groupsOf(whole) == decoder->chunkGroups())
+      ++whole;
     SmallVector<Value> sums(carried);
-    int64_t chunks = decoder->chunks(), fetched = 0;
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-      SmallVector<StripWord> words = decoder->chunk(v, piece.strip, chunk);
-      for (; fetched * chunks < decoder->pieceBytes() * (chunk + 1);
-           fetched += kCacheLine)
-        prefetchAhead(v, piece.strip.bytes, v.add(piece.strip.at, fetched));
-      llvm::MapVector<int64_t, Products> groups;
-      for (const StripWord &word : words) {
-        int64_t group = word.col / decoder->groupCols();
-        auto [found, fresh] = groups.try_emplace(group);
-        if (x.isI8())
-          addIntegers(v, piece, word, x, fresh, found->second);
-        else
-          addFloats(v, piece, word, x, found->second);
-      }
-      for (auto &[group, products] : groups)
-        if (x.isI8())
-          finishIntegers(v, piece, group, products, x, sums);
-        else
-          finishFloats(v, piece, group, products, x, sums);
-    }
+    if (whole == 1)
+      sums = addChunk(v, piece, v.index(0), decoder->chunkGroups(), x, sums);
+    else if (whole > 1)
+      sums = v.loop(v.index(0), v.index(whole), 1, sums,
+                    [&](Value index, ValueRange inner) {
+                      return addChunk(v, piece, index, decoder->chunkGroups(),
+                                      x, inner);
+                    });
+    for (int64_t chunk = whole; chunk < decoder->chunks(); ++chunk)
+      if (int64_t groups = groupsOf(chunk))
+        sums = addChunk(v, piece, v.index(chunk), groups, x, sums);
     return sums;
   }
 
-  Value column(VectorBuilder &v, const Piece &piece, int64_t col) const {
-    return v.add(v.mul(piece.index, decoder->pieceCols()), col);
+  SmallVector<Value> addChunk(VectorBuilder &v, const Piece &piece, Value index,
+                              int64_t groups, const Activations &x,
+                              ValueRange carried) const {
+    SmallVector<Value> sums(carried);
+    SmallVector<StripWord> words =
+        decoder->chunk(v, piece.strip, index, groups);
+    // Chunks share the lines of the numbers before them.
+    int64_t bytes = decoder->pieceBytes() / decoder->chunks();
+    Value at = v.add(piece.strip.at, v.mul(index, bytes));
+    for (int64_t line = 0; line < bytes; line += kCacheLine)
+      prefetchAhead(v, piece.strip.bytes, v.add(at, line));
+    Value col = v.add(v.mul(piece.index, decoder->pieceCols()),
+                      decoder->firstCol(v, index));
+    Chunk chunk{index, col, v.shr(col, 5), groups};
+    SmallVector<Products> products(groups);
+    for (const StripWord &word : words)
+      if (x.isI8())
+        addIntegers(v, piece, chunk, word, x, products[word.group]);
+      else
+        addFloats(v, piece, chunk, word, x, products[word.group]);
+    for (int64_t group = 0; group < groups; ++group)
+      if (x.isI8())
+        finishIntegers(v, piece, chunk, group, products[group], x, sums);
+      else
+        finishFloats(v, piece, chunk, group, products[group], x, sums);
+    return sums;
   }
-  /// The group of 32 columns that has column `col`.
-  Value groupOf32(VectorBuilder &v, const Piece &piece, int64_t col) const {
-    return v.add(v.mul(piece.index, decoder->pieceCols() / 32), col / 32);
+
+  Value number(VectorBuilder &v, const Piece &piece, const Chunk &chunk,
+               int64_t group, bool offset) const {
+    int64_t groups = decoder->chunkGroups();
+    int64_t first = (offset ? decoder->chunks() * groups : 0) + group;
+    Value line = v.add(v.mul(chunk.index, groups), first);
+    return v.load(numbers, {line, v.index(0)}, kRows);
+  }
+
+  /// The group of 32 columns that has those of a group of the chunk. Groups of
+  /// 16 columns are in groups of 32 that follow each other.
+  Value groupOf32(VectorBuilder &v, const Chunk &chunk, int64_t group) const {
+    return v.add(chunk.of32, group);
   }
 
   //===-- Packed activations ----------------------------------------------===//
 
-  void addIntegers(VectorBuilder &v, const Piece &piece, const StripWord &word,
-                   const Activations &x, bool first, Products &products) const {
-    int64_t shift = decoder->codeShift(word);
+  void addIntegers(VectorBuilder &v, const Piece &piece, const Chunk &chunk,
+                   const StripWord &word, const Activations &x,
+                   Products &products) const {
+    bool first = products.sums[0].empty() && products.sums[1].empty();
+    int64_t shift = decoder->codeShift(word) - decoder->groupShift(word.group);
     SmallVector<Value> &sums = products.sums[shift ? 1 : 0];
     if (sums.empty())
       sums.resize(piece.tokens.size());
@@ -124,41 +198,48 @@ private:
     if (ownSums && first)
       products.zeros.resize(piece.tokens.size());
     Value codes = decoder->codes(v, word);
-    Value col = column(v, piece, word.col);
+    Value col = v.add(chunk.col, word.col);
     for (auto [t, token] : llvm::enumerate(piece.tokens)) {
       if (first && decoder->zeroPoint() && !ownSums)
-        sums[t] = zeroPointSum(v, piece, word, x, token);
+        sums[t] = zeroPointSum(v, chunk, word, x, token);
       Value xs = spread(v, x.quants(v, token, col, 4));
       sums[t] = dot4(v, dot, codes, xs, sums[t]);
-      if (ownSums) {
+      if (!ownSums)
+        continue;
+      if (dot == DotKind::Vnni) {
         Value zero = v.splat(v.vec(4 * kRows, v.i8()), decoder->zeroPoint());
         products.zeros[t] = dot4(v, dot, zero, xs, products.zeros[t]);
+      } else if (first) {
+        Value own = v.extS(x.quants(v, token, col, 16), v.i32());
+        Value zero = v.splat(v.vec(kRows, v.i32()), decoder->zeroPoint());
+        products.zeros[t] = v.mulI(v.broadcast(v.sumI(own), kRows), zero);
       }
     }
   }
 
   /// What the zero point takes off the products of a group.
-  Value zeroPointSum(VectorBuilder &v, const Piece &piece,
+  Value zeroPointSum(VectorBuilder &v, const Chunk &chunk,
                      const StripWord &word, const Activations &x,
                      Value token) const {
-    Value sum = x.sums(v, token, groupOf32(v, piece, word.col), 1);
+    Value sum = x.sums(v, token, groupOf32(v, chunk, word.group), 1);
     int64_t factor = decoder->zeroPoint() << decoder->codeShift(word);
     sum = v.mulI(sum, v.splat(v.vec(1, v.i32()), static_cast<double>(-factor)));
     return v.repeat(sum, 0, 1, kRows);
   }
 
-  void finishIntegers(VectorBuilder &v, const Piece &piece, int64_t group,
-                      const Products &products, const Activations &x,
+  void finishIntegers(VectorBuilder &v, const Piece &piece, const Chunk &chunk,
+                      int64_t group, const Products &products,
+                      const Activations &x,
                       SmallVectorImpl<Value> &sums) const {
     auto &[plain, shifted] = products.sums;
-    Value scale = decoder->scale(v, piece.strip, group);
-    if (plain.empty())
-      scale = v.mulf(scale, v.splat(v.vec(kRows, v.f32()), 1.0 / 16));
-    Value offset = decoder->offset(v, piece.strip, group);
-    Value of32 = groupOf32(v, piece, group * decoder->groupCols());
+    Value scale = number(v, piece, chunk, group, /*offset=*/false);
+    Value offset;
+    if (decoder->hasOffsets())
+      offset = number(v, piece, chunk, group, /*offset=*/true);
+    Value of32 = groupOf32(v, chunk, group);
     for (auto [t, token] : llvm::enumerate(piece.tokens)) {
-      Value total = plain.empty() ? shifted[t] : plain[t];
-      if (!plain.empty() && !shifted.empty()) {
+      Value total = plain[t];
+      if (!shifted.empty()) {
         // A multiple of 16.
         Value four = v.splat(v.vec(kRows, v.i32()), 4);
         total =
@@ -178,8 +259,9 @@ private:
 
   //===-- Float activations -----------------------------------------------===//
 
-  void addFloats(VectorBuilder &v, const Piece &piece, const StripWord &word,
-                 const Activations &x, Products &products) const {
+  void addFloats(VectorBuilder &v, const Piece &piece, const Chunk &chunk,
+                 const StripWord &word, const Activations &x,
+                 Products &products) const {
     bool pairs =
         x.isBF16() && bf16 == Bf16Kind::Avx512 && decoder->codeBits() == 4;
     for (int64_t first = 0; first < 4; first += 2) {
@@ -190,7 +272,7 @@ private:
         for (int64_t i : {0, 1})
           weights[i] = floats(v, word, first + i);
       for (auto [t, token] : llvm::enumerate(piece.tokens)) {
-        Value col = column(v, piece, word.col + first);
+        Value col = v.add(chunk.col, word.col + first);
         if (pairs) {
           Value &sum = sumOf(v, products, piece, first / 2, t);
           sum = dot2(v, both, spread(v, x.stored(v, token, col, 2)), sum);
@@ -283,25 +365,23 @@ private:
     return op.getResult(0);
   }
 
-  void finishFloats(VectorBuilder &v, const Piece &piece, int64_t group,
-                    const Products &products, const Activations &x,
-                    SmallVectorImpl<Value> &sums) const {
-    Value scale = decoder->scale(v, piece.strip, group);
-    Value offset = decoder->offset(v, piece.strip, group);
-    int64_t first = group * decoder->groupCols();
+  void finishFloats(VectorBuilder &v, const Piece &piece, const Chunk &chunk,
+                    int64_t group, const Products &products,
+                    const Activations &x, SmallVectorImpl<Value> &sums) const {
+    Value scale = number(v, piece, chunk, group, /*offset=*/false);
     for (auto [t, token] : llvm::enumerate(piece.tokens)) {
       Value total = products.sums[0][t];
       if (!products.sums[1].empty())
         total = v.addf(total, products.sums[1][t]);
       sums[t] = v.fma(total, scale, sums[t]);
-      if (!offset)
+      if (!decoder->hasOffsets())
         continue;
-      // Groups with an offset have 32 columns.
+      Value offset = number(v, piece, chunk, group, /*offset=*/true);
+      Value of32 = groupOf32(v, chunk, group);
       Value xSum =
           x.hasFloatSums()
-              ? x.floatSums(v, groupOf32(v, piece, first), 1)
-              : v.broadcast(
-                    v.sum(x.lanes(v, token, column(v, piece, first), 32)), 1);
+              ? x.floatSums(v, of32, 1)
+              : v.broadcast(v.sum(x.lanes(v, token, v.mul(of32, 32), 32)), 1);
       sums[t] = v.fma(offset, v.repeat(xSum, 0, 1, kRows), sums[t]);
     }
   }
@@ -310,6 +390,8 @@ private:
   DotKind dot;
   Bf16Kind bf16;
   std::unique_ptr<StripDecoder> decoder;
+  /// Of the piece at hand: [scale or offset, chunk, group][row].
+  Value numbers;
 };
 
 } // namespace

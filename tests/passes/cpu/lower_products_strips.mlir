@@ -6,19 +6,26 @@
 !q4_k = !qlinear.packed<32x512, #qlinear.repacked<#qlinear.gguf<q4_k>, "strips16">>
 !x512 = !qlinear.packed<1x512, #qlinear.act_i8>
 
-// A piece is 36 lines. 8 are loaded before any is used; high nibbles are used
-// where they are, as codes times 16, which the scale takes back.
+// A piece is 36 lines: four of numbers, which become scales and minima of 8
+// groups, and four chunks. The lines of a chunk are loaded before any is used.
+// High nibbles are used where they are, as codes times 16, which the scale takes
+// back.
 // CHECK-LABEL: func.func @q4_k(
-// CHECK: %[[SIXTEENTH:.*]] = arith.constant dense<6.250000e-02> : vector<16xf32>
-// CHECK: %[[HIGH:.*]] = arith.constant dense<-16> : vector<64xi8>
-// CHECK: %[[LOW:.*]] = arith.constant dense<15> : vector<64xi8>
+// CHECK-DAG: %[[SIXTEENTH:.*]] = arith.constant dense<6.250000e-02> : vector<16xf32>
+// CHECK-DAG: %[[HIGH:.*]] = arith.constant dense<-16> : vector<64xi8>
+// CHECK-DAG: %[[LOW:.*]] = arith.constant dense<15> : vector<64xi8>
+// CHECK: %[[NUMBERS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<16x16xf32>
 // CHECK: scf.for %[[ROW:.*]] = %{{.*}} to %{{.*}} step %c16
 // CHECK: %[[STRIP:.*]] = arith.muli %[[ROW]], %c288
 // CHECK: scf.for %[[PIECE:.*]] = %c0 to %c2
 // CHECK: %[[OFFSET:.*]] = arith.muli %[[PIECE]], %c2304
 // CHECK: %[[AT:.*]] = arith.addi %[[STRIP]], %[[OFFSET]]
-// CHECK: %[[FIRST:.*]] = arith.addi %[[AT]], %c256
-// CHECK: %[[LINE:.*]] = vector.load %{{.*}}[%[[FIRST]]] : memref<9216xi8>, vector<64xi8>
+// CHECK: vector.store %{{.*}}, %[[NUMBERS]][%c0, %c0]
+// CHECK: vector.store %{{.*}}, %[[NUMBERS]][%c8, %c0]
+// CHECK: %[[SECOND:.*]] = arith.mulf %{{.*}}, %[[SIXTEENTH]]
+// CHECK: vector.store %[[SECOND]], %[[NUMBERS]][%c1, %c0]
+// CHECK: scf.for %[[CHUNK:.*]] = %c0 to %c4
+// CHECK: %[[LINE:.*]] = vector.load %{{.*}} : memref<9216xi8>, vector<64xi8>
 // CHECK-COUNT-7: vector.load %{{.*}} : memref<9216xi8>, vector<64xi8>
 // CHECK: memref.prefetch %{{.*}}, read, locality<2>
 // CHECK: memref.prefetch %{{.*}}, read, locality<3>
@@ -32,7 +39,7 @@
 // CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[TIMES16]], %{{.*}})
 // CHECK-COUNT-14: llvm.call_intrinsic
 // CHECK-NOT: llvm.call_intrinsic
-// CHECK: arith.mulf %{{.*}}, %[[SIXTEENTH]]
+// CHECK: vector.load %[[NUMBERS]]
 // CHECK: vector.store %{{.*}} : memref<32xf32>, vector<16xf32>
 // PORTABLE-LABEL: func.func @q4_k(
 func.func @q4_k(%bytes: memref<9216xi8>, %q: memref<640xi8>, %y: memref<32xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
@@ -117,10 +124,10 @@ func.func @q6_k(%bytes: memref<3360xi8>, %q: memref<320xi8>, %y: memref<16xf32>)
 // unsigned. 20 rows are two strips.
 // CHECK-LABEL: func.func @q8_0(
 // CHECK: arith.xori %{{.*}} : vector<64xi8>
-// CHECK-COUNT-6: llvm.call_intrinsic
+// CHECK-COUNT-48: llvm.call_intrinsic
 // CHECK: vector.maskedstore
 // CHECK: arith.xori %{{.*}} : vector<64xi8>
-// CHECK-COUNT-16: llvm.call_intrinsic
+// CHECK-COUNT-8: llvm.call_intrinsic
 // CHECK-NOT: llvm.call_intrinsic
 func.func @q8_0(%bytes: memref<2176xi8>, %q: memref<560xi8>, %y: memref<7x20xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
   %w = qlinear.from_bytes %bytes : memref<2176xi8> to !q8_0
