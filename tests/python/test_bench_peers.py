@@ -70,6 +70,8 @@ def check(peer: str, format_name: str, threads: int = 1, tokens: int = 1) -> Non
         ("torch.bf16", "q5_0"),
         ("torch.int4", "q4_k"),
         ("torch.int8", "q8_0"),
+        ("torch.int8", "int8:g32"),
+        ("iree", "int4:g32"),
     ],
 )
 def test_peers_multiply(peer: str, format_name: str) -> None:

@@ -199,7 +199,10 @@ def open_prefill(items: Sequence[Prefill], setting: Setting) -> Session:
         peak="bf16",
     )
     session.add(item, work, functools.partial(_prefill, item, setting, problem))
-    session.add_peers(attention_peers(setting, problem))
+    peers = attention_peers(setting, problem)
+    # seconds a call, and f16 is its better mode for many queries
+    peers.pop("llama.cpp.q8_0", None)
+    session.add_peers(peers)
     return session
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from headrace.bench.attending import Decode, Prefill
 from headrace.bench.lookup import Lookup
-from headrace.bench.products import AVX2_TARGET, Product
+from headrace.bench.products import AVX2_TARGET, STRIPPED, STRIPS, Product
 from headrace.bench.session import Item
 from headrace.bench.sparsity import Sparse
 
@@ -21,11 +21,9 @@ Row = dict[str, Any]
 
 SUITE = "limits"
 LARGE = (4096, 14336)
-STRIPS = "strips16"
 STORED = (
     "q4_0", "q4_1", "q5_0", "q5_k", "q8_0", "q4_k", "q6_k", "q4nx", "int4:g32", "int8:g32"
 )  # fmt: skip
-STRIPPED = ("q4_0", "q4_1", "q5_0", "q5_k", "q8_0", "q4_k", "q6_k")
 LLAMA = ("llama.cpp", "llama.cpp.repack", "llama.cpp.amx")
 LLAMA_AVX2 = ("llama.cpp.avx2", "llama.cpp.avx2.repack")
 # a kernel that was compiled before takes at most this share of its first time

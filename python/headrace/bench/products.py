@@ -18,6 +18,9 @@ from headrace.reference import BOUNDS
 
 ACTIVATION_SETS = 8
 AVX2_TARGET = "cpu:x86-64-v3"
+# the repacked layout, and the formats that have it
+STRIPS = "strips16"
+STRIPPED = ("q4_0", "q4_1", "q5_0", "q5_k", "q8_0", "q4_k", "q6_k")
 
 
 @dataclass(frozen=True)

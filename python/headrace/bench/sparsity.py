@@ -16,7 +16,7 @@ import numpy as np
 from headrace import formats
 from headrace.bench import weights
 from headrace.bench.peers import PEERS, Contender, Problem, select
-from headrace.bench.products import Ours, Product, make_ours, make_problem
+from headrace.bench.products import STRIPS, Ours, Product, make_ours, make_problem
 from headrace.bench.program import Program
 from headrace.bench.session import Buffers, Session, Setting, Work
 from headrace.reference import BOUNDS
@@ -122,7 +122,7 @@ def open_session(items: Sequence[Sparse], setting: Setting) -> Session:
         for name in select(setting.peers, PEERS)
         if name in ("llama.cpp", "llama.cpp.repack", "llama.cpp.amx")
     }
-    for layout in ("", "strips16"):
+    for layout in ("", STRIPS):
         row = Product(first.m, first.k, first.base, "i8", layout=layout)
         peers[f"dense.{layout}" if layout else "dense"] = functools.partial(
             _dense, row, problem, setting

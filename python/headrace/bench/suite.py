@@ -9,9 +9,9 @@ from itertools import product
 from headrace.bench import limits
 from headrace.bench.attending import Decode, Prefill
 from headrace.bench.latents import Latents
-from headrace.bench.limits import LARGE, STRIPPED, STRIPS
+from headrace.bench.limits import LARGE
 from headrace.bench.lookup import Lookup
-from headrace.bench.products import Product
+from headrace.bench.products import STRIPPED, STRIPS, Product
 from headrace.bench.session import Item
 from headrace.bench.sparsity import Sparse
 from headrace.errors import UsageError, unknown

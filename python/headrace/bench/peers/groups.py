@@ -8,7 +8,7 @@ import numpy as np
 
 GROUP = 32
 # our format -> bits of the nearest equivalent
-BITS = {"q4_0": 4, "q4_1": 4, "q4_k": 4, "q4nx": 4, "q8_0": 8}
+BITS = {"q4_0": 4, "q4_1": 4, "q4_k": 4, "q4nx": 4, "int4:g32": 4, "q8_0": 8, "int8:g32": 8}
 
 
 class Groups(NamedTuple):

@@ -24,7 +24,9 @@ EQUIVALENTS = {
     "q4_1": (4, True),
     "q4_k": (4, True),
     "q4nx": (4, True),
+    "int4:g32": (4, False),
     "q8_0": (8, False),
+    "int8:g32": (8, False),
 }
 FLAGS = ("--iree-opt-level=O3", "--iree-llvmcpu-target-cpu=host")
 

@@ -11,8 +11,8 @@ from headrace.bench.peers.base import Problem, ProductPeer, Unavailable
 from headrace.bench.peers.iree import requantize
 
 GROUP = 32
-INT4_FORMATS = ("q4_0", "q4_1", "q4_k", "q4nx")
-INT8_FORMATS = ("q8_0",)
+INT4_FORMATS = ("q4_0", "q4_1", "q4_k", "q4nx", "int4:g32")
+INT8_FORMATS = ("q8_0", "int8:g32")
 
 
 def import_torch() -> Any:
