@@ -71,9 +71,6 @@ private:
   Value max(Value lhs, Value rhs) {
     return arith::MaxUIOp::create(v.b, v.loc, lhs, rhs);
   }
-  Value compare(arith::CmpIPredicate predicate, Value lhs, Value rhs) {
-    return arith::CmpIOp::create(v.b, v.loc, predicate, lhs, rhs);
-  }
   Value splat(double value) { return v.splat(v.vec(kLanes, v.f32()), value); }
   void forEach(Value lower, Value upper, int64_t step,
                llvm::function_ref<void(Value)> body) {
@@ -98,13 +95,6 @@ private:
     if (whole < size)
       body(v.index(whole), size - whole);
   }
-  void ifThen(Value condition, llvm::function_ref<void()> body) {
-    auto op = scf::IfOp::create(v.b, v.loc, condition);
-    OpBuilder::InsertionGuard guard(v.b);
-    v.b.setInsertionPointToStart(op.thenBlock());
-    body();
-  }
-
   void allocate() {
     OpBuilder::InsertionGuard guard(v.b);
     Block &entry = op->getParentOfType<func::FuncOp>().getBody().front();
@@ -138,7 +128,8 @@ private:
   /// whose queries may see few keys, and the back, so that ranges cost alike.
   Value blockOf(Value number) {
     Value half = div(number, 2);
-    Value odd = compare(arith::CmpIPredicate::ne, number, v.mul(half, 2));
+    Value odd = arith::CmpIOp::create(v.b, v.loc, arith::CmpIPredicate::ne,
+                                      number, v.mul(half, 2));
     return v.select(odd, v.sub(v.index(rows.blocks() - 1), half), half);
   }
 
@@ -217,24 +208,24 @@ private:
     PrefillPart kernel(v, op, tile, buffers);
     forEachPart([&](Value part) {
       if (seen.isAll())
-        return kernel.add(part, first, v.index(0), count, /*masked=*/false);
-      // What some row of the part sees, and what all of them see.
+        return kernel.add(part, first, {v.index(0), v.index(0), count, count});
       Value row = rowOf(part);
       auto [begin, allEnd] = seen(row);
       auto [allBegin, end] =
           seen(v.min(v.add(row, rows.partRows() - 1), lastRow));
-      Value last = v.add(first, count);
-      begin = max(begin, first);
-      end = v.min(end, last);
-      Value some = compare(arith::CmpIPredicate::ult, begin, end);
-      Value all = v.andI(compare(arith::CmpIPredicate::ule, allBegin, begin),
-                         compare(arith::CmpIPredicate::ule, end, allEnd));
-      Value isFalse = arith::ConstantIntOp::create(v.b, v.loc, 0, 1);
-      auto add = [&, begin = begin, end = end](bool masked) {
-        kernel.add(part, first, v.sub(begin, first), v.sub(end, first), masked);
+      auto inBlock = [&](Value key) {
+        return v.sub(v.min(max(key, first), v.add(first, count)), first);
       };
-      ifThen(v.select(all, some, isFalse), [&] { add(/*masked=*/false); });
-      ifThen(v.select(all, isFalse, some), [&] { add(/*masked=*/true); });
+      // In order, also where no key is seen by all rows.
+      PrefillKeys keys{inBlock(begin), inBlock(allBegin), {}, inBlock(end)};
+      keys.allBegin = v.min(keys.allBegin, keys.end);
+      keys.allEnd = max(keys.allBegin, inBlock(allEnd));
+      Value some = arith::CmpIOp::create(v.b, v.loc, arith::CmpIPredicate::ult,
+                                         keys.begin, keys.end);
+      auto op = scf::IfOp::create(v.b, v.loc, some);
+      OpBuilder::InsertionGuard guard(v.b);
+      v.b.setInsertionPointToStart(op.thenBlock());
+      kernel.add(part, first, keys);
     });
   }
 

@@ -408,8 +408,8 @@ def CpuLowerPrefill : Pass<"cpu-lower-prefill", "::mlir::ModuleOp"> {
     transposed once; then each number of keys and values is multiplied with all
     lanes. Keys are taken in blocks of 96, which are copied once for all parts (up
     to eight) of a workgroup; each block rescales what was summed before it. Keys
-    that no row of a part sees are not visited, and only blocks on an edge of what
-    is seen are masked, so that nothing of other keys reaches a result.
+    that no row of a part sees are not visited, and only those are masked that some
+    of its rows see and others do not, so that nothing of them reaches a result.
     `vector-bits` says how many sums stay in registers.
 
     Before:

@@ -39,13 +39,10 @@ void PrefillPart::storeRows(Value rows, Value buffer, ArrayRef<Value> at,
   v.store(rows, buffer, indices);
 }
 
-void PrefillPart::add(Value part, Value first, Value begin, Value end,
-                      bool masked) {
+void PrefillPart::add(Value part, Value first, const PrefillKeys &keys) {
   this->part = part;
   this->first = first;
-  this->begin = begin;
-  this->end = end;
-  this->masked = masked;
+  this->keys = keys;
   v.loop(v.index(0), v.index(rows.partRows()), tile.vectors * kLanes, {},
          [&](Value row, ValueRange) -> SmallVector<Value> {
            score(row);
@@ -72,6 +69,37 @@ Value PrefillPart::seenBy(Value key, Value row, int64_t n) {
                                loadRows(buffers.countSeen, part, row, n));
 }
 
+/// `scores` of a tile whose first key is `key`, minus infinity where a key is
+/// not seen. Of most tiles all keys are.
+SmallVector<Value> PrefillPart::masked(ArrayRef<Value> scores,
+                                       ArrayRef<Value> tileKeys, Value key,
+                                       Value row) {
+  if (!buffers.firstSeen)
+    return SmallVector<Value>(scores);
+  Value before = arith::CmpIOp::create(v.b, v.loc, arith::CmpIPredicate::ult,
+                                       key, keys.allBegin);
+  Value behind = arith::CmpIOp::create(v.b, v.loc, arith::CmpIPredicate::ugt,
+                                       v.add(key, tile.width), keys.allEnd);
+  auto op = scf::IfOp::create(
+      v.b, v.loc, v.orI(before, behind),
+      [&](OpBuilder &nested, Location loc) {
+        OpBuilder::InsertionGuard guard(v.b);
+        v.b.setInsertionPoint(nested.getInsertionBlock(),
+                              nested.getInsertionPoint());
+        SmallVector<Value> next;
+        for (auto [i, score] : llvm::enumerate(scores)) {
+          auto [t, n] = std::pair(i / tile.vectors, i % tile.vectors);
+          next.push_back(v.select(seenBy(tileKeys[t], row, n), score,
+                                  splat(v, kMinusInfinity)));
+        }
+        scf::YieldOp::create(v.b, loc, next);
+      },
+      [&](OpBuilder &nested, Location loc) {
+        scf::YieldOp::create(nested, loc, scores);
+      });
+  return SmallVector<Value>(op.getResults());
+}
+
 /// What scores are taken relative to. Where nothing is seen yet, minus infinity
 /// minus itself would be NaN.
 Value PrefillPart::baseOf(Value most) {
@@ -94,30 +122,31 @@ void PrefillPart::score(Value row) {
   SmallVector<Value> before;
   for (int64_t n = 0; n < tile.vectors; ++n)
     before.push_back(loadRows(buffers.largest, part, row, n));
-  Value last = v.sub(end, v.index(1));
-  SmallVector<Value> after = v.loop(
-      begin, end, tile.width, before, [&](Value key, ValueRange carried) {
-        SmallVector<Value> keys;
-        for (int64_t t = 0; t < tile.width; ++t)
-          keys.push_back(v.min(v.add(key, t), last));
-        SmallVector<Value> dots(tile.width * tile.vectors, splat(v, 0));
-        dots = v.loop(v.index(0), v.index(rows.dim), 1, dots,
-                      [&](Value col, ValueRange carried) {
-                        return addColumn(keys, row, col, carried);
-                      });
-        SmallVector<Value> most(carried);
-        for (int64_t t = 0; t < tile.width; ++t)
-          for (int64_t n = 0; n < tile.vectors; ++n) {
-            Value score = capped(dots[t * tile.vectors + n]);
-            if (masked)
-              score = v.select(seenBy(keys[t], row, n), score,
-                               splat(v, kMinusInfinity));
-            storeRows(score, buffers.scores, v.add(key, t), row, n);
-            // NaN is never the largest, but its weight will be NaN.
-            most[n] = v.select(v.lessF(most[n], score), score, most[n]);
-          }
-        return most;
-      });
+  Value last = v.sub(keys.end, v.index(1));
+  SmallVector<Value> after =
+      v.loop(keys.begin, keys.end, tile.width, before,
+             [&](Value key, ValueRange carried) {
+               SmallVector<Value> tileKeys;
+               for (int64_t t = 0; t < tile.width; ++t)
+                 tileKeys.push_back(v.min(v.add(key, t), last));
+               SmallVector<Value> dots(tile.width * tile.vectors, splat(v, 0));
+               dots = v.loop(v.index(0), v.index(rows.dim), 1, dots,
+                             [&](Value col, ValueRange carried) {
+                               return addColumn(tileKeys, row, col, carried);
+                             });
+               for (Value &dot : dots)
+                 dot = capped(dot);
+               SmallVector<Value> scores = masked(dots, tileKeys, key, row);
+               SmallVector<Value> most(carried);
+               for (int64_t t = 0; t < tile.width; ++t)
+                 for (int64_t n = 0; n < tile.vectors; ++n) {
+                   Value score = scores[t * tile.vectors + n];
+                   storeRows(score, buffers.scores, v.add(key, t), row, n);
+                   // NaN is never the largest, but its weight will be NaN.
+                   most[n] = v.select(v.lessF(most[n], score), score, most[n]);
+                 }
+               return most;
+             });
   for (int64_t n = 0; n < tile.vectors; ++n) {
     Value keep = exp2(v, v.subf(before[n], baseOf(after[n])));
     Value total = loadRows(buffers.total, part, row, n);
@@ -147,22 +176,22 @@ void PrefillPart::weigh(Value row) {
     totals.push_back(loadRows(buffers.total, part, row, n));
     bases.push_back(baseOf(loadRows(buffers.largest, part, row, n)));
   }
-  totals = v.loop(begin, end, 1, totals, [&](Value key, ValueRange carried) {
-    SmallVector<Value> next;
-    for (int64_t n = 0; n < tile.vectors; ++n) {
-      Value score = loadRows(buffers.scores, key, row, n);
-      Value weight = exp2(v, v.subf(score, bases[n]));
-      storeRows(weight, buffers.scores, key, row, n);
-      next.push_back(v.addf(carried[n], weight));
-    }
-    return next;
-  });
+  totals = v.loop(keys.begin, keys.end, 1, totals,
+                  [&](Value key, ValueRange carried) {
+                    SmallVector<Value> next;
+                    for (int64_t n = 0; n < tile.vectors; ++n) {
+                      Value score = loadRows(buffers.scores, key, row, n);
+                      Value weight = exp2(v, v.subf(score, bases[n]));
+                      storeRows(weight, buffers.scores, key, row, n);
+                      next.push_back(v.addf(carried[n], weight));
+                    }
+                    return next;
+                  });
   for (int64_t n = 0; n < tile.vectors; ++n)
     storeRows(totals[n], buffers.total, part, row, n);
 }
 
-/// Adds weights times values to `width` columns of some rows. What a row does
-/// not see is left out: zero times NaN would be NaN.
+/// Adds weights times values to `width` columns of some rows.
 void PrefillPart::addValues(Value row, Value col, int64_t width) {
   SmallVector<Value> sums;
   for (int64_t c = 0; c < width; ++c)
@@ -170,11 +199,29 @@ void PrefillPart::addValues(Value row, Value col, int64_t width) {
       sums.push_back(
           v.mulf(loadRows(buffers.sums, {part, v.add(col, c)}, row, n),
                  loadRows(buffers.keep, {}, row, n)));
-  sums = v.loop(begin, end, 1, sums, [&](Value key, ValueRange carried) {
+  if (op.getWindow())
+    sums = addKeys(keys.begin, keys.allBegin, /*isMasked=*/true, row, col,
+                   width, sums);
+  sums = addKeys(keys.allBegin, keys.allEnd, /*isMasked=*/false, row, col,
+                 width, sums);
+  if (buffers.firstSeen)
+    sums = addKeys(keys.allEnd, keys.end, /*isMasked=*/true, row, col, width,
+                   sums);
+  for (int64_t c = 0; c < width; ++c)
+    for (int64_t n = 0; n < tile.vectors; ++n)
+      storeRows(sums[c * tile.vectors + n], buffers.sums, {part, v.add(col, c)},
+                row, n);
+}
+
+/// What a row does not see is left out: zero times NaN would be NaN.
+SmallVector<Value> PrefillPart::addKeys(Value lower, Value upper, bool isMasked,
+                                        Value row, Value col, int64_t width,
+                                        ValueRange sums) {
+  return v.loop(lower, upper, 1, sums, [&](Value key, ValueRange carried) {
     SmallVector<Value> weights, masks, next;
     for (int64_t n = 0; n < tile.vectors; ++n) {
       weights.push_back(loadRows(buffers.scores, key, row, n));
-      if (masked)
+      if (isMasked)
         masks.push_back(seenBy(key, row, n));
     }
     for (int64_t c = 0; c < width; ++c) {
@@ -182,13 +229,9 @@ void PrefillPart::addValues(Value row, Value col, int64_t width) {
       for (int64_t n = 0; n < tile.vectors; ++n) {
         Value old = carried[next.size()];
         Value sum = v.fma(weights[n], number, old);
-        next.push_back(masked ? v.select(masks[n], sum, old) : sum);
+        next.push_back(isMasked ? v.select(masks[n], sum, old) : sum);
       }
     }
     return next;
   });
-  for (int64_t c = 0; c < width; ++c)
-    for (int64_t n = 0; n < tile.vectors; ++n)
-      storeRows(sums[c * tile.vectors + n], buffers.sums, {part, v.add(col, c)},
-                row, n);
 }

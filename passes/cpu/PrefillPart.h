@@ -27,6 +27,12 @@ struct PrefillBuffers {
   mlir::Value keep;      // [row], what earlier sums are multiplied with
 };
 
+/// Keys of a block, of which rows of a part see [begin, end), and all of its
+/// rows [allBegin, allEnd).
+struct PrefillKeys {
+  mlir::Value begin, allBegin, allEnd, end;
+};
+
 /// Adds the share of keys of a block to the sums of a part. Scores are
 /// logarithms to the base 2.
 class PrefillPart {
@@ -35,10 +41,8 @@ public:
               const PrefillBuffers &buffers)
       : v(v), op(op), rows(op), tile(tile), buffers(buffers) {}
 
-  /// Keys [begin, end) of the block whose first key is token `first`. Rows do
-  /// not see all of them if `masked`.
-  void add(mlir::Value part, mlir::Value first, mlir::Value begin,
-           mlir::Value end, bool masked);
+  /// Adds the keys of the block whose first key is token `first`.
+  void add(mlir::Value part, mlir::Value first, const PrefillKeys &keys);
 
 private:
   using Value = mlir::Value;
@@ -47,6 +51,9 @@ private:
   void storeRows(Value rows, Value buffer, llvm::ArrayRef<Value> at, Value row,
                  int64_t n);
   Value seenBy(Value key, Value row, int64_t n);
+  llvm::SmallVector<Value> masked(llvm::ArrayRef<Value> scores,
+                                  llvm::ArrayRef<Value> keys, Value key,
+                                  Value row);
   Value baseOf(Value most);
   Value capped(Value score);
   void score(Value row);
@@ -54,6 +61,9 @@ private:
                                      Value col, mlir::ValueRange dots);
   void weigh(Value row);
   void addValues(Value row, Value col, int64_t width);
+  llvm::SmallVector<Value> addKeys(Value lower, Value upper, bool isMasked,
+                                   Value row, Value col, int64_t width,
+                                   mlir::ValueRange sums);
 
   VectorBuilder &v;
   qattn::PrefillOp op;
@@ -61,8 +71,8 @@ private:
   PrefillTile tile;
   PrefillBuffers buffers;
   // What is being added.
-  Value part, first, begin, end;
-  bool masked = false;
+  Value part, first;
+  PrefillKeys keys;
 };
 
 } // namespace headrace::cpu

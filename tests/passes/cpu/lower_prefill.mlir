@@ -23,18 +23,24 @@
 // CHECK:           vector.load %[[V]]
 // CHECK:           vector.store %{{.*}}, %[[VALUES]]
 // CHECK:           scf.if
-// CHECK:             %{{.*}}:24 = scf.for
+// CHECK:             %[[DOTS:.*]]:24 = scf.for
 // CHECK-COUNT-4:       vector.load %[[QUERIES]]
 // CHECK:               memref.load %[[KEYS]]
 // CHECK-COUNT-24:      vector.fma
 // CHECK:               scf.yield
-// CHECK-NOT:         arith.cmpi ult
+// CHECK:             scf.if
+// CHECK-COUNT-24:      arith.select %{{.*}}, %[[DOTS]]#
+// CHECK:             } else {
+// CHECK-NEXT:          scf.yield %[[DOTS]]#0
 // CHECK:             %{{.*}}:24 = scf.for
 // CHECK:               memref.load %[[VALUES]]
 // CHECK-COUNT-24:      vector.fma
+// CHECK-NOT:           arith.select
 // CHECK:               scf.yield
-// CHECK:           scf.if
-// CHECK:             arith.cmpi ult, %{{.*}} : vector<16xi32>
+// CHECK:             %{{.*}}:24 = scf.for
+// CHECK:               arith.cmpi ult, %{{.*}} : vector<16xi32>
+// CHECK:               arith.select
+// CHECK:               scf.yield
 // CHECK-NOT:     qattn
 // SMALL-LABEL: func.func private @prefill_96x8x64_of_96x2x64(
 // SMALL:         scf.if
