@@ -129,6 +129,7 @@ def test_the_table_says_what_is_reached(report: Report, width: int) -> None:
         assert text in flat, text
     assert "not measured" in flat
     if width == 160:
+        assert "40 GB/s 50 ns" in flat
         assert "llama.cpp 2.00x, dense 2.00x" in flat
         assert "no kernel" in flat
     assert max(map(len, shown.splitlines())) <= width

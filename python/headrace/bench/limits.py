@@ -25,6 +25,7 @@ STORED = (
     "q4_0", "q4_1", "q5_0", "q5_k", "q8_0", "q4_k", "q6_k", "q4nx", "int4:g32", "int8:g32"
 )  # fmt: skip
 LLAMA = ("llama.cpp", "llama.cpp.repack", "llama.cpp.amx")
+LLAMA_FLASH = ("llama.cpp.f16", "llama.cpp.q8_0")
 LLAMA_AVX2 = ("llama.cpp.avx2", "llama.cpp.avx2.repack")
 # a kernel that was compiled before takes at most this share of its first time
 CACHED = 0.2
@@ -149,14 +150,14 @@ LIMITS: Sequence[Limit] = (
         (
             Case("f16 4k", 0.80, READ, _F16, _of("of_read")),
             Case("int8 32k", 0.75, READ, _I8, _of("of_read")),
-            Case("f16 4k, llama.cpp f16", 3.2, "x", _F16, _times("llama.cpp.f16")),
-            Case("int8 32k, llama.cpp q8_0", 8.0, "x", _I8, _times("llama.cpp.q8_0")),
+            Case("f16 4k, llama.cpp", 3.2, "x", _F16, _times(*LLAMA_FLASH)),
+            Case("int8 32k, llama.cpp", 8.0, "x", _I8, _times(*LLAMA_FLASH)),
         ),
     ),
     Limit(
         "prefill attention, causal 4k",
         (
-            Case("llama.cpp f16", 6.0, "x", (Prefill(4096),), _times("llama.cpp.f16")),
+            Case("llama.cpp", 6.0, "x", (Prefill(4096),), _times(*LLAMA_FLASH)),
             Case("bf16 peak", 0.75, PEAK, (Prefill(4096),), _of("of_peak")),
         ),
     ),

@@ -29,11 +29,12 @@ def render(report: Report, width: int) -> Table:
         table.add_column(name)
     for name in ("goal", "measured"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("reached", min_width=24)
+    table.add_column("reached", min_width=20)
     if width >= WIDE:
         table.add_column("ours us", justify="right", no_wrap=True)
+        table.add_column("probe", justify="right", no_wrap=True)
         table.add_column("best of each peer, times ours")
-    last, shown = "", ""
+    last, shown = "", {""}
     for record in records:
         name = record["limit"] if record["limit"] != last else ""
         last = record["limit"]
@@ -41,11 +42,17 @@ def render(report: Report, width: int) -> Table:
         cells = [name, record["case"], _goal(record), _figure(record, record["measured"])]
         cells.append(_verdict(record))
         if width >= WIDE:
-            cells.append(f"{record['ours_us']:.0f}" if "ours_us" in record else "-")
-            cells.append("as above" if row and row == shown else peers(record))
-            shown = row
+            cells += [f"{record['ours_us']:.0f}", _probe(record)] if row else ["-", "-"]
+            cells.append("as above" if row and row in shown else peers(record))
+            shown.add(row)
         table.add_row(*cells, style=None if record["reached"] else "yellow")
     return table
+
+
+def _probe(record: dict[str, Any]) -> str:
+    """The best read and the core-to-core latency while the row was measured."""
+    latency = record["core_latency_ns"]
+    return f"{record['read_gbps']:.0f} GB/s" + (f" {latency:.0f} ns" if latency else "")
 
 
 def peers(record: dict[str, Any]) -> str:
