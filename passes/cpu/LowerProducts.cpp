@@ -97,7 +97,8 @@ LogicalResult lower(const Product &product, DotKind dot, Bf16Kind bf16,
     return op->emitOpError("expected packed operands from qlinear.from_bytes "
                            "of a memref; run cpu-form-kernels first");
   for (auto weight : product.weights) {
-    kernels.push_back(ProductKernel::create(weight.getType(), dot, bf16));
+    kernels.push_back(
+        ProductKernel::create(weight.getType(), dot, bf16, product.tokens));
     if (!kernels.back())
       return op->emitOpError()
              << "has no CPU kernel for " << weight.getType().getFormat();

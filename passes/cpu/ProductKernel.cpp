@@ -109,13 +109,14 @@ Value Activations::sums(VectorBuilder &v, Value token, Value group,
   return words(v, token, group, cols + cols / 32 * 4, lanes, v.i32());
 }
 
-std::unique_ptr<ProductKernel>
-ProductKernel::create(PackedType weight, DotKind dot, Bf16Kind bf16) {
+std::unique_ptr<ProductKernel> ProductKernel::create(PackedType weight,
+                                                     DotKind dot, Bf16Kind bf16,
+                                                     int64_t tokens) {
   if (isa<qlinear::Q4NXFormatAttr>(weight.getFormat()))
     return createQ4NXKernel(weight, dot);
   if (auto strips = createStripKernel(weight, dot, bf16))
     return strips;
-  if (auto floats = createFloatKernel(weight, bf16))
+  if (auto floats = createFloatKernel(weight, bf16, tokens))
     return floats;
   return createBlockRowKernel(weight, dot);
 }

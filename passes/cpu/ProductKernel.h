@@ -90,7 +90,8 @@ class ProductKernel {
 public:
   virtual ~ProductKernel() = default;
   static std::unique_ptr<ProductKernel> create(qlinear::PackedType weight,
-                                               DotKind dot, Bf16Kind bf16);
+                                               DotKind dot, Bf16Kind bf16,
+                                               int64_t tokens);
 
   /// Rows that are computed together; a row index is a multiple of it.
   virtual int64_t unitRows() const = 0;
@@ -120,7 +121,7 @@ std::unique_ptr<ProductKernel> createStripKernel(qlinear::PackedType weight,
                                                  DotKind dot, Bf16Kind bf16);
 /// Null if `weight` is not in 16-bit floats.
 std::unique_ptr<ProductKernel> createFloatKernel(qlinear::PackedType weight,
-                                                 Bf16Kind bf16);
+                                                 Bf16Kind bf16, int64_t tokens);
 std::unique_ptr<ProductKernel> createQ4NXKernel(qlinear::PackedType weight,
                                                 DotKind dot);
 

@@ -28,6 +28,27 @@ func.func @bf16(%bytes: memref<4352xi8>, %x: memref<544xbf16>, %y: memref<4xf32>
 
 // -----
 
+// Four tokens: four rows at a time, so that what is loaded serves 16 sums.
+// CHECK-LABEL: func.func @tokens(
+// CHECK: scf.for %[[ROW:.*]] = %{{.*}} to %{{.*}} step %c4
+// CHECK: scf.for %{{.*}} = %c0 to %c128 step %c64 iter_args(
+// CHECK-NOT: memref.prefetch
+// PAIRS-COUNT-32: llvm.call_intrinsic
+// PAIRS-NOT: llvm.call_intrinsic
+// WIDE-COUNT-64: vector.fma
+// WIDE-NOT: vector.fma
+// CHECK: scf.yield
+// CHECK-COUNT-16: vector.reduction <add>
+// CHECK: memref.store %{{.*}}, %{{.*}}[%c0, %[[ROW]]]
+// CHECK-COUNT-15: memref.store
+func.func @tokens(%bytes: memref<2048xi8>, %x: memref<4x128xbf16>, %y: memref<4x8xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<2048xi8> to !qlinear.packed<8x128, #qlinear.plain<bf16>>
+  qlinear.matmul ins(%w, %x : !qlinear.packed<8x128, #qlinear.plain<bf16>>, memref<4x128xbf16>) outs(%y : memref<4x8xf32>)
+  return
+}
+
+// -----
+
 // Other pairs of types: both sides as f32.
 // CHECK-LABEL: func.func @f16(
 // CHECK-NOT: call_intrinsic
