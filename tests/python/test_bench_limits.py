@@ -144,6 +144,17 @@ def test_the_json_and_the_plot_have_the_limits(report: Report, tmp_path: Path) -
     assert (tmp_path / "limits.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_report_without_times_can_be_shown_and_drawn(report: Report, tmp_path: Path) -> None:
+    items = limits.items()[:2]
+    empty = Report("cpu", "matvec", report.machine, [absent_row(i, "no kernel") for i in items])
+    console = Console(width=160, file=io.StringIO())
+    console.print(table.render(empty, 160))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"not measured: {items[0].label}: no kernel" in " ".join(shown.split())
+    plot(empty, tmp_path / "empty.svg")
+    assert (tmp_path / "empty.svg").stat().st_size > 0
+
+
 def test_the_command_runs_the_suite(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 from headrace.bench.report import Report
 from headrace.errors import ToolMissingError, UsageError
 
+# times further apart than this are drawn on a logarithmic scale
+WIDE_RANGE = 50
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -77,6 +79,9 @@ def _time_bars(axes: Any, rows: list[dict[str, Any]]) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("microseconds, best (black: floor)")
     axes.legend(fontsize="small")
+    times = [_best(row, name) for row in rows for name in ("ours", *row["peers"])]
+    if times and max(times) > WIDE_RANGE * min(times):
+        axes.set_xscale("log")
 
 
 def _limit_bars(axes: Any, limits: list[dict[str, Any]]) -> None:
