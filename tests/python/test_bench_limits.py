@@ -168,5 +168,6 @@ def test_the_command_runs_the_suite(
     shown = capsys.readouterr()
     document = json.loads(shown.out)
     assert "limits of cpu" in shown.err
+    assert "left out" in shown.err and "decode attention" not in shown.err
     assert record(document["limits"], "compile", "one kernel")["reached"] is True
     assert record(document["limits"], "decode", "f16 4k")["why"] == "left out of this run"

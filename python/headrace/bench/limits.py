@@ -29,6 +29,7 @@ LLAMA_FLASH = ("llama.cpp.f16", "llama.cpp.q8_0")
 LLAMA_AVX2 = ("llama.cpp.avx2", "llama.cpp.avx2.repack")
 # a kernel that was compiled before takes at most this share of its first time
 CACHED = 0.2
+LEFT_OUT = "left out of this run"
 
 
 class NotMeasured(Exception):
@@ -237,7 +238,7 @@ def _record(case: Case, rows: Mapping[str, Row], seconds: Mapping[str, float]) -
 
 def _compile_figure(name: str, seconds: Mapping[str, float]) -> float:
     if name not in seconds:
-        raise NotMeasured("left out of this run")
+        raise NotMeasured(LEFT_OUT)
     return seconds[name] / seconds["kernel"] if name == "again" else seconds[name]
 
 
@@ -245,7 +246,7 @@ def fastest(variants: Sequence[Item], rows: Mapping[str, Row]) -> Row:
     """The row of the fastest variant. Raises `NotMeasured` where none has a time."""
     asked = [rows[item.label] for item in variants if item.label in rows]
     if not asked:
-        raise NotMeasured("left out of this run")
+        raise NotMeasured(LEFT_OUT)
     measured = [row for row in asked if row["measured"]]
     if not measured:
         raise NotMeasured(asked[0]["reason"])

@@ -7,20 +7,26 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from headrace.bench.limits import LEFT_OUT
 from headrace.bench.report import Report
 
 WIDE = 130
 
 
 def render(report: Report, width: int) -> Table:
-    """A line for each case: goal, figure, whether it is reached, and the peers of its row."""
-    records = report.limits
+    """A line for each case: goal, figure, whether it is reached, and the peers of its row.
+
+    What a filter left out has no line.
+    """
+    records = [record for record in report.limits if record.get("why") != LEFT_OUT]
+    hidden = len(report.limits) - len(records)
     reached = sum(bool(record["reached"]) for record in records)
     measured = sum(record["measured"] is not None for record in records)
     threads = report.machine["threads"]
     table = Table(
         title=f"limits of {report.target}, {threads} threads: {reached} reached, "
-        f"{measured - reached} not, {len(records) - measured} not measured",
+        f"{measured - reached} not, {len(records) - measured} not measured"
+        + (f", {hidden} left out" if hidden else ""),
         title_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
