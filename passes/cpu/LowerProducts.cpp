@@ -3,6 +3,7 @@
 #include "passes/cpu/GateFunction.h"
 #include "passes/cpu/Passes.h"
 #include "passes/cpu/ProductKernel.h"
+#include "passes/cpu/StripMatmul.h"
 #include "passes/cpu/TileMatmul.h"
 #include "passes/cpu/Workgroup.h"
 
@@ -117,6 +118,13 @@ LogicalResult lower(const Product &product, DotKind dot, Bf16Kind bf16,
       workgroupRows(v, op, product.weights[0].getType().getRows());
   if (failed(range))
     return failure();
+  if (isa<MatmulOp>(op) &&
+      canStripMatmul(product.weights[0].getType(), product.x, product.tokens)) {
+    emitStripMatmul(v, product.weights[0], product.x, product.init,
+                    product.tokens, dot, *range);
+    op->erase();
+    return success();
+  }
   if (isa<MatmulOp>(op) &&
       canTileMatmul(product.weights[0].getType(), product.x, product.tokens)) {
     Block &entry = op->getParentOfType<func::FuncOp>().getBody().front();

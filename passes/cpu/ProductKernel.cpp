@@ -40,6 +40,13 @@ Value headrace::cpu::dot2(VectorBuilder &v, Value w, Value x, Value sum) {
   return op.getResult(0);
 }
 
+Value headrace::cpu::spreadWord(VectorBuilder &v, Value lanes) {
+  auto type = cast<VectorType>(lanes.getType());
+  Value word = v.extract(v.cast(lanes, 1, v.i32()), 0);
+  return v.cast(v.broadcast(word, 16), 16 * type.getNumElements(),
+                type.getElementType());
+}
+
 void headrace::cpu::prefetchAhead(VectorBuilder &v, Value bytes, Value at) {
   constexpr int64_t kFar = 8192, kNear = 2048;
   v.prefetch(bytes, v.add(at, kFar), 2);

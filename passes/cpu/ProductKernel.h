@@ -33,6 +33,9 @@ mlir::Value dot4(VectorBuilder &v, DotKind kind, mlir::Value q, mlir::Value x,
 mlir::Value dot2(VectorBuilder &v, mlir::Value w, mlir::Value x,
                  mlir::Value sum);
 
+/// The 4 bytes of `lanes` in each 32-bit lane of a vector of 512 bits.
+mlir::Value spreadWord(VectorBuilder &v, mlir::Value lanes);
+
 /// The activations of a product as a kernel reads them: tokens x columns of
 /// f32 or bf16, or rows of `act_i8`.
 class Activations {

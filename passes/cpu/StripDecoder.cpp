@@ -98,6 +98,17 @@ public:
                          4 * half});
     return words;
   }
+
+  bool hasTiles() const override { return true; }
+  Value groupStart(VectorBuilder &v, Value group) const override {
+    return v.add(v.mul(group, 4 * kCacheLine), 64);
+  }
+  Value tileCodes(VectorBuilder &v, Value bytes, Value at, Value,
+                  int64_t word) const override {
+    Value line = v.load(bytes, v.add(at, word % 4 * kCacheLine), kCacheLine);
+    Value moved = v.shr(v.cast(line, 16, v.i32()), word / 4 * 4);
+    return v.andI(v.cast(moved, kCacheLine, v.i8()), 15);
+  }
 };
 
 class Q8_0Strips : public PairDecoder {
@@ -118,6 +129,15 @@ public:
   }
   Value codes(VectorBuilder &v, const StripWord &word) const override {
     return v.xorI(word.low, -128);
+  }
+  bool hasTiles() const override { return true; }
+  Value groupStart(VectorBuilder &v, Value group) const override {
+    return v.add(v.mul(group, 8 * kCacheLine), 64);
+  }
+  Value tileCodes(VectorBuilder &v, Value bytes, Value at, Value,
+                  int64_t word) const override {
+    return v.xorI(v.load(bytes, v.add(at, word * kCacheLine), kCacheLine),
+                  -128);
   }
   /// Signed as stored: nothing to take off.
   Value integers(VectorBuilder &v, const StripWord &word,
@@ -178,6 +198,23 @@ public:
       for (int64_t group = 0; group < groups; ++group)
         words.push_back({group, 32 * group + 4 * i, lines[i], {}, 4 * group});
     return words;
+  }
+
+  bool hasTiles() const override { return true; }
+  Value groupStart(VectorBuilder &v, Value group) const override {
+    return v.add(v.mul(v.shr(group, 1), 8 * kCacheLine), 256);
+  }
+  Value groupMask(VectorBuilder &v, Value group) const override {
+    Value isHigh = arith::CmpIOp::create(v.b, v.loc, arith::CmpIPredicate::eq,
+                                         v.andI(group, 1), v.index(1));
+    auto type = v.vec(kCacheLine, v.i8());
+    return v.select(isHigh, v.splat(type, -16), v.splat(type, 15));
+  }
+  int64_t tileShift(int64_t group) const override { return group % 2 * 4; }
+  Value tileCodes(VectorBuilder &v, Value bytes, Value at, Value mask,
+                  int64_t word) const override {
+    return v.andI(v.load(bytes, v.add(at, word * kCacheLine), kCacheLine),
+                  mask);
   }
 
 private:

@@ -202,7 +202,7 @@ private:
     for (auto [t, token] : llvm::enumerate(piece.tokens)) {
       if (first && decoder->zeroPoint() && !ownSums)
         sums[t] = zeroPointSum(v, chunk, word, x, token);
-      Value xs = spread(v, x.quants(v, token, col, 4));
+      Value xs = spreadWord(v, x.quants(v, token, col, 4));
       sums[t] = dot4(v, dot, codes, xs, sums[t]);
       if (!ownSums)
         continue;
@@ -275,7 +275,7 @@ private:
         Value col = v.add(chunk.col, word.col + first);
         if (pairs) {
           Value &sum = sumOf(v, products, piece, first / 2, t);
-          sum = dot2(v, both, spread(v, x.stored(v, token, col, 2)), sum);
+          sum = dot2(v, both, spreadWord(v, x.stored(v, token, col, 2)), sum);
           continue;
         }
         Value xs[2];
@@ -307,17 +307,10 @@ private:
       return;
     }
     // bf16 is the upper half of an f32.
-    Value both = v.cast(spread(v, x.stored(v, token, col, 2)), kRows, v.i32());
+    Value both =
+        v.cast(spreadWord(v, x.stored(v, token, col, 2)), kRows, v.i32());
     xs[0] = v.cast(v.shl(both, 16), kRows, v.f32());
     xs[1] = v.cast(v.andI(both, -65536), kRows, v.f32());
-  }
-
-  /// The 4 bytes of `lanes` in every 32-bit lane of a vector.
-  static Value spread(VectorBuilder &v, Value lanes) {
-    auto type = cast<VectorType>(lanes.getType());
-    Value word = v.extract(v.cast(lanes, 1, v.i32()), 0);
-    return v.cast(v.broadcast(word, kRows), kRows * type.getNumElements(),
-                  type.getElementType());
   }
 
   /// Columns `first` and `first + 1` of the word as bf16 x 32, without scale

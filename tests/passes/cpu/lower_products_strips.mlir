@@ -118,20 +118,56 @@ func.func @q6_k(%bytes: memref<3360xi8>, %q: memref<320xi8>, %y: memref<16xf32>)
 }
 
 !q8_0 = !qlinear.packed<20x64, #qlinear.repacked<#qlinear.gguf<q8_0>, "strips16">, padded = 32x64>
-!x64 = !qlinear.packed<7x64, #qlinear.act_i8>
+!three = !qlinear.packed<3x64, #qlinear.act_i8>
 
-// Six tokens share what is loaded, then one. Signed codes plus 128 are
-// unsigned. 20 rows are two strips.
-// CHECK-LABEL: func.func @q8_0(
+// A few tokens share what is loaded. Signed codes plus 128 are unsigned. 20 rows
+// are two strips.
+// CHECK-LABEL: func.func @few(
+// CHECK: scf.for {{.*}} step %c16
 // CHECK: arith.xori %{{.*}} : vector<64xi8>
-// CHECK-COUNT-48: llvm.call_intrinsic
-// CHECK: vector.maskedstore
-// CHECK: arith.xori %{{.*}} : vector<64xi8>
-// CHECK-COUNT-8: llvm.call_intrinsic
+// CHECK-COUNT-24: llvm.call_intrinsic
 // CHECK-NOT: llvm.call_intrinsic
-func.func @q8_0(%bytes: memref<2176xi8>, %q: memref<560xi8>, %y: memref<7x20xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+// CHECK: vector.maskedstore
+// PORTABLE-LABEL: func.func @few(
+func.func @few(%bytes: memref<2176xi8>, %q: memref<240xi8>, %y: memref<3x20xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
   %w = qlinear.from_bytes %bytes : memref<2176xi8> to !q8_0
-  %x = qlinear.from_bytes %q : memref<560xi8> to !x64
-  qlinear.matmul ins(%w, %x : !q8_0, !x64) outs(%y : memref<7x20xf32>)
+  %x = qlinear.from_bytes %q : memref<240xi8> to !three
+  qlinear.matmul ins(%w, %x : !q8_0, !three) outs(%y : memref<3x20xf32>)
+  return
+}
+
+!many = !qlinear.packed<103x64, #qlinear.act_i8>
+
+// From four tokens on two strips are multiplied at once, with six tokens and
+// then with one: a spread activation serves both strips. The second strip is the
+// last one where there is none. What the zero point takes off starts the sums;
+// those of a block of tokens are kept until all columns are done.
+// CHECK-LABEL: func.func @many(
+// CHECK-DAG: %[[SUMS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<192x16xf32>
+// CHECK-DAG: %[[ZEROS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<6x8xi32>
+// CHECK: scf.for %[[ROW:.*]] = {{.*}} step %c32
+// CHECK: %[[NEXT:.*]] = arith.addi %[[ROW]], %c16
+// CHECK: arith.minui %[[NEXT]], %c16
+// CHECK: scf.for {{.*}} step %c96
+// CHECK: scf.for {{.*}} step %c6
+// CHECK: vector.store %{{.*}}, %[[ZEROS]][%c5, %c0]
+// CHECK: scf.for %[[GROUP:.*]] = %c0 to %c2
+// CHECK: vector.load %[[ZEROS]][%c0, %[[GROUP]]]
+// CHECK: %[[FIRST:.*]] = arith.xori %{{.*}} : vector<64xi8>
+// CHECK: %[[SECOND:.*]] = arith.xori %{{.*}} : vector<64xi8>
+// CHECK: %[[X:.*]] = vector.bitcast %{{.*}} : vector<16xi32> to vector<64xi8>
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[FIRST]], %[[X]])
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[SECOND]], %[[X]])
+// CHECK-COUNT-94: llvm.call_intrinsic
+// CHECK: vector.store %{{.*}}, %[[SUMS]]
+// CHECK-COUNT-16: llvm.call_intrinsic
+// CHECK-NOT: llvm.call_intrinsic
+// CHECK: vector.maskedstore
+// PORTABLE-LABEL: func.func @many(
+// PORTABLE: memref.alloca() {alignment = 64 : i64} : memref<2x8xi32>
+func.func @many(%bytes: memref<2176xi8>, %q: memref<8240xi8>, %y: memref<103x20xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<2176xi8> to !q8_0
+  %x = qlinear.from_bytes %q : memref<8240xi8> to !many
+  qlinear.matmul ins(%w, %x : !q8_0, !many) outs(%y : memref<103x20xf32>)
   return
 }
