@@ -2,9 +2,9 @@
 //
 // The indices of a piece of columns lie together, a row after the other, and
 // one shuffle of bytes looks up as many rows as a vector has bytes. What was
-// looked up is summed in 16 bits: 256 codes of 8 bits fit. The rows of the
-// tables that are assigned lie far from each other; they are copied together
-// first, so that many of them are on their way from memory at once.
+// looked up is summed in 16 bits: 256 codes of 8 bits fit. Where the rows of
+// the tables are that are assigned is computed first, so that they can be
+// fetched ahead as well: they lie far from each other.
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,10 +27,11 @@ constexpr int64_t kShuffled = 16;
 constexpr int64_t kLanes = 16;
 /// Tiles of rows that take turns.
 constexpr int64_t kTiles = 4;
-/// Pieces ahead of which indices are fetched: 8 KiB of 512 rows.
+/// Pieces ahead of which memory is fetched, 8 KiB of the indices of 512 rows,
+/// to the second-level cache, which waits for more lines than the first, and
+/// from there.
 constexpr int64_t kAhead = 32;
-/// To the second-level cache, which waits for more lines than the first.
-constexpr uint32_t kLocality = 2;
+constexpr int64_t kNear = 4;
 constexpr int64_t kLine = 64;
 
 class LookupKernel {
@@ -40,13 +41,18 @@ public:
         format(cast<CodebookFormatAttr>(packed.getFormat())), bytes(bytes),
         how(how), pieces(packed.getPaddedCols() / format.getDim()),
         bits(format.getIndexBits()), perByte(8 / bits),
-        entries(std::max(format.getEntries(), kShuffled)),
         layout(
             format.getLayout(packed.getPaddedRows(), packed.getPaddedCols())),
         tile(lookupTileRows(format)), tileBytes(tile / perByte),
         chunks(llvm::divideCeil(tileBytes, how.bytes)),
-        // 257 codes of 255 are the most that 16 bits hold.
-        period(format.getEntries() > kShuffled ? 64 : 256) {}
+        wide(std::min(chunks, how.mostSums / chunkSums())) {
+    // 257 codes of 255 are the most that 16 bits hold. Indices that do not fit
+    // into registers at once, or many tables, are to stay in the first-level
+    // cache, and are fetched while those before them are added.
+    bool once = wide == chunks;
+    period = format.getEntries() > kShuffled ? 64 : once ? 256 : 128;
+    ahead = once ? kAhead : period;
+  }
 
   void emit(const RowRange &rows) {
     allocate();
@@ -82,7 +88,7 @@ private:
                                       v.b.getI64IntegerAttr(kLine));
     };
     sums = buffer({kTiles, chunks * chunkSums(), sumLanes()}, v.i32());
-    tableRows = buffer({period, entries}, v.i8());
+    tableRows = buffer({period + ahead}, v.b.getIndexType());
   }
 
   void forEachTile(Value firstRow, Value lastRow,
@@ -102,48 +108,30 @@ private:
       v.store(zero, sums, sumAt(i));
   }
 
-  /// Sums of all pieces, for one token. The rows of tables of some pieces serve
-  /// one tile after the other while they are in a cache.
+  /// Sums of all pieces, for one token. A line of tables of some pieces serves
+  /// one tile after the other while it is in a cache.
   void addPieces(Value token, Value firstRow, Value lastRow) {
     v.loop(v.index(0), v.index(pieces), period, {},
            [&](Value first, ValueRange) -> SmallVector<Value> {
              Value left = v.sub(v.index(pieces), first);
              Value count = v.min(left, v.index(period));
-             forEachTile(firstRow, lastRow, [&](Value row) {
-               addPeriod(token, row, first, count);
-             });
+             listTableRows(token, first, v.add(count, ahead));
+             forEachTile(firstRow, lastRow,
+                         [&](Value row) { addPeriod(row, first, count); });
              return {};
            });
   }
 
-  void addPeriod(Value token, Value row, Value first, Value count) {
+  void addPeriod(Value row, Value first, Value count) {
     Value group =
         arith::DivUIOp::create(v.b, v.loc, row, v.index(format.getGroup()));
     Value inGroup = v.sub(row, v.mul(group, format.getGroup()));
-    Value tables = at(layout.tables, group, v.index(0));
-    v.loop(v.index(0), count, 1, {},
-           [&](Value i, ValueRange) -> SmallVector<Value> {
-             copyRow(v.add(tables, chosenRow(token, v.add(first, i))), i);
-             return {};
-           });
     Value skipped =
         arith::DivUIOp::create(v.b, v.loc, inGroup, v.index(perByte));
+    Value tables = at(layout.tables, group, v.index(0));
     Value indices = v.add(at(layout.indices, group, first), skipped);
-    int64_t wide = how.mostSums / chunkSums();
     for (int64_t chunk = 0; chunk < chunks; chunk += wide)
-      addChunks(
-          indices, count, chunk, std::min(wide, chunks - chunk), [&](Value i) {
-            if (chunk > 0)
-              return;
-            fetchIndices(v.add(indices, v.mul(i, layout.indices.perPiece)));
-            if (!format.getSplit())
-              return; // Nothing is gained: strides are all that memory gives.
-            // What is copied for the next pieces.
-            Value later =
-                v.min(v.add(v.add(first, i), period), v.index(pieces - 1));
-            v.prefetch(bytes, v.add(tables, chosenRow(token, later)),
-                       kLocality);
-          });
+      addChunks(tables, indices, count, chunk, std::min(wide, chunks - chunk));
   }
 
   Value at(const CodebookPart &part, Value group, Value piece) {
@@ -152,49 +140,59 @@ private:
         part.first);
   }
 
-  /// Where the codes that are assigned to a token are, in its row of tables.
-  Value chosenRow(Value token, Value piece) {
+  /// Where the rows of tables are that are assigned to a token, for `count`
+  /// pieces from `first`, in the tables of a group; behind the last, that one.
+  void listTableRows(Value token, Value first, Value count) {
     auto type = cast<MemRefType>(op.getAssignment().getType());
-    SmallVector<Value> where;
-    if (type.getRank() == 2)
-      where.push_back(token);
-    where.push_back(piece);
-    Value assigned =
-        memref::LoadOp::create(v.b, v.loc, op.getAssignment(), where);
     auto constant = [&](int64_t value) -> Value {
       return arith::ConstantIntOp::create(v.b, v.loc, value, 32);
     };
-    assigned = arith::MaxSIOp::create(v.b, v.loc, assigned, constant(0));
-    assigned = arith::MinSIOp::create(
-        v.b, v.loc, assigned, constant(format.getActivationEntries() - 1));
-    Value row =
-        arith::IndexCastOp::create(v.b, v.loc, v.b.getIndexType(), assigned);
-    return v.add(v.mul(row, layout.tables.perActivation),
-                 v.mul(piece, layout.tables.perPiece));
+    v.loop(v.index(0), count, 1, {},
+           [&](Value i, ValueRange) -> SmallVector<Value> {
+             Value piece = v.min(v.add(first, i), v.index(pieces - 1));
+             SmallVector<Value> where;
+             if (type.getRank() == 2)
+               where.push_back(token);
+             where.push_back(piece);
+             Value assigned =
+                 memref::LoadOp::create(v.b, v.loc, op.getAssignment(), where);
+             assigned =
+                 arith::MaxSIOp::create(v.b, v.loc, assigned, constant(0));
+             assigned = arith::MinSIOp::create(
+                 v.b, v.loc, assigned,
+                 constant(format.getActivationEntries() - 1));
+             Value row = arith::IndexCastOp::create(
+                 v.b, v.loc, v.b.getIndexType(), assigned);
+             Value place = v.add(v.mul(row, layout.tables.perActivation),
+                                 v.mul(piece, layout.tables.perPiece));
+             memref::StoreOp::create(v.b, v.loc, place, tableRows, i);
+             return {};
+           });
   }
 
-  /// Copies a row of a table, as bytes.
-  void copyRow(Value from, Value to) {
-    int64_t rowBytes = format.getTableBytes() / format.getActivationEntries();
-    Value codes = v.load(bytes, from, rowBytes);
-    if (format.getTable() == TableKind::I4)
-      codes = vector::InterleaveOp::create(v.b, v.loc, v.andI(codes, 15),
-                                           v.shr(codes, 4));
-    v.store(v.padZero(codes, entries), tableRows, {to, v.index(0)});
+  Value tableRow(Value tables, Value piece) {
+    return v.add(tables, memref::LoadOp::create(v.b, v.loc, tableRows, piece));
   }
 
-  /// Adds `count` pieces to the sums of `wide` chunks of indices.
-  void addChunks(Value indices, Value count, int64_t chunk, int64_t wide,
-                 function_ref<void(Value)> fetchAhead) {
+  /// Adds `count` pieces to the sums of `some` chunks of indices.
+  void addChunks(Value tables, Value indices, Value count, int64_t chunk,
+                 int64_t some) {
     Value zero = v.splat(v.vec(sumLanes(), v.i16()), 0);
-    SmallVector<Value> state(wide * chunkSums(), zero);
+    SmallVector<Value> state(some * chunkSums(), zero);
     state =
         v.loop(v.index(0), count, 1, state, [&](Value i, ValueRange carried) {
-          SmallVector<Value> tables = loadTable(i);
+          if (chunk == 0)
+            fetch(tableRow(tables, v.add(i, ahead)), rowBytes(), 2);
           Value from = v.add(indices, v.mul(i, layout.indices.perPiece));
-          fetchAhead(i);
+          int64_t skipped = chunk * how.bytes;
+          int64_t count = std::min(some * how.bytes, tileBytes - skipped);
+          for (auto [later, locality] :
+               {std::pair<int64_t, uint32_t>{ahead, 2}, {kNear, 3}})
+            fetch(v.add(from, later * layout.indices.perPiece + skipped), count,
+                  locality);
+          SmallVector<Value> table = loadTable(tableRow(tables, i));
           SmallVector<Value> next;
-          for (int64_t c = 0; c < wide; ++c) {
+          for (int64_t c = 0; c < some; ++c) {
             Value packedIndices = loadIndices(from, chunk + c);
             for (int64_t part = 0; part < perByte; ++part) {
               Value index = v.shr(packedIndices, part * bits);
@@ -202,14 +200,14 @@ private:
                 index = v.andI(index, format.getEntries() - 1);
               // Sums of neighbours as one number of 16 bits, and of the upper
               // ones alone, which are taken off at the end.
-              Value both = v.cast(lookUp(tables, index), sumLanes(), v.i16());
+              Value both = v.cast(lookUp(table, index), sumLanes(), v.i16());
               next.push_back(v.add(carried[next.size()], both));
               next.push_back(v.add(carried[next.size()], v.shr(both, 8)));
             }
           }
           return next;
         });
-    for (int64_t i = 0; i < wide * perByte; ++i) {
+    for (int64_t i = 0; i < some * perByte; ++i) {
       Value upper = state[2 * i + 1];
       Value lower = v.sub(state[2 * i], v.shl(upper, 8));
       int64_t c = chunk + i / perByte, part = i % perByte;
@@ -228,15 +226,27 @@ private:
     v.store(v.add(sum, v.extU(added, v.i32())), sums, where);
   }
 
-  /// Codes of a piece, 16 at a time, repeated to the width of the shuffle.
-  SmallVector<Value> loadTable(Value piece) {
+  int64_t rowBytes() const {
+    return format.getTableBytes() / format.getActivationEntries();
+  }
+
+  /// A row of codes as bytes, 16 at a time, repeated to the width of the
+  /// shuffle.
+  SmallVector<Value> loadTable(Value row) {
     SmallVector<int64_t> lanes;
     for (int64_t lane = 0; lane < how.bytes; ++lane)
       lanes.push_back(lane % kShuffled);
+    bool narrow = format.getTable() == TableKind::I4;
+    int64_t most = narrow ? kShuffled / 2 : kShuffled;
     SmallVector<Value> tables;
-    for (int64_t entry = 0; entry < entries; entry += kShuffled)
-      tables.push_back(v.shuffle(
-          v.load(tableRows, {piece, v.index(entry)}, kShuffled), lanes));
+    for (int64_t first = 0; first < rowBytes(); first += most) {
+      Value codes =
+          v.load(bytes, v.add(row, first), std::min(most, rowBytes() - first));
+      if (narrow)
+        codes = vector::InterleaveOp::create(v.b, v.loc, v.andI(codes, 15),
+                                             v.shr(codes, 4));
+      tables.push_back(v.shuffle(v.padZero(codes, kShuffled), lanes));
+    }
     return tables;
   }
 
@@ -246,13 +256,12 @@ private:
     return v.padZero(v.load(bytes, v.add(from, skipped), count), how.bytes);
   }
 
-  /// Blocks have more than indices: memory is read ahead in strides.
-  void fetchIndices(Value from) {
-    Value ahead = v.add(from, kAhead * layout.indices.perPiece);
-    for (int64_t skipped = 0; skipped < tileBytes; skipped += kLine)
-      v.prefetch(bytes, v.add(ahead, skipped), kLocality);
+  /// Fetches all lines of some bytes.
+  void fetch(Value first, int64_t count, uint32_t locality) {
+    for (int64_t skipped = 0; skipped < count; skipped += kLine)
+      v.prefetch(bytes, v.add(first, skipped), locality);
     if (!format.getSplit()) // which is not aligned
-      v.prefetch(bytes, v.add(ahead, tileBytes - 1), kLocality);
+      v.prefetch(bytes, v.add(first, count - 1), locality);
   }
 
   Value lookUp(ArrayRef<Value> tables, Value index) {
@@ -342,10 +351,10 @@ private:
   Shuffle how;
   int64_t pieces;
   int64_t bits, perByte; // of an index; indices in a byte
-  int64_t entries;       // of a row of a table, filled up to a shuffle's
   CodebookLayout layout;
-  int64_t tile, tileBytes, chunks;
-  int64_t period;
+  int64_t tile, tileBytes;       // rows, and bytes of their indices
+  int64_t chunks, wide;          // vectors of indices of a tile, and at once
+  int64_t period = 0, ahead = 0; // pieces that are summed in 16 bits, fetched
   Value sums, tableRows;
   Value number; // of the tile, among those that are summed together
 };

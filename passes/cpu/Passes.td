@@ -365,10 +365,11 @@ def CpuLowerAssign : Pass<"cpu-lower-assign", "::mlir::ModuleOp"> {
 def CpuLowerLookup : Pass<"cpu-lower-lookup", "::mlir::ModuleOp"> {
   let summary = "Vector code for qlinear.lut_matvec";
   let description = [{
-    A workgroup has up to 2048 rows, in tiles of up to 512 that take turns. The
-    codes that are assigned to 256 pieces are copied together first. Then each
-    piece is looked up, a shuffle for as many rows as a vector has bytes, and summed
-    in 16 bits. `lookup` says with which instructions:
+    A workgroup has up to 2048 rows, in tiles of up to 512 that take turns. For
+    256 pieces it lists first where the rows of tables are that are assigned. Then
+    each piece is looked up, a shuffle for as many rows as a vector has bytes, and
+    summed in 16 bits, while what the list says of later pieces is fetched. `lookup`
+    says with which instructions:
 
     * `avx512`, `avx2`: shuffles of bytes, in 64 or 32 bytes;
     * `portable`: 16 bytes, lane by lane, which LLVM makes a shuffle of where the

@@ -69,7 +69,8 @@ def rotation_bytes(cache: int, available: int) -> int:
 
 def allocate(nbytes: int) -> np.ndarray:
     """Zeroed uint8 [nbytes], page aligned, backed by huge pages where the kernel gives them."""
-    buffer = mmap.mmap(-1, max(nbytes, 1))
+    # shared memory would need a kernel that is set to give it huge pages
+    buffer = mmap.mmap(-1, max(nbytes, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         buffer.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(buffer, dtype=np.uint8, count=nbytes)
