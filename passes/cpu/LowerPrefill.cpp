@@ -31,6 +31,9 @@ namespace {
 constexpr int64_t kLanes = kPrefillLanes;
 /// Keys of a block, a multiple of what is computed at a time.
 constexpr int64_t kBlock = 96;
+/// Columns of a key and a value, so that scratch memory (640 bytes for each)
+/// fits the stack of a thread.
+constexpr int64_t kMostColumns = 4096;
 constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 constexpr double kLog2E = 1.4426950408889634;
 constexpr double kLn2 = 0.6931471805599453;
@@ -305,14 +308,24 @@ struct CpuLowerPrefill
           << vectorBits.getValue();
       return signalPassFailure();
     }
-    getOperation()->walk([&](PrefillOp op) {
+    WalkResult result = getOperation()->walk([&](PrefillOp op) {
       if (!op.getResults().empty())
-        return;
+        return WalkResult::advance();
+      PrefillRows rows(op);
+      if (rows.dim + rows.valueDim > kMostColumns) {
+        op.emitOpError() << "expected at most " << kMostColumns
+                         << " columns of a key and a value together, but got "
+                         << rows.dim + rows.valueDim;
+        return WalkResult::interrupt();
+      }
       OpBuilder builder(op);
       VectorBuilder v{builder, op->getLoc()};
       PrefillKernel(v, op, vectorBits.getValue()).emit();
       op->erase();
+      return WalkResult::advance();
     });
+    if (result.wasInterrupted())
+      signalPassFailure();
   }
 };
 

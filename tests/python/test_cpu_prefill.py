@@ -1,9 +1,12 @@
 """The CPU's kernel of qattn.prefill on several blocks of queries and keys, against PyTorch."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
+import headrace as hr
 from headrace import ir
 from headrace.check.compiled import Compiled
 from headrace.check.operations.attention import Prefill, module_of, outs_of
@@ -22,6 +25,7 @@ SHAPES = {
     "all": Prefill("all", 66, 129, 5, 5, 48, 19, causal=False),
     "all, window": Prefill("all, window", 90, 140, 4, 2, 20, 16, causal=False, window=37),
     "softcap": Prefill("softcap", 65, 65, 7, 1, 256, 128, softcap=3.0),
+    "unlike columns": Prefill("unlike columns", 20, 40, 4, 1, 576, 512, offset=True),
     "one query": Prefill("one query", 1, 300, 8, 2, 80, 80, offset=True),
     "one key": Prefill("one key", 40, 1, 2, 1, 8, 5),
 }
@@ -111,6 +115,23 @@ def test_what_a_query_does_not_see_does_not_reach_it(target):
             (k if where == "key" else v)[token, 1, 3] = np.nan
             for got, want in zip(program(q, k, v), expected(shape, q, k, v, seen), strict=True):
                 assert worst(got, want) <= 1e-5, (where, token)
+
+
+@pytest.mark.parametrize(("target", "sums"), [("cpu:x86-64-v4", 24), ("cpu:x86-64-v3", 12)])
+def test_inner_loops_keep_their_sums_in_registers(target, sums):
+    """Of scores and of values: one multiplication for each sum, and nothing spilled."""
+    shape = Prefill("assembly", 200, 200, 4, 1, 64, 64)
+    artifact = hr.compile(parse_text(module_of(shape), ir.Context(), shape.what), target=target)
+    loops = []
+    for label, body in re.findall(
+        r"^(\.L\w+):(.*?)(?=^\.L|\Z)", artifact.sources["kernels.s"], re.MULTILINE | re.DOTALL
+    ):
+        back = re.search(rf"\bj\w+\t{re.escape(label)}\n", body)
+        if back and len(re.findall(r"\bvfmadd231ps\t[^{\n]*\n", body[: back.start()])) == sums:
+            loops.append(body[: back.start()])
+    assert len(loops) >= 2
+    # A place on the stack without an index is a spilled register.
+    assert not [line for loop in loops for line in re.findall(r".*\d\(%rsp\).*", loop)]
 
 
 def test_results_do_not_depend_on_threads():
