@@ -24,6 +24,16 @@ public:
   int64_t unitTokens() const override { return 6; }
   bool wantsFloatSums() const override { return decoder->hasOffsets(); }
 
+  void prepare(VectorBuilder &v, Activations &x,
+               int64_t tokens) const override {
+    if (!x.isI8() || tokens != 1)
+      return;
+    if (decoder->hasOffsets() && usesGroupSums())
+      x.prepareScaledSums(v);
+    if (decoder->hasHalves())
+      x.prepareHalves(v, dot, decoder->zeroPoint());
+  }
+
   SmallVector<SmallVector<Value>> compute(VectorBuilder &v, Value bytes,
                                           const Activations &x, Value row,
                                           Value token,
@@ -137,7 +147,9 @@ private:
       scales.push_back(v.mulf(piece.scales, scale));
       Value xSums = v.padZero(x.sums(v, token, group, piece.groups), 8);
       if (piece.offsets) {
-        Value scaled = v.mulf(scale, v.toFloat(xSums));
+        Value scaled = x.hasFloatSums()
+                           ? v.padZero(x.floatSums(v, group, piece.groups), 8)
+                           : v.mulf(scale, v.toFloat(xSums));
         Value &sum = sumOf(t, 1);
         sum = v.fma(v.padZero(piece.offsets, 16), v.padZero(scaled, 16), sum);
       }
@@ -151,11 +163,22 @@ private:
       auto [first, last] = decoder->halves(v, piece, quad);
       Value at = v.add(col, 128 * quad);
       for (auto [t, token] : llvm::enumerate(tokens)) {
-        Value low = x.quants(v, token, at, 64);
-        Value high = x.quants(v, token, v.add(at, 64), 64);
-        Value product = startSum(v, zeroSums[t], 4 * quad, 4);
-        product = dot4(v, dot, first, sixteens(v, low, high, 0), product);
-        product = dot4(v, dot, last, sixteens(v, low, high, 16), product);
+        Value firstX, lastX, product;
+        if (x.hasHalves()) {
+          Value which = v.add(v.mul(index, 2), quad);
+          firstX = x.half(v, which, 0);
+          lastX = x.half(v, which, 1);
+          product = x.start(v, which, decoder->zeroPoint());
+        } else {
+          Value low = x.quants(v, token, at, 64);
+          Value high = x.quants(v, token, v.add(at, 64), 64);
+          firstX = Activations::halfOf(v, low, high, 0);
+          lastX = Activations::halfOf(v, low, high, 1);
+        }
+        if (!product)
+          product = startSum(v, zeroSums[t], 4 * quad, 4);
+        product = dot4(v, dot, first, firstX, product);
+        product = dot4(v, dot, last, lastX, product);
         Value scale = v.repeat(scales[t], 4 * quad, 4, 4);
         Value &sum = sumOf(t, quad);
         sum = v.fma(v.toFloat(product), scale, sum);
@@ -211,16 +234,6 @@ private:
     for (int64_t group = 0; group < groups; ++group)
       mask[group * (16 / groups)] = first + group;
     return v.shuffle(zeroSums, none, mask);
-  }
-
-  /// 16 columns from `first` of each 32 of two times 64.
-  static Value sixteens(VectorBuilder &v, Value low, Value high,
-                        int64_t first) {
-    SmallVector<int64_t> mask;
-    for (int64_t group = 0; group < 4; ++group)
-      for (int64_t lane = 0; lane < 16; ++lane)
-        mask.push_back(32 * group + first + lane);
-    return v.shuffle(low, high, mask);
   }
 
   SmallVector<SmallVector<Value>> reduce(VectorBuilder &v, ArrayRef<Value> sums,

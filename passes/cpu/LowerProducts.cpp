@@ -138,8 +138,10 @@ LogicalResult lower(const Product &product, DotKind dot, Bf16Kind bf16,
   Activations x(product.x, product.weights[0].getType().getCols());
   if (kernels[0]->wantsFloatSums())
     x.prepareFloatSums(v);
-  for (auto &kernel : kernels)
+  for (auto &kernel : kernels) {
+    kernel->prepare(v, x, product.tokens);
     kernel->allocate(v);
+  }
   v.loop(range->first, range->last, kernels[0]->unitRows(), {},
          [&](Value row, ValueRange) -> SmallVector<Value> {
            auto compute = [&](Value token, int64_t tokens) {

@@ -77,15 +77,21 @@ Value Activations::stored(VectorBuilder &v, Value token, Value col,
                              : v.load(data, {token, col}, lanes);
 }
 
+/// Columns of a packed token for which there is room: 48 KiB of stack.
+static constexpr int64_t kMostColumns = 1 << 15;
+
+static Value scratch(VectorBuilder &v, ArrayRef<int64_t> shape, Type element) {
+  return memref::AllocaOp::create(v.b, v.loc, MemRefType::get(shape, element),
+                                  v.b.getI64IntegerAttr(kCacheLine));
+}
+
 void Activations::prepareFloatSums(VectorBuilder &v) {
   constexpr int64_t kMostGroups = 1 << 13; // 32 KiB of stack
   int64_t groups = cols / 32;
   if (!isVector() || groups > kMostGroups)
     return;
   Value zero = v.index(0);
-  Value buffer =
-      memref::AllocaOp::create(v.b, v.loc, MemRefType::get({groups}, v.f32()),
-                               v.b.getI64IntegerAttr(kCacheLine));
+  Value buffer = scratch(v, {groups}, v.f32());
   v.loop(zero, v.index(groups), 1, {},
          [&](Value group, ValueRange) -> SmallVector<Value> {
            Value sum = v.sum(lanes(v, zero, v.mul(group, 32), 32));
@@ -93,6 +99,73 @@ void Activations::prepareFloatSums(VectorBuilder &v) {
            return {};
          });
   floatSumBuffer = buffer;
+}
+
+void Activations::prepareScaledSums(VectorBuilder &v) {
+  int64_t groups = cols / 32;
+  if (floatSumBuffer || cols > kMostColumns)
+    return;
+  floatSumBuffer = scratch(v, {groups}, v.f32());
+  int64_t step = groups % 8 == 0 ? 8 : 1;
+  Value token = v.index(0);
+  v.loop(token, v.index(groups), step, {},
+         [&](Value group, ValueRange) -> SmallVector<Value> {
+           Value sum = v.toFloat(sums(v, token, group, step));
+           v.store(v.mulf(scales(v, token, group, step), sum), floatSumBuffer,
+                   {group});
+           return {};
+         });
+}
+
+Value Activations::halfOf(VectorBuilder &v, Value low, Value high,
+                          int64_t which) {
+  SmallVector<int64_t> mask;
+  for (int64_t group = 0; group < 4; ++group)
+    for (int64_t lane = 0; lane < 16; ++lane)
+      mask.push_back(32 * group + 16 * which + lane);
+  return v.shuffle(low, high, mask);
+}
+
+void Activations::prepareHalves(VectorBuilder &v, DotKind dot,
+                                int64_t zeroPoint) {
+  int64_t quads = cols / 128;
+  if (halfBuffer || quads == 0 || cols > kMostColumns)
+    return;
+  halfBuffer = scratch(v, {quads, 128}, v.i8());
+  startZero = zeroPoint;
+  if (zeroPoint)
+    startBuffer = scratch(v, {quads, 16}, v.i32());
+  Value token = v.index(0);
+  v.loop(token, v.index(quads), 1, {},
+         [&](Value quad, ValueRange) -> SmallVector<Value> {
+           Value col = v.mul(quad, 128);
+           Value low = quants(v, token, col, 64);
+           Value high = quants(v, token, v.add(col, 64), 64);
+           Value zero =
+               v.splat(v.vec(64, v.i8()), static_cast<double>(zeroPoint));
+           Value sum;
+           for (int64_t which : {0, 1}) {
+             Value half = halfOf(v, low, high, which);
+             v.store(half, halfBuffer, {quad, v.index(64 * which)});
+             if (zeroPoint)
+               sum = dot4(v, dot, zero, half, sum);
+           }
+           if (zeroPoint)
+             v.store(v.sub(v.splat(v.vec(16, v.i32()), 0), sum), startBuffer,
+                     {quad, v.index(0)});
+           return {};
+         });
+}
+
+Value Activations::half(VectorBuilder &v, Value quad, int64_t which) const {
+  return v.load(halfBuffer, {quad, v.index(64 * which)}, 64);
+}
+
+Value Activations::start(VectorBuilder &v, Value quad,
+                         int64_t zeroPoint) const {
+  if (!startBuffer || zeroPoint != startZero)
+    return {};
+  return v.load(startBuffer, {quad, v.index(0)}, 16);
 }
 
 Value Activations::quants(VectorBuilder &v, Value token, Value col,

@@ -62,6 +62,23 @@ public:
                         int64_t lanes) const {
     return v.load(floatSumBuffer, {group}, lanes);
   }
+  /// For one packed token, at the insertion point: the sums of its groups as
+  /// what they stand for, so that `floatSums` has them, and ...
+  void prepareScaledSums(VectorBuilder &v);
+  /// ... each 128 columns in the order of `BlockDecoder::halves`, with what
+  /// `zeroPoint` takes off them. Both do nothing for more columns than fit.
+  void prepareHalves(VectorBuilder &v, DotKind dot, int64_t zeroPoint);
+  bool hasHalves() const { return static_cast<bool>(halfBuffer); }
+  /// Half 0 or 1 of 128 columns: i8 x 64.
+  mlir::Value half(VectorBuilder &v, mlir::Value quad, int64_t which) const;
+  /// What `zeroPoint` takes off them, i32 x 16; null if it was another one that
+  /// was prepared.
+  mlir::Value start(VectorBuilder &v, mlir::Value quad,
+                    int64_t zeroPoint) const;
+  /// The two halves of 128 columns that lie in `low` and `high` (i8 x 64).
+  static mlir::Value halfOf(VectorBuilder &v, mlir::Value low, mlir::Value high,
+                            int64_t which);
+
   /// Columns [col, col + lanes) of a token as f32.
   mlir::Value lanes(VectorBuilder &v, mlir::Value token, mlir::Value col,
                     int64_t lanes) const;
@@ -84,6 +101,9 @@ private:
 
   mlir::Value data;           // memref of f32, bf16 or bytes
   mlir::Value floatSumBuffer; // memref of f32, one for each group, or null
+  mlir::Value halfBuffer;     // memref of i8 [quad, 128], or null
+  mlir::Value startBuffer;    // memref of i32 [quad, 16], or null
+  int64_t startZero = 0;      // the zero point of `startBuffer`
   int64_t cols;               // K
   int64_t rowBytes = 0;       // bytes of a token in act_i8, else 0
 };
@@ -104,6 +124,10 @@ public:
   virtual bool takesI8() const { return true; }
   /// Whether `Activations::prepareFloatSums` serves this kernel.
   virtual bool wantsFloatSums() const { return false; }
+
+  /// Prepares activations of `tokens` tokens; called once, outside of loops.
+  virtual void prepare(VectorBuilder &v, Activations &x, int64_t tokens) const {
+  }
 
   /// Allocates what `compute` needs beside its results; called once, outside of
   /// loops.

@@ -4,7 +4,15 @@
 
 // The bytes of a row, and the end of a row of 544 columns: two pieces of 8
 // blocks and one block, whose other 32 lanes are zeros.
+// Before the rows, the token is brought into the order of nibbles, 128 columns
+// at a time, with what the zero point takes off.
 // CHECK-LABEL: func.func @q4_0(
+// CHECK: %[[HALVES:.*]] = memref.alloca() {alignment = 64 : i64} : memref<4x128xi8>
+// CHECK: %[[STARTS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<4x16xi32>
+// CHECK: scf.for %[[QUAD:.*]] = %c0 to %c4
+// CHECK: vector.store %{{.*}}, %[[HALVES]][%[[QUAD]], %c0]
+// CHECK: vector.store %{{.*}}, %[[HALVES]][%[[QUAD]], %c64]
+// CHECK: vector.store %{{.*}}, %[[STARTS]][%[[QUAD]], %c0]
 // CHECK: arith.muli %{{.*}}, %c306
 // CHECK: scf.for %{{.*}} = %c0 to %c2
 // CHECK-COUNT-4: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
