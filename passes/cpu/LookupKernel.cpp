@@ -186,10 +186,13 @@ private:
           Value from = v.add(indices, v.mul(i, layout.indices.perPiece));
           int64_t skipped = chunk * how.bytes;
           int64_t count = std::min(some * how.bytes, tileBytes - skipped);
-          for (auto [later, locality] :
-               {std::pair<int64_t, uint32_t>{ahead, 2}, {kNear, 3}})
-            fetch(v.add(from, later * layout.indices.perPiece + skipped), count,
-                  locality);
+          fetch(v.add(from, kNear * layout.indices.perPiece + skipped), count,
+                3);
+          Value later = v.add(from, skipped);
+          // Where indices follow each other, in the order in which they lie.
+          if (layout.indices.perPiece == tileBytes)
+            later = v.add(v.add(indices, v.mul(i, count)), skipped * period);
+          fetch(v.add(later, ahead * layout.indices.perPiece), count, 2);
           SmallVector<Value> table = loadTable(tableRow(tables, i));
           SmallVector<Value> next;
           for (int64_t c = 0; c < some; ++c) {
