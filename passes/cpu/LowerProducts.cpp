@@ -6,6 +6,7 @@
 #include "passes/cpu/StripMatmul.h"
 #include "passes/cpu/TileMatmul.h"
 #include "passes/cpu/Workgroup.h"
+#include "passes/cpu/ZigzagProducts.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -97,6 +98,17 @@ LogicalResult lower(const Product &product, DotKind dot, Bf16Kind bf16,
   if (!isReadable(product.x) || !llvm::all_of(product.weights, isReadable))
     return op->emitOpError("expected packed operands from qlinear.from_bytes "
                            "of a memref; run cpu-form-kernels first");
+  if (!isa<GatedMatvecOp>(op) &&
+      canMultiplyZigzag(product.weights[0].getType())) {
+    FailureOr<RowRange> range =
+        workgroupRows(v, op, product.weights[0].getType().getRows());
+    if (failed(range))
+      return failure();
+    emitZigzagProduct(v, product.weights[0], product.x, product.init,
+                      product.tokens, dot, *range);
+    op->erase();
+    return success();
+  }
   for (auto weight : product.weights) {
     kernels.push_back(
         ProductKernel::create(weight.getType(), dot, bf16, product.tokens));

@@ -109,6 +109,10 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
     `bf16` says the same of products of bf16 weights and bf16 activations:
     `avx512` sums pairs of products, `portable` widens both to f32.
 
+    Weights in zigzag bands are multiplied as f32 whatever the activations are:
+    their scales differ from column to column. With `vnni` nibbles become f32 by
+    a table in a register (`vpermps`).
+
     Before:
     ```mlir
     qlinear.matvec ins(%w, %x : !qlinear.packed<64x256, #qlinear.gguf<q4_k>>, memref<256xf32>)

@@ -4,12 +4,14 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import headrace as hr
 from headrace import formats, ir
 from headrace.check.compiled import Compiled
 from headrace.check.operations.running import worst_of
 from headrace.check.operations.sparse import matvec_case, select_case
 from headrace.check.operations.text import packed
 from headrace.modules import parse_text
+from headrace.ops import OpSpec
 from headrace.references import linear, sparse
 
 TARGETS = ["cpu", "cpu:x86-64-v3"]
@@ -18,13 +20,13 @@ SHAPES = [
     ("q4_k:zigzag", 1, 37, "f32"),
     ("q4_k:zigzag", 700, 64, "bf16"),
     ("q4_k:zigzag1024", 1500, 41, "f32"),
-    ("q4_k:zigzag4096", 2500, 30, "bf16"),
+    ("q4_k:zigzag4096", 5000, 30, "bf16"),
     ("q6_k:zigzag", 511, 53, "f32"),
     ("q6_k:zigzag1024", 1030, 17, "bf16"),
     ("q8_0:zigzag", 257, 65, "bf16"),
     ("q8_0:zigzag1024", 1900, 22, "f32"),
     ("q4_0:zigzag", 768, 1, "f32"),
-    ("q4_0:zigzag4096", 5000, 11, "bf16"),
+    ("q4_0:zigzag1024", 3000, 11, "bf16"),
 ]
 
 
@@ -87,6 +89,47 @@ def test_large_scales_and_infinity_of_a_listed_column():
     want = np.full(rows, np.float32(60000 * 7e30))
     want[32:64] = np.inf
     np.testing.assert_allclose(got, want, rtol=1e-3)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    ("name", "rows", "cols", "tokens", "activations"),
+    [
+        ("q4_k:zigzag", 1, 160, None, "f32"),
+        ("q6_k:zigzag1024", 1500, 96, None, "bf16"),
+        ("q8_0:zigzag", 300, 64, None, "i8"),
+        ("q4_k:zigzag1024", 2050, 160, 13, "f32"),
+        ("q6_k:zigzag", 256, 32, 6, "i8"),
+        ("q4_0:zigzag", 511, 192, 7, "bf16"),
+        ("q8_0:zigzag1024", 257, 96, 1, "f32"),
+    ],
+)
+def test_products_with_whole_weights(name, rows, cols, tokens, activations, target):
+    """From the same bytes: vectors, whole tiles of six tokens, and those that are left."""
+    rng = np.random.default_rng(rows)
+    spec = OpSpec(
+        "matmul" if tokens else "matvec",
+        rows,
+        cols,
+        tokens or 1,
+        name,
+        activations=activations,
+    )
+    data = formats.get(name).encode(rng.normal(size=(rows, cols)).astype(np.float32))
+    x = rng.normal(size=(tokens, cols) if tokens else cols).astype(np.float32)
+    if activations == "bf16":
+        x = x.astype(ml_dtypes.bfloat16)
+    exact = x.astype(np.float64)
+    if activations == "i8":
+        bytes_ = linear.quantize_i8(np.atleast_2d(x))
+        exact = linear.weights("act_i8", bytes_, *np.atleast_2d(x).shape).reshape(x.shape)
+    want = exact @ linear.weights(name, data, rows, cols).T
+    artifact = hr.compile(spec, target=target, keep_ir=False)
+    for threads in (1, 2, 5):
+        call = artifact.bind(x, data.view(np.int8), threads=threads, poison=True)
+        call.run()
+        (got,) = call.outputs
+        assert np.linalg.norm(got - want) < 1e-6 * np.linalg.norm(want)
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -19,6 +19,7 @@ __all__ = ["cases", "matvec_case", "select_case"]
 Generator = np.random.Generator
 _DTYPES: dict[str, Any] = {"f32": np.float32, "bf16": ml_dtypes.bfloat16}
 _ONE = tensor("i32", 1)
+_INNER = ("q4_0", "q8_0", "q4_k", "q6_k")
 
 
 def cases(draw: Generator) -> Iterator[Case]:
@@ -27,9 +28,10 @@ def cases(draw: Generator) -> Iterator[Case]:
     for cols, dtype in ((odd, "f32"), (odd, "bf16"), (1, "f32")):
         for threshold in (0.0, 0.5):
             yield select_case(cols, dtype, threshold)
-    zigzag = ("q4_0:zigzag", "q8_0:zigzag", "q4_k:zigzag", "q6_k:zigzag", "q4_k:zigzag1024")
     for name, dtype in (
-        *((name, dtype) for name in zigzag for dtype in _DTYPES),
+        *((f"{inner}:zigzag", dtype) for inner in _INNER for dtype in _DTYPES),
+        *((f"{inner}:zigzag1024", "f32") for inner in _INNER),
+        ("q4_k:zigzag4096", "bf16"),
         ("q8_0", "f32"),
         ("mxfp4", "f32"),
     ):
