@@ -1,4 +1,4 @@
-"""Every claimed cell of the CPU target, compiled and compared with float64."""
+"""Claimed cells of the CPU target, compiled and compared with float64."""
 
 from headrace import check, targets
 
@@ -12,12 +12,11 @@ def assert_ok(report):
     assert not failed, "\n".join(failed)
 
 
-def test_every_claimed_cell():
-    report = check.run("cpu", seed=20, quick=True, jobs=2)
+def test_cells_of_every_operation():
+    """`headrace check` runs all of them."""
+    report = check.run("cpu", seed=20, sample=160, quick=True, jobs=2)
     assert_ok(report)
-    checked = {(row.op, row.format, row.activations) for row in report.rows}
-    cells = {(cell.op, cell.format, cell.activations) for cell in targets.find("cpu").cells()}
-    assert checked == cells
+    assert {row.op for row in report.rows} == {cell.op for cell in targets.find("cpu").cells()}
 
 
 def test_all_shapes_of_a_sample():

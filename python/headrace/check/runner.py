@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
@@ -53,9 +54,19 @@ def select(
     if sample is not None and sample < len(tasks):
         if sample < 1:
             raise UsageError(f"check: expected sample to be at least 1, but got {sample}")
-        picked = generator(seed, "sample").choice(len(tasks), sample, replace=False)
-        tasks = [tasks[index] for index in sorted(picked)]
+        tasks = _sampled(tasks, sample, generator(seed, "sample"))
     return tasks
+
+
+def _sampled(tasks: Sequence[Task], count: int, draw: np.random.Generator) -> list[Task]:
+    """So many tasks in their order: of each operation the first drawn, then the second, ..."""
+    ranks: Counter[str] = Counter()
+    order: list[tuple[int, int, int]] = []
+    for index in map(int, draw.permutation(len(tasks))):
+        op = tasks[index][0].op
+        order.append((ranks[op], len(order), index))
+        ranks[op] += 1
+    return [tasks[index] for index in sorted(index for *_, index in sorted(order)[:count])]
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -75,7 +86,7 @@ def run(
     """Check every claimed cell of `target` on data drawn from `seed`.
 
     filter: only cells whose name (`matvec/q4_k/i8`) contains it, or matches it as a pattern.
-    sample: only so many operations, drawn from the seed.
+    sample: only so many, drawn from the seed, of every operation about as many.
     quick: two shapes per cell instead of all.
     jobs: how many processes; a script that asks for more than one needs the usual
         `if __name__ == "__main__":`.
