@@ -34,7 +34,8 @@ static int64_t rowsPerWorkgroup(PackedType weight) {
 
 /// Pieces of columns whose centroids a workgroup searches.
 static constexpr int64_t kPiecesPerWorkgroup = 256;
-/// Most rows of table lookup whose sums stay in registers, and of a workgroup.
+/// Most rows of table lookup whose sums stay in registers, and of a workgroup
+/// where groups share lines of tables.
 static constexpr int64_t kMostTileRows = 512;
 static constexpr int64_t kMostLookupRows = 2048;
 
@@ -54,6 +55,18 @@ int64_t headrace::cpu::headsOfWorkgroup(MlaDecodeOp op) {
   // Rather all heads in one than many workgroups of few, while memory for their
   // queries is on the stack.
   return size < 16 && heads <= 512 ? heads : size;
+}
+
+/// As many tiles as an even number of workgroups can have, all the same.
+static int64_t lookupRowsPerWorkgroup(PackedType weight) {
+  auto format = cast<CodebookFormatAttr>(weight.getFormat());
+  int64_t tile = headrace::cpu::lookupTileRows(format);
+  int64_t tiles = llvm::divideCeil(weight.getRows(), tile);
+  int64_t most = format.getSplit() ? kMostLookupRows : kMostTileRows;
+  for (int64_t count = most / tile; count > 1; --count)
+    if (tiles % (2 * count) == 0)
+      return count * tile;
+  return kMostTileRows / tile * tile;
 }
 
 MemRefType headrace::cpu::bufferType(Type type) {
@@ -198,9 +211,7 @@ Shape shapeOf(Operation *op) {
         Shape shape =
             tablesOf(weight, cast<ShapedType>(lookup.getInit().getType()));
         shape.rows = weight.getRows();
-        int64_t tile =
-            lookupTileRows(cast<CodebookFormatAttr>(weight.getFormat()));
-        shape.rowsPerGroup = kMostLookupRows / tile * tile;
+        shape.rowsPerGroup = lookupRowsPerWorkgroup(weight);
         return shape;
       })
       .Case<RmsNormOp, LayerNormOp, GatedActivationOp>(

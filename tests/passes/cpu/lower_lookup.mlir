@@ -22,8 +22,8 @@
 // CHECK:               %{{.*}}:16 = scf.for
 // CHECK:                 memref.load %[[ROWS]]
 // CHECK-COUNT-2:         memref.prefetch %[[W]]{{.*}}, read, locality<2>
-// CHECK-COUNT-5:         memref.prefetch %[[W]]{{.*}}, read, locality<2>
 // CHECK-COUNT-5:         memref.prefetch %[[W]]{{.*}}, read, locality<3>
+// CHECK-COUNT-5:         memref.prefetch %[[W]]{{.*}}, read, locality<2>
 // CHECK:                 %[[CODES:.*]] = vector.load %[[W]][%{{.*}}] : memref<998408xi8>, vector<16xi8>
 // CHECK:                 %[[TABLE:.*]] = vector.shuffle %[[CODES]], %[[CODES]]
 // CHECK:                 %[[PACKED:.*]] = vector.load %[[W]][%{{.*}}] : memref<998408xi8>, vector<64xi8>
@@ -58,10 +58,10 @@ func.func @main(%w: !codebook, %a: tensor<300xi32>) -> tensor<1000xf32> {
 
 // -----
 
-// Codes of 4 bits become bytes. Groups of 24 rows: 85 of
+// Codes of 4 bits become bytes. Groups of 24 rows: 10 of
 // them in a workgroup, and indices that fill a part of a vector.
 // CHECK-LABEL: func.func @main(
-// CHECK:         call @lut_matvec_codebook_d2_e16_g24_i4_a8_2400x6_n3({{.*}}) {headrace.grid = array<i64: 2, 1, 1>}
+// CHECK:         call @lut_matvec_codebook_d2_e16_g24_i4_a8_2400x6_n3({{.*}}) {headrace.grid = array<i64: 10, 1, 1>}
 // CHECK-LABEL: func.func private @lut_matvec_codebook_d2_e16_g24_i4_a8_2400x6_n3(
 // CHECK:         scf.for %{{.*}} step %c96
 // CHECK:           scf.for %[[TOKEN:.*]] = %c0 to %c3
@@ -97,8 +97,9 @@ func.func @main(%w: !codebook, %a: tensor<8xi32>) -> tensor<512xf32> {
 // CHECK-LABEL: func.func private @lut_matvec_codebook_d2_e16_g512_i8_a64_split_1024x600(
 // CHECK:         arith.muli %{{.*}}, %c32 : index
 // CHECK:         %{{.*}}:16 = scf.for
-// CHECK-COUNT-5:   memref.prefetch {{.*}}, read, locality<2>
+// CHECK:           memref.prefetch {{.*}}, read, locality<2>
 // CHECK-COUNT-4:   memref.prefetch {{.*}}, read, locality<3>
+// CHECK-COUNT-4:   memref.prefetch {{.*}}, read, locality<2>
 // CHECK-NOT:       memref.prefetch
 // CHECK:           vector.load %{{.*}} : memref<{{.*}}>, vector<16xi8>
 // CHECK:           vector.load %{{.*}} : memref<{{.*}}>, vector<64xi8>
