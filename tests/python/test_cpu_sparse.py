@@ -1,5 +1,7 @@
 """The CPU's kernels of selected columns: bands of every kind, lists of every kind, odd shapes."""
 
+import re
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -167,3 +169,25 @@ def test_selection_and_product_in_one_program(target):
 def _selected(x, threshold):
     indices, count = sparse.select_columns(x, threshold)
     return indices, int(count[0])
+
+
+def test_instructions():
+    """vpcompressd for the list; vpermps for nibbles, and all sums of a loop in registers."""
+    rows, cols, name = 1024, 512, "q4_k:zigzag1024"
+    text = select_case(cols, "f32", 0.5).module
+    assert "vpcompressd" in assembly(text)
+    text = assembly(matvec_case(name, rows, cols, "f32").module)
+    # Sixteen vectors of rows of four columns.
+    loops = [loop for loop in re.split(r"\n(?=\.L)", text) if loop.count("\tvfmadd") == 64]
+    assert loops
+    for loop in loops:
+        # LLVM takes the table for integers.
+        assert len(re.findall(r"\tvperm(d|ps)\t", loop)) == 64
+        # A vector on the stack without an index is a spilled one.
+        spills = [line for line in loop.splitlines() if "(%rsp)" in line and "%zmm" in line]
+        assert not spills
+
+
+def assembly(text):
+    module = parse_text(text, ir.Context(), "sparse")
+    return hr.compile(module, target="cpu:sapphirerapids").sources["kernels.s"]
