@@ -4,6 +4,7 @@
 
 #include "passes/common/DecomposeQAttn.h"
 #include "passes/cpu/CacheNumbers.h"
+#include "passes/cpu/Exp2.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -107,15 +108,21 @@ void headrace::cpu::forEachRun(VectorBuilder &v, int64_t count, int64_t size,
       body(v.index(first), size);
 }
 
+double headrace::cpu::queryScale(const APFloat &scale,
+                                 std::optional<APFloat> cap) {
+  // A bound is of scores to the base e.
+  return scale.convertToDouble() * (cap ? 1.0 : llvm::numbers::log2e);
+}
+
 Value headrace::cpu::capped(VectorBuilder &v, Value scores,
                             std::optional<APFloat> cap) {
   if (!cap)
     return scores;
-  Value bound = v.broadcast(
-      arith::ConstantOp::create(v.b, v.loc, v.b.getFloatAttr(v.f32(), *cap)),
-      VectorBuilder::lanes(scores));
-  Value ratio = v.divf(scores, bound);
-  return v.mulf(math::TanhOp::create(v.b, v.loc, ratio), bound);
+  auto floats = cast<VectorType>(scores.getType());
+  double bound = cap->convertToDouble();
+  Value ratio = v.divf(scores, v.splat(floats, bound));
+  return v.mulf(math::TanhOp::create(v.b, v.loc, ratio),
+                v.splat(floats, bound * llvm::numbers::log2e));
 }
 
 Value headrace::cpu::addLanes(VectorBuilder &v, SmallVector<Value> vectors) {
@@ -160,24 +167,29 @@ void RunningSoftmax::start(Value head) {
   storeScalar(v, v.constF(0.0), total, head);
 }
 
+/// The larger one; either where one is NaN, which sums of weights then are too.
+static Value larger(VectorBuilder &v, Value lhs, Value rhs) {
+  return v.select(v.lessF(lhs, rhs), rhs, lhs);
+}
+
 Value RunningSoftmax::add(Value head, MutableArrayRef<Value> scores) {
   Value before = loadScalar(v, largest, head), most = scores[0];
   for (Value score : scores.drop_front())
-    most = arith::MaximumFOp::create(v.b, v.loc, most, score);
-  Value after = arith::MaximumFOp::create(
-      v.b, v.loc, before,
-      vector::ReductionOp::create(v.b, v.loc, vector::CombiningKind::MAXIMUMF,
-                                  most));
+    most = larger(v, most, score);
+  for (int64_t lanes = kAttentionLanes / 2; lanes > 0; lanes /= 2)
+    most =
+        larger(v, v.shuffle(most, llvm::to_vector(llvm::seq(lanes))),
+               v.shuffle(most, llvm::to_vector(llvm::seq(lanes, 2 * lanes))));
+  Value after = larger(v, before, v.extract(most, 0));
   // Where nothing is seen yet, minus infinity minus itself would be NaN.
   Value base = v.select(equals(v, after, kMinusInfinity), v.constF(0.0), after);
   Value wide = v.broadcast(base, kAttentionLanes);
   Value added = v.splat(v.vec(kAttentionLanes, v.f32()), 0);
   for (Value &score : scores) {
-    score = math::ExpOp::create(v.b, v.loc, v.subf(score, wide));
+    score = exp2(v, v.subf(score, wide));
     added = v.addf(added, score);
   }
-  Value keep = math::ExpOp::create(
-      v.b, v.loc, v.broadcast(v.subf(before, base), kAttentionLanes));
+  Value keep = exp2(v, v.broadcast(v.subf(before, base), kAttentionLanes));
   storeScalar(v, after, largest, head);
   Value sum = v.mulf(loadScalar(v, total, head), v.extract(keep, 0));
   storeScalar(v, v.addf(sum, v.sum(added)), total, head);
@@ -190,7 +202,8 @@ std::pair<Value, Value> RunningSoftmax::finish(Value head) {
   Value log = v.extract(
       math::LogOp::create(v.b, v.loc, v.broadcast(sum, kAttentionLanes)), 0);
   // Minus infinity where nothing is seen, and NaN stays.
-  Value lse = v.select(none, v.constF(kMinusInfinity),
-                       v.addf(loadScalar(v, largest, head), log));
+  Value most =
+      v.mulf(loadScalar(v, largest, head), v.constF(llvm::numbers::ln2));
+  Value lse = v.select(none, v.constF(kMinusInfinity), v.addf(most, log));
   return {inverse, lse};
 }

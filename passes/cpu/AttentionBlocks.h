@@ -53,7 +53,12 @@ void listScales(VectorBuilder &v, qattn::KVCacheType cache, mlir::Value bytes,
 void forEachRun(VectorBuilder &v, int64_t count, int64_t size,
                 llvm::function_ref<void(mlir::Value, int64_t)> body);
 
-/// `scores` bounded by `cap`, if there is one.
+/// What a query is multiplied with, so that `capped` makes scores to the
+/// base 2.
+double queryScale(const llvm::APFloat &scale, std::optional<llvm::APFloat> cap);
+
+/// Products of a query times `queryScale` and keys, bounded by `cap` if there
+/// is one, times log2(e).
 mlir::Value capped(VectorBuilder &v, mlir::Value scores,
                    std::optional<llvm::APFloat> cap);
 
@@ -61,7 +66,7 @@ mlir::Value capped(VectorBuilder &v, mlir::Value scores,
 /// are 16.
 mlir::Value addLanes(VectorBuilder &v, llvm::SmallVector<mlir::Value> vectors);
 
-/// A softmax of each head that runs along the blocks.
+/// A softmax of each head that runs along the blocks, of scores times log2(e).
 class RunningSoftmax {
 public:
   RunningSoftmax(VectorBuilder &v, mlir::Operation *op, int64_t heads);

@@ -102,8 +102,7 @@ private:
 
   /// The query, scaled once, and empty sums.
   void start(Value head) {
-    Value scale = arith::ConstantOp::create(
-        v.b, v.loc, v.b.getFloatAttr(v.f32(), op.getScale()));
+    Value scale = v.constF(queryScale(op.getScale(), op.getSoftcap()));
     for (int64_t chunk = 0; chunk < chunks; ++chunk) {
       Value col = v.index(chunk * kLanes);
       Value q = v.loadFirst(op.getQ(), {head, col}, kLanes, inChunk(chunk));

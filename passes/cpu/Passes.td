@@ -232,7 +232,7 @@ def CpuLowerDecode : Pass<"cpu-lower-decode", "::mlir::ModuleOp"> {
         %s = vector.fma %q, %k, %dot : vector<16xf32>
         ...
       }
-      %weight = math.exp %difference : vector<16xf32>
+      %weight = arith.mulf %power, %exponent : vector<16xf32>
       ...
     }
     ```

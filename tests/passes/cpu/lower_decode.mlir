@@ -13,7 +13,7 @@
 // CHECK-COUNT-4:     vector.load %[[CACHE]]
 // CHECK-COUNT-16:    vector.fma
 // CHECK:             scf.yield
-// CHECK:           math.exp %{{.*}} : vector<16xf32>
+// CHECK:           arith.shli %{{.*}} : vector<16xi32>
 // CHECK:           %{{.*}}:16 = scf.for
 // CHECK-COUNT-16:    vector.fma
 // CHECK:         math.log
