@@ -30,6 +30,17 @@ Value StripDecoder::codes(VectorBuilder &v, const StripWord &word) const {
   return v.andI(word.low, ((1 << codeBits()) - 1) << word.shift);
 }
 
+Value StripDecoder::composed(VectorBuilder &v, const StripWord &word) const {
+  Value low = v.cast(word.low, 16, v.i32());
+  Value high = v.cast(word.high, 16, v.i32());
+  int64_t up = 4 - word.highBit;
+  high = up >= 0 ? v.shl(high, up) : v.shr(high, -up);
+  int64_t mask = ((1 << codeBits()) - 1) & 0xf0;
+  Value code = v.orI(v.andI(v.shr(low, word.shift), 0x0f0f0f0f),
+                     v.andI(high, mask * 0x01010101));
+  return v.cast(code, 64, v.i8());
+}
+
 Value StripDecoder::integers(VectorBuilder &v, const StripWord &word,
                              int64_t byte) const {
   Value lanes = v.cast(word.low, 16, v.i32());
@@ -59,7 +70,7 @@ Value unsignedByte(VectorBuilder &v, Value lanes, int64_t index) {
 }
 
 //===----------------------------------------------------------------------===//
-// Two blocks of 32 columns: q4_0, q8_0
+// Two blocks of 32 columns: q4_0, q4_1, q8_0
 //===----------------------------------------------------------------------===//
 
 class PairDecoder : public StripDecoder {
@@ -78,15 +89,22 @@ public:
   }
 };
 
-class Q4_0Strips : public PairDecoder {
+/// q4_0, and q4_1 with a line of minima behind the scales.
+class NibblePairs : public PairDecoder {
 public:
-  explicit Q4_0Strips(PackedType weight) : PairDecoder(weight) {}
-  int64_t zeroPoint() const override { return 8; }
+  NibblePairs(PackedType weight, bool minima)
+      : PairDecoder(weight), minima(minima) {}
+  int64_t zeroPoint() const override { return minima ? 0 : 8; }
+  bool hasOffsets() const override { return minima; }
+  Value offset(VectorBuilder &v, const StripPiece &piece,
+               int64_t group) const override {
+    return floats(v, piece, 64 + 32 * group);
+  }
   SmallVector<StripWord> chunk(VectorBuilder &v, const StripPiece &piece, Value,
                                int64_t groups) const override {
     SmallVector<Value> lines;
     for (int64_t i = 0; i < 4 * groups; ++i)
-      lines.push_back(line(v, piece, v.index(64 + kCacheLine * i)));
+      lines.push_back(line(v, piece, v.index(codesAt() + kCacheLine * i)));
     // High nibbles are 16 columns further.
     SmallVector<StripWord> words;
     for (int64_t i = 0; i < 4 * groups; ++i)
@@ -101,7 +119,7 @@ public:
 
   bool hasTiles() const override { return true; }
   Value groupStart(VectorBuilder &v, Value group) const override {
-    return v.add(v.mul(group, 4 * kCacheLine), 64);
+    return v.add(v.mul(group, 4 * kCacheLine), codesAt());
   }
   Value tileCodes(VectorBuilder &v, Value bytes, Value at, Value,
                   int64_t word) const override {
@@ -109,6 +127,10 @@ public:
     Value moved = v.shr(v.cast(line, 16, v.i32()), word / 4 * 4);
     return v.andI(v.cast(moved, kCacheLine, v.i8()), 15);
   }
+
+private:
+  int64_t codesAt() const { return minima ? 128 : 64; }
+  bool minima;
 };
 
 class Q8_0Strips : public PairDecoder {
@@ -147,7 +169,7 @@ public:
 };
 
 //===----------------------------------------------------------------------===//
-// Blocks of 256 columns: q4_k, q6_k
+// Blocks of 256 columns: q4_k, q5_k, q6_k
 //===----------------------------------------------------------------------===//
 
 class Q4KStrips : public StripDecoder {
@@ -217,12 +239,52 @@ public:
                   mask);
   }
 
-private:
+protected:
   static Value number(VectorBuilder &v, const StripPiece &piece, int64_t group,
                       int64_t which) {
     Value bytes = piece.shared[2 * which + group / 4];
     return v.mulf(v.toFloat(unsignedByte(v, bytes, group % 4)),
                   piece.shared[4 + which]);
+  }
+};
+
+/// As q4_k, with 8 lines of fifth bits before the codes: bit g of a byte
+/// belongs to group g.
+class Q5KStrips : public Q4KStrips {
+public:
+  explicit Q5KStrips(PackedType weight) : Q4KStrips(weight) {}
+  int64_t codeBits() const override { return 5; }
+  bool hasTiles() const override { return false; }
+  int64_t groupShift(int64_t) const override { return 0; }
+  SmallVector<StripWord> chunk(VectorBuilder &v, const StripPiece &piece,
+                               Value index, int64_t groups) const override {
+    SmallVector<Value> lines, bits;
+    Value at = v.mul(index, 8 * kCacheLine);
+    for (int64_t i = 0; i < 8; ++i)
+      lines.push_back(line(v, piece, v.add(at, 768 + kCacheLine * i)));
+    // Those of the two groups of the chunk to the right.
+    Value twice =
+        arith::IndexCastOp::create(v.b, v.loc, v.i32(), v.mul(index, 2));
+    Value amount = v.broadcast(twice, 16);
+    for (int64_t i = 0; i < 8; ++i) {
+      Value all = line(v, piece, v.index(256 + kCacheLine * i));
+      bits.push_back(v.shr(v.cast(all, 16, v.i32()), amount));
+    }
+    SmallVector<StripWord> words;
+    for (int64_t i = 0; i < 8; ++i)
+      for (int64_t group = 0; group < groups; ++group)
+        words.push_back(
+            {group, 32 * group + 4 * i, lines[i], bits[i], 4 * group, group});
+    return words;
+  }
+  /// Composed in place.
+  int64_t codeShift(const StripWord &) const override { return 0; }
+  Value codes(VectorBuilder &v, const StripWord &word) const override {
+    return composed(v, word);
+  }
+  Value integers(VectorBuilder &v, const StripWord &word,
+                 int64_t byte) const override {
+    return unsignedByte(v, v.cast(codes(v, word), 16, v.i32()), byte);
   }
 };
 
@@ -278,13 +340,7 @@ public:
   /// Composed in place.
   int64_t codeShift(const StripWord &) const override { return 0; }
   Value codes(VectorBuilder &v, const StripWord &word) const override {
-    Value low = v.cast(word.low, 16, v.i32());
-    Value high = v.cast(word.high, 16, v.i32());
-    int64_t up = 4 - word.highBit;
-    high = up >= 0 ? v.shl(high, up) : v.shr(high, -up);
-    Value code = v.orI(v.andI(v.shr(low, word.shift), 0x0f0f0f0f),
-                       v.andI(high, 0x30303030));
-    return v.cast(code, 64, v.i8());
+    return composed(v, word);
   }
   Value integers(VectorBuilder &v, const StripWord &word,
                  int64_t byte) const override {
@@ -302,11 +358,15 @@ std::unique_ptr<StripDecoder> StripDecoder::create(PackedType weight) {
     return nullptr;
   switch (cast<GgufFormatAttr>(repacked.getFormat()).getKind()) {
   case GgufKind::Q4_0:
-    return std::make_unique<Q4_0Strips>(weight);
+    return std::make_unique<NibblePairs>(weight, /*minima=*/false);
+  case GgufKind::Q4_1:
+    return std::make_unique<NibblePairs>(weight, /*minima=*/true);
   case GgufKind::Q8_0:
     return std::make_unique<Q8_0Strips>(weight);
   case GgufKind::Q4_K:
     return std::make_unique<Q4KStrips>(weight);
+  case GgufKind::Q5_K:
+    return std::make_unique<Q5KStrips>(weight);
   case GgufKind::Q6_K:
     return std::make_unique<Q6KStrips>(weight);
   default:

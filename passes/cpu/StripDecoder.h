@@ -118,6 +118,8 @@ protected:
   /// The 64 bytes at byte `offset` of the piece.
   static mlir::Value line(VectorBuilder &v, const StripPiece &piece,
                           mlir::Value offset);
+  /// The codes of a word with high bits.
+  mlir::Value composed(VectorBuilder &v, const StripWord &word) const;
   /// 16 f16 numbers at byte `offset` of the piece, as f32.
   static mlir::Value floats(VectorBuilder &v, const StripPiece &piece,
                             int64_t offset);

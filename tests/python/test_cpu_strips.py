@@ -21,6 +21,10 @@ CASES = [
     ("q4_0", 1, 96, "matvec", "bf16", "cpu"),
     ("q4_0", 33, 416, "matmul", "i8", "cpu"),
     ("q4_0", 40, 96, "gated_matvec", "i8", V3),
+    ("q4_1", 33, 352, "matmul", "i8", "cpu"),
+    ("q4_1", 20, 96, "matvec", "bf16", V3),
+    ("q5_k", 37, 928, "matvec", "i8", "cpu"),
+    ("q5_k", 17, 288, "matvec", "f32", V3),
     ("q8_0", 31, 64, "matmul", "bf16", V3),
     ("q8_0", 19, 160, "gated_matvec", "bf16", "cpu"),
     ("q8_0", 70, 352, "matmul", "i8", V3),
@@ -62,7 +66,7 @@ def test_products(case):
             np.testing.assert_array_equal(again, y)
 
 
-@pytest.mark.parametrize("name", ["q4_0", "q8_0", "q4_k", "q6_k"])
+@pytest.mark.parametrize("name", ["q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k"])
 def test_stored_weights_are_laid_out_once_and_multiplied(name):
     rows, columns = 37, 768
     draw = np.random.default_rng(len(name))

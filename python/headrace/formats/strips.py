@@ -22,7 +22,7 @@ then the next of each row, so that 64 bytes of codes are 4 bytes of each row, a 
     q8_0          | d f16[2][16] | 2 x 8 x 4 int8[16] |
 
 Within a row, codes keep the order that they have in its blocks. Rows and columns are padded to
-whole pieces, with zeros. Kernels are fastest where the bytes start at a multiple of 64.
+whole pieces, with zeros.
 """
 
 from __future__ import annotations
@@ -199,5 +199,6 @@ def parse(name: str) -> Format | None:
     return make(get(parts[0]), parts[1])
 
 
+_USUAL = ("q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k")
 _INNER = {form.name: form for form in (*gguf.FORMATS, *kquants.FORMATS)}
-FORMATS = [make(_INNER[name], ROWS) for name in ("q4_0", "q8_0", "q4_k", "q6_k")]
+FORMATS = [make(_INNER[name], ROWS) for name in _USUAL]

@@ -117,6 +117,27 @@ func.func @q6_k(%bytes: memref<3360xi8>, %q: memref<320xi8>, %y: memref<16xf32>)
   return
 }
 
+!q5_k = !qlinear.packed<16x256, #qlinear.repacked<#qlinear.gguf<q5_k>, "strips16">>
+
+// 8 lines of fifth bits serve all chunks: bits 2 c and 2 c + 1 of a byte belong
+// to the groups of chunk c.
+// CHECK-LABEL: func.func @q5_k(
+// CHECK: scf.for %[[CHUNK:.*]] = %c0 to %c4
+// CHECK: %[[TWICE:.*]] = arith.muli %[[CHUNK]], %c2
+// CHECK: %[[AMOUNT:.*]] = arith.index_cast %[[TWICE]] : index to i32
+// CHECK: %[[AMOUNTS:.*]] = vector.broadcast %[[AMOUNT]] : i32 to vector<16xi32>
+// CHECK-COUNT-8: arith.shrui %{{.*}}, %[[AMOUNTS]] : vector<16xi32>
+// CHECK: arith.ori %{{.*}} : vector<16xi32>
+// CHECK-COUNT-16: llvm.call_intrinsic
+// CHECK-NOT: llvm.call_intrinsic
+// PORTABLE-LABEL: func.func @q5_k(
+func.func @q5_k(%bytes: memref<2816xi8>, %q: memref<320xi8>, %y: memref<16xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<2816xi8> to !q5_k
+  %x = qlinear.from_bytes %q : memref<320xi8> to !x256
+  qlinear.matvec ins(%w, %x : !q5_k, !x256) outs(%y : memref<16xf32>)
+  return
+}
+
 !q8_0 = !qlinear.packed<20x64, #qlinear.repacked<#qlinear.gguf<q8_0>, "strips16">, padded = 32x64>
 !three = !qlinear.packed<3x64, #qlinear.act_i8>
 
