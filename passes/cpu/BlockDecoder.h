@@ -49,6 +49,8 @@ public:
   virtual int64_t pieceBytes() const = 0;
   /// Columns that share a scale: 32 or 16.
   virtual int64_t groupCols() const { return 32; }
+  /// The largest unsigned integer.
+  virtual int64_t largest() const = 0;
   /// The zero point of all groups; 0 where each has its own.
   virtual int64_t zeroPoint() const { return 0; }
   /// Whether groups have an offset (a minimum).

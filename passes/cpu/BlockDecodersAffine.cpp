@@ -21,6 +21,9 @@ public:
         cols(weight.getCols()) {}
 
   int64_t pieceBytes() const override { return codeBytes(kPieceCols); }
+  int64_t largest() const override {
+    return (int64_t(1) << format.getBits()) - 1;
+  }
   int64_t zeroPoint() const override {
     return format.getZeroPoint() == ZeroPointKind::Integer
                ? 0

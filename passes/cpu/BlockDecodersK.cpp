@@ -71,6 +71,7 @@ Value pairPlaneAtom(VectorBuilder &v, const Piece &piece, int64_t at,
 class Q4KDecoder : public BlockDecoder {
 public:
   int64_t pieceBytes() const override { return 144; }
+  int64_t largest() const override { return 15; }
   Value quants(VectorBuilder &v, const Piece &piece,
                int64_t step) const override {
     return nibbles(v, piece, 16, step);
@@ -118,6 +119,7 @@ protected:
 class Q5KDecoder : public Q4KDecoder {
 public:
   int64_t pieceBytes() const override { return 176; }
+  int64_t largest() const override { return 31; }
   Value quants(VectorBuilder &v, const Piece &piece,
                int64_t step) const override {
     return v.orI(nibbles(v, piece, 48, step), bitPlane(v, piece, 16, step, 4));
@@ -150,6 +152,7 @@ protected:
 class Q6KDecoder : public SixteenDecoder {
 public:
   int64_t pieceBytes() const override { return 210; }
+  int64_t largest() const override { return 63; }
   int64_t zeroPoint() const override { return 32; }
   Value quants(VectorBuilder &v, const Piece &piece,
                int64_t step) const override {
@@ -179,6 +182,7 @@ protected:
 class Q3KDecoder : public SixteenDecoder {
 public:
   int64_t pieceBytes() const override { return 110; }
+  int64_t largest() const override { return 7; }
   int64_t zeroPoint() const override { return 4; }
   Value quants(VectorBuilder &v, const Piece &piece,
                int64_t step) const override {
@@ -216,6 +220,7 @@ protected:
 class Q2KDecoder : public SixteenDecoder {
 public:
   int64_t pieceBytes() const override { return 84; }
+  int64_t largest() const override { return 3; }
   Value quants(VectorBuilder &v, const Piece &piece,
                int64_t step) const override {
     return pairPlane(v, piece, 16, step, 0);

@@ -139,6 +139,7 @@ protected:
 class NibbleDecoder : public SmallBlockDecoder {
 public:
   using SmallBlockDecoder::SmallBlockDecoder;
+  int64_t largest() const override { return 15; }
   Value quants(VectorBuilder &v, const Piece &piece,
                int64_t step) const override {
     return nibbles(v, piece, step, 0);
@@ -158,6 +159,7 @@ public:
 class FiveBitDecoder : public SmallBlockDecoder {
 public:
   using SmallBlockDecoder::SmallBlockDecoder;
+  int64_t largest() const override { return 31; }
   Value quants(VectorBuilder &v, const Piece &piece,
                int64_t step) const override {
     // The fifth bits of two blocks are a mask of 64 lanes.
@@ -222,6 +224,7 @@ private:
 class ByteDecoder : public SmallBlockDecoder {
 public:
   using SmallBlockDecoder::SmallBlockDecoder;
+  int64_t largest() const override { return 255; }
   Value quants(VectorBuilder &v, const Piece &piece,
                int64_t step) const override {
     int64_t first = 2 * step;

@@ -158,6 +158,7 @@ private:
         zeroSums[t] = v.mulI(xSums, v.sub(none, piece.zeros));
       }
     }
+    int64_t largest = decoder->largest();
     int64_t quads = decoder->hasHalves() ? piece.groups / 4 : 0;
     for (int64_t quad = 0; quad < quads; ++quad) {
       auto [first, last] = decoder->halves(v, piece, quad);
@@ -177,8 +178,8 @@ private:
         }
         if (!product)
           product = startSum(v, zeroSums[t], 4 * quad, 4);
-        product = dot4(v, dot, first, firstX, product);
-        product = dot4(v, dot, last, lastX, product);
+        product = dot4(v, dot, first, firstX, product, largest);
+        product = dot4(v, dot, last, lastX, product, largest);
         Value scale = v.repeat(scales[t], 4 * quad, 4, 4);
         Value &sum = sumOf(t, quad);
         sum = v.fma(v.toFloat(product), scale, sum);
@@ -191,8 +192,8 @@ private:
       for (auto [t, token] : llvm::enumerate(tokens)) {
         Value xs = v.padZero(x.quants(v, token, at, lanes), 64);
         if (usesGroupSums()) {
-          Value product =
-              dot4(v, dot, quants, xs, startSum(v, zeroSums[t], 2 * step, 2));
+          Value product = dot4(v, dot, quants, xs,
+                               startSum(v, zeroSums[t], 2 * step, 2), largest);
           Value scale = v.repeat(scales[t], 2 * step, 2, 8);
           Value &sum = sumOf(t, step);
           sum = v.fma(v.toFloat(product), scale, sum);
@@ -213,9 +214,9 @@ private:
     };
     auto times = [&](int64_t number) {
       Value factors = v.splat(v.vec(64, v.i8()), static_cast<double>(number));
-      return dot4(v, dot, factors, xs);
+      return dot4(v, dot, factors, xs, {}, number);
     };
-    Value product = dot4(v, dot, quants, xs);
+    Value product = dot4(v, dot, quants, xs, {}, decoder->largest());
     if (piece.zeros)
       product = v.sub(product, times(decoder->zeroPoint()));
     sum = v.fma(v.toFloat(product), spread(piece.scales), sum);

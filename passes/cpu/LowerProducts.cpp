@@ -183,10 +183,12 @@ struct CpuLowerProducts
     DotKind kind = DotKind::Portable;
     if (dot == "vnni")
       kind = DotKind::Vnni;
+    else if (dot == "avx2")
+      kind = DotKind::Avx2;
     else if (dot != "portable") {
-      getOperation()->emitError()
-          << "cpu-lower-products: expected dot of vnni or portable, but got '"
-          << dot << "'";
+      getOperation()->emitError() << "cpu-lower-products: expected dot of "
+                                     "vnni, avx2 or portable, but got '"
+                                  << dot << "'";
       return signalPassFailure();
     }
     Bf16Kind pairs = Bf16Kind::Portable;

@@ -104,6 +104,7 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
     the products are integers; `dot` says with which instructions:
 
     * `vnni`: AVX-512 VNNI, 64 products of 8 bits an instruction;
+    * `avx2`: AVX2, 32 products in two instructions;
     * `portable`: vector arithmetic for any CPU.
 
     `bf16` says the same of products of bf16 weights and bf16 activations:
@@ -136,7 +137,7 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"dot", "dot", "std::string", /*default=*/"\"portable\"",
-           "Instructions for 8-bit products: vnni or portable">,
+           "Instructions for 8-bit products: vnni, avx2 or portable">,
     Option<"bf16", "bf16", "std::string", /*default=*/"\"portable\"",
            "Instructions for products of bf16: avx512 or portable">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",

@@ -20,7 +20,7 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
       llvm::cl::init("")};
   Option<std::string> dot{
       *this, "dot",
-      llvm::cl::desc("Instructions for 8-bit products: vnni or portable"),
+      llvm::cl::desc("Instructions for 8-bit products: vnni, avx2 or portable"),
       llvm::cl::init("portable")};
   Option<std::string> lookup{
       *this, "lookup",
@@ -66,8 +66,8 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
       headrace::cpu::createCpuLowerMlaDecode({options.vectorBits.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerSelect());
   pm.addPass(headrace::cpu::createCpuLowerSparse({options.lookup.getValue()}));
-  pm.addPass(headrace::cpu::createCpuLowerPrefill(
-      {options.vectorBits.getValue()}));
+  pm.addPass(
+      headrace::cpu::createCpuLowerPrefill({options.vectorBits.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerAssign());
   pm.addPass(headrace::cpu::createCpuLowerLookup({options.lookup.getValue()}));
   pm.addPass(createCanonicalizerPass());

@@ -9,8 +9,33 @@ using namespace headrace::cpu;
 using headrace::qlinear::FromBytesOp;
 using headrace::qlinear::PackedType;
 
+/// 8 sums of 4 products each of i8 x 32, with AVX2.
+static Value dot4Avx2(VectorBuilder &v, Value q, Value x, int64_t largest) {
+  auto call = [&](StringRef name, Type element, int64_t lanes, Value a,
+                  Value b) -> Value {
+    auto op = LLVM::CallIntrinsicOp::create(v.b, v.loc, v.vec(lanes, element),
+                                            v.b.getStringAttr(name),
+                                            ValueRange{a, b});
+    return op.getResult(0);
+  };
+  auto addPairs = [&](Value a, Value b) {
+    return call("llvm.x86.avx2.pmadd.wd", v.i32(), 8, a, b);
+  };
+  // Two products of up to 128 * 127 fit 16 bits.
+  if (largest <= 128)
+    return addPairs(call("llvm.x86.avx2.pmadd.ub.sw", v.i16(), 16, q, x),
+                    v.splat(v.vec(16, v.i16()), 1));
+  Value qs = v.cast(q, 16, v.i16()), xs = v.cast(x, 16, v.i16());
+  auto signedHigh = [&](Value words) -> Value {
+    Value eight = v.splat(v.vec(16, v.i16()), 8);
+    return arith::ShRSIOp::create(v.b, v.loc, words, eight);
+  };
+  Value even = addPairs(v.andI(qs, 255), signedHigh(v.shl(xs, 8)));
+  return v.add(even, addPairs(v.shr(qs, 8), signedHigh(xs)));
+}
+
 Value headrace::cpu::dot4(VectorBuilder &v, DotKind kind, Value q, Value x,
-                          Value sum) {
+                          Value sum, int64_t largest) {
   if (kind == DotKind::Vnni) {
     if (!sum)
       sum = v.splat(v.vec(16, v.i32()), 0);
@@ -19,6 +44,19 @@ Value headrace::cpu::dot4(VectorBuilder &v, DotKind kind, Value q, Value x,
         v.b.getStringAttr("llvm.x86.avx512.vpdpbusd.512"),
         ValueRange{sum, q, x});
     return op.getResult(0);
+  }
+  if (kind == DotKind::Avx2) {
+    auto half = [&](int64_t first) {
+      SmallVector<int64_t> mask;
+      for (int64_t lane = first; lane < first + 32; ++lane)
+        mask.push_back(lane);
+      return dot4Avx2(v, v.shuffle(q, mask), v.shuffle(x, mask), largest);
+    };
+    SmallVector<int64_t> both;
+    for (int64_t lane = 0; lane < 16; ++lane)
+      both.push_back(lane);
+    Value total = v.shuffle(half(0), half(32), both);
+    return sum ? v.add(sum, total) : total;
   }
   // 255 * 127 fits i16; the sums do not, so neighbours are added as i32.
   Value products = v.mulI(v.extU(q, v.i16()), v.extS(x, v.i16()));
@@ -148,7 +186,7 @@ void Activations::prepareHalves(VectorBuilder &v, DotKind dot,
              Value half = halfOf(v, low, high, which);
              v.store(half, halfBuffer, {quad, v.index(64 * which)});
              if (zeroPoint)
-               sum = dot4(v, dot, zero, half, sum);
+               sum = dot4(v, dot, zero, half, sum, zeroPoint);
            }
            if (zeroPoint)
              v.store(v.sub(v.splat(v.vec(16, v.i32()), 0), sum), startBuffer,

@@ -13,6 +13,7 @@ namespace headrace::cpu {
 /// How four products of 8-bit numbers are summed into 32 bits.
 enum class DotKind {
   Portable, // vector arithmetic that every LLVM target has
+  Avx2,     // AVX2: two instructions for 32 products
   Vnni,     // AVX-512 VNNI: one instruction for 64 products
 };
 
@@ -23,10 +24,10 @@ enum class Bf16Kind {
 };
 
 /// 16 sums of 4 products each, added to `sum` (i32 x 16) if there is one: `q`
-/// is unsigned i8 x 64, `x` signed i8 x 64 with values of at least -127, so
-/// that a product fits 16 bits.
+/// is unsigned i8 x 64 with values of at most `largest`, `x` signed i8 x 64
+/// with values of at least -127, so that a product fits 16 bits.
 mlir::Value dot4(VectorBuilder &v, DotKind kind, mlir::Value q, mlir::Value x,
-                 mlir::Value sum = {});
+                 mlir::Value sum = {}, int64_t largest = 255);
 
 /// 16 sums of 2 products of bf16 x 32 each, added to `sum` (f32 x 16), by
 /// AVX-512 BF16.

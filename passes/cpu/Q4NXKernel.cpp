@@ -155,7 +155,7 @@ private:
         Value spread = v.cast(v.broadcast(one, 8), 64, v.i8());
         for (int odd : {0, 1}) {
           Value &total = totals[t][odd];
-          total = dot4(v, dot, quants[odd], spread, total);
+          total = dot4(v, dot, quants[odd], spread, total, 15);
         }
       }
     }

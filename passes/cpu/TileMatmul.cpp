@@ -154,7 +154,7 @@ private:
         Value xs = x.quants(v, token, v.add(col, 4 * four), 4);
         Value word = v.extract(v.cast(xs, 1, v.i32()), 0);
         Value spread = v.cast(v.broadcast(word, 16), 64, v.i8());
-        product = dot4(v, dot, lanes, spread, product);
+        product = dot4(v, dot, lanes, spread, product, decoder.largest());
       }
     }
     Value scale = v.load(numbers, {group, v.index(0)}, kTileRows);

@@ -99,6 +99,21 @@ def test_zeros_and_one_row():
     np.testing.assert_allclose(run(spec, one, (weight,), "cpu"), want, rtol=1e-6)
 
 
+@pytest.mark.parametrize("target", ["cpu", V3])
+@pytest.mark.parametrize(("name", "byte"), [("q8_0", 0x80), ("int8:g32", 0xFF), ("q5_1", 0xFF)])
+def test_largest_products(name, byte, target):
+    # Sums of two products of 8 bits do not fit 16 bits.
+    spec = hr.ops.matvec(2, 256, format=name, activations="i8")
+    form = formats.get(name)
+    weight = np.full(form.storage_bytes(2, 256), byte, np.uint8)
+    for view in form.scales(weight, 2, 256):
+        view[...] = 1.0
+    for sign in (1.0, -1.0):
+        x = np.full(256, sign * 127.0, np.float32)
+        want = reference.evaluate(spec, x, (weight,))
+        np.testing.assert_allclose(run(spec, x, (weight,), target), want, rtol=1e-6)
+
+
 def test_infinite_and_undefined_weights_stay_so():
     spec = hr.ops.matvec(3, 64, format="f16", activations="f32")
     weight = np.ones((3, 64), np.float16)

@@ -35,9 +35,9 @@ def test_host_is_what_the_machine_has():
 @pytest.mark.parametrize(
     ("name", "dot", "bits"),
     [
-        ("haswell", "portable", 256),
-        ("x86-64-v3", "portable", 256),
-        ("x86-64-v4", "portable", 512),
+        ("haswell", "avx2", 256),
+        ("x86-64-v3", "avx2", 256),
+        ("x86-64-v4", "avx2", 512),
         ("sapphirerapids", "vnni", 512),
         ("znver4", "vnni", 512),
         ("znver5", "vnni", 512),
@@ -50,9 +50,10 @@ def test_named_cpus(name, dot, bits):
 
 def test_vnni_needs_all_of_its_features():
     assert describe_features("a", TRIPLE, features(*V4, "avx512vnni")).dot == "vnni"
-    assert describe_features("b", TRIPLE, features(*V4)).dot == "portable"
+    assert describe_features("b", TRIPLE, features(*V4)).dot == "avx2"
     lacking = [name for name in V4 if name != "avx512bw"]
-    assert describe_features("c", TRIPLE, features(*lacking, "avx512vnni")).dot == "portable"
+    assert describe_features("c", TRIPLE, features(*lacking, "avx512vnni")).dot == "avx2"
+    assert describe_features("d", TRIPLE, features(*OLDEST)).dot == "portable"
 
 
 def test_feature_that_the_machine_hides_is_turned_off():

@@ -80,7 +80,8 @@ class CpuDescription:
     triple: LLVM target triple.
     features: LLVM's names of the features that kernels may use, sorted.
     disabled: those that the CPU's name may imply and kernels must not use.
-    dot: `"vnni"` for 8-bit dot instructions (AVX-512 VNNI), `"portable"` for plain vector code.
+    dot: `"vnni"` for 8-bit dot instructions (AVX-512 VNNI), `"avx2"` for products of bytes added in
+        pairs, `"portable"` for plain vector code.
     bf16: `"avx512"` for dot products of bf16 (AVX-512 BF16), `"portable"` for products as f32.
     lookup: `"avx512"` or `"avx2"` for shuffles of 64 or 32 bytes, `"portable"` for vector code of
         16 bytes.
@@ -169,7 +170,7 @@ def describe_features(name: str, triple: str, features: Mapping[str, bool]) -> C
         triple=triple,
         features=tuple(sorted(used)),
         disabled=tuple(sorted((_PROC_NAMES[machine].keys() - used) | (present & _NEVER))),
-        dot="vnni" if used >= _VNNI else "portable",
+        dot="vnni" if used >= _VNNI else "avx2" if "avx2" in used else "portable",
         bf16="avx512" if used >= _BF16 else "portable",
         lookup={512: "avx512", 256: "avx2"}.get(_vector_bits(used), "portable"),
         vector_bits=_vector_bits(used),
