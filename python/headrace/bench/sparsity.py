@@ -23,7 +23,8 @@ from headrace.reference import BOUNDS
 
 THRESHOLD = 0.5
 SETS = 8
-LAYOUT = "zigzag"
+# in bands of 1024 rows a column of q4_k is nine whole lines of the cache
+LAYOUT = "zigzag1024"
 
 
 @dataclass(frozen=True)
