@@ -5,6 +5,7 @@
 #include "passes/cpu/Passes.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 
 namespace headrace::cpu {
 #define GEN_PASS_DEF_CPULOWERAPPEND
