@@ -10,13 +10,14 @@ using headrace::qlinear::AffineFormatAttr;
 using headrace::qlinear::GgufFormatAttr;
 using headrace::qlinear::PackedType;
 
-std::unique_ptr<BlockDecoder> BlockDecoder::create(PackedType weight) {
+std::unique_ptr<BlockDecoder> BlockDecoder::create(PackedType weight,
+                                                   DotKind dot) {
   if (isa<AffineFormatAttr>(weight.getFormat()))
     return createAffineDecoder(weight);
   auto gguf = dyn_cast<GgufFormatAttr>(weight.getFormat());
   if (!gguf)
     return nullptr;
-  if (auto small = createSmallBlockDecoder(gguf.getKind()))
+  if (auto small = createSmallBlockDecoder(gguf.getKind(), dot))
     return small;
   return createKQuantDecoder(gguf.getKind());
 }

@@ -10,7 +10,7 @@
 #define HEADRACE_PASSES_CPU_BLOCKDECODER_H
 
 #include "dialects/QLinear/QLinear.h"
-#include "passes/cpu/VectorBuilder.h"
+#include "passes/cpu/ProductKernel.h"
 
 #include <memory>
 #include <utility>
@@ -43,7 +43,8 @@ class BlockDecoder {
 public:
   virtual ~BlockDecoder() = default;
   /// Null if `weight` is in a format of another kind.
-  static std::unique_ptr<BlockDecoder> create(qlinear::PackedType weight);
+  static std::unique_ptr<BlockDecoder> create(qlinear::PackedType weight,
+                                              DotKind dot = DotKind::Portable);
 
   /// Bytes from a piece to the next.
   virtual int64_t pieceBytes() const = 0;
@@ -95,7 +96,8 @@ protected:
 
 /// GGUF's blocks of 32 columns, GGUF's blocks of 256 columns, and integers with
 /// scales behind them; null for other formats.
-std::unique_ptr<BlockDecoder> createSmallBlockDecoder(qlinear::GgufKind kind);
+std::unique_ptr<BlockDecoder> createSmallBlockDecoder(qlinear::GgufKind kind,
+                                                      DotKind dot);
 std::unique_ptr<BlockDecoder> createKQuantDecoder(qlinear::GgufKind kind);
 std::unique_ptr<BlockDecoder> createAffineDecoder(qlinear::PackedType weight);
 

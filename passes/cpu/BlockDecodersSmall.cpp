@@ -1,7 +1,7 @@
 //===- BlockDecodersSmall.cpp - GGUF's blocks of 32 columns ---------------===//
 
 #include "passes/cpu/BlockDecoder.h"
-#include "passes/cpu/ProductKernel.h"
+#include "passes/cpu/NibbleTable.h"
 
 using namespace mlir;
 using namespace headrace::cpu;
@@ -87,7 +87,7 @@ protected:
       amounts.push_back(lane / 8 % 2 ? 4 : 0);
     Value split = v.shr(pairs, v.vectorI16(amounts));
     Value result = v.andI(v.cast(split, 64, v.i8()), 15);
-    return whole ? result : firstHalf(v, result);
+    return whole ? result : v.padZero(v.shuffle(result, tileLanes(32, 1)), 64);
   }
 
   /// Low and high nibbles of four blocks, which end with them.
@@ -109,11 +109,6 @@ protected:
         mask.push_back(first + lane);
     Value nibbles = v.shuffle(line(start), line(end), mask);
     return splitNibbles(v, v.cast(nibbles, 64, v.i8()));
-  }
-
-  /// The low 32 lanes of `q`, zeros above.
-  static Value firstHalf(VectorBuilder &v, Value q) {
-    return v.padZero(v.shuffle(q, tileLanes(32, 1)), 64);
   }
 
   /// 16 columns of a block with split nibbles, as i32.
@@ -220,6 +215,44 @@ private:
   }
 };
 
+/// iq4_nl: | scale | 16 bytes of nibbles |, which stand for numbers of a table.
+class UnevenDecoder : public SmallBlockDecoder {
+public:
+  explicit UnevenDecoder(DotKind dot) : SmallBlockDecoder(18, 128), dot(dot) {}
+  int64_t largest() const override { return 128 + 113; }
+  Value quants(VectorBuilder &v, const Piece &piece,
+               int64_t step) const override {
+    return unsignedValues(v, nibbles(v, piece, step, 0));
+  }
+  Value integers(VectorBuilder &v, const Piece &piece,
+                 int64_t atom) const override {
+    Value packed = v.load(piece.bytes, codesAt(v, piece, atom / 2), 16);
+    Value words = v.cast(packed, 8, v.i16());
+    words = v.cast(v.shr(words, 4 * (atom % 2)), 16, v.i8());
+    return v.extS(lookUpNibbles(v, dot, v.andI(words, 15), kTable), v.i32());
+  }
+  bool hasHalves() const override { return true; }
+  std::pair<Value, Value> halves(VectorBuilder &v, const Piece &piece,
+                                 int64_t quad) const override {
+    auto [first, last] = nibbleHalves(v, piece, quad);
+    return {unsignedValues(v, first), unsignedValues(v, last)};
+  }
+
+private:
+  /// The values of the codes (GGUF specification).
+  static constexpr int8_t kTable[] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                      1,    13,   25,  38,  53,  69,  89,  113};
+
+  Value unsignedValues(VectorBuilder &v, Value q) const {
+    SmallVector<int8_t> table;
+    for (int8_t value : kTable)
+      table.push_back(static_cast<int8_t>(value ^ -128));
+    return lookUpNibbles(v, dot, q, table);
+  }
+
+  DotKind dot;
+};
+
 /// q8_0: | scale | 32 signed bytes |
 class ByteDecoder : public SmallBlockDecoder {
 public:
@@ -247,7 +280,7 @@ public:
 } // namespace
 
 std::unique_ptr<BlockDecoder>
-headrace::cpu::createSmallBlockDecoder(GgufKind kind) {
+headrace::cpu::createSmallBlockDecoder(GgufKind kind, DotKind dot) {
   switch (kind) {
   case GgufKind::Q4_0:
     return std::make_unique<NibbleDecoder>(18, 8);
@@ -257,6 +290,8 @@ headrace::cpu::createSmallBlockDecoder(GgufKind kind) {
     return std::make_unique<FiveBitDecoder>(22, 16);
   case GgufKind::Q5_1:
     return std::make_unique<FiveBitDecoder>(24, 0);
+  case GgufKind::IQ4_NL:
+    return std::make_unique<UnevenDecoder>(dot);
   case GgufKind::Q8_0:
     return std::make_unique<ByteDecoder>(34, 128);
   default:

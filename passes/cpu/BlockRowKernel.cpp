@@ -259,7 +259,7 @@ private:
 
 std::unique_ptr<ProductKernel>
 headrace::cpu::createBlockRowKernel(PackedType weight, DotKind dot) {
-  auto decoder = BlockDecoder::create(weight);
+  auto decoder = BlockDecoder::create(weight, dot);
   if (!decoder)
     return nullptr;
   return std::make_unique<BlockRowKernel>(weight, dot, std::move(decoder));

@@ -235,7 +235,7 @@ void headrace::cpu::emitTileMatmul(VectorBuilder &v,
                                    Value init, int64_t tokens, DotKind dot,
                                    RowRange range, Block *scratchBlock) {
   PackedType type = weight.getType();
-  auto decoder = BlockDecoder::create(type);
+  auto decoder = BlockDecoder::create(type, dot);
   Value bytes = weight.getDefiningOp<FromBytesOp>().getBytes();
   TileMatmul tile(v, type, *decoder, bytes, Activations(x, type.getCols()),
                   init, tokens, dot);

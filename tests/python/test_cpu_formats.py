@@ -21,6 +21,7 @@ CASES = [
     ("q3_k", 512, "matvec", "i8", V3),
     ("q5_k", 1280, "matvec", "i8", "cpu"),
     ("q5_k", 256, "matmul", "i8", V3),
+    ("iq4_nl", 416, "matvec", "i8", "cpu"),
     ("int4:g32", 544, "matvec", "i8", V3),
     ("int4:g32:fz:bf16", 352, "matmul", "i8", "cpu"),
     ("int4:g128", 896, "matvec", "i8", "cpu"),
@@ -65,7 +66,7 @@ def test_products(case):
 
 
 @pytest.mark.parametrize(
-    ("name", "columns"), [("q5_1", 160), ("q3_k", 512), ("int4:g32:fz:bf16", 96), ("f16", 96)]
+    ("name", "columns"), [("iq4_nl", 160), ("q3_k", 512), ("int4:g32:fz:bf16", 96), ("f16", 96)]
 )
 def test_any_bytes_decode_as_the_format_says(name, columns):
     # Any code, any finite scale, denormal ones included.

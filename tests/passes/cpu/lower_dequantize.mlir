@@ -44,3 +44,18 @@ func.func @q4nx(%bytes: memref<20480xi8>, %out: memref<33x288xf32>) attributes {
   qlinear.dequantize ins(%w : !qlinear.packed<33x288, #qlinear.q4nx, padded = 64x512>) outs(%out : memref<33x288xf32>)
   return
 }
+
+// A table is looked up by the four bits of a code, one after the other: 8 + 4 +
+// 2 + 1 choices for 16 columns.
+// CHECK-LABEL: func.func @iq4_nl(
+// CHECK-COUNT-15: arith.select %{{.*}} : vector<16xi1>, vector<16xi8>
+// CHECK: arith.extsi
+// CHECK: vector.store
+// CHECK-COUNT-15: arith.select
+// CHECK: vector.store
+// CHECK-NOT: arith.select
+func.func @iq4_nl(%bytes: memref<72xi8>, %out: memref<4x32xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<72xi8> to !qlinear.packed<4x32, #qlinear.gguf<iq4_nl>>
+  qlinear.dequantize ins(%w : !qlinear.packed<4x32, #qlinear.gguf<iq4_nl>>) outs(%out : memref<4x32xf32>)
+  return
+}

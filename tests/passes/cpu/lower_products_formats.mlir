@@ -125,3 +125,18 @@ func.func @q3_k(%bytes: memref<440xi8>, %q: memref<320xi8>, %y: memref<4xf32>) a
   qlinear.matvec ins(%w, %x : !qlinear.packed<4x256, #qlinear.gguf<q3_k>>, !qlinear.packed<1x256, #qlinear.act_i8>) outs(%y : memref<4xf32>)
   return
 }
+
+// Codes of a table: its numbers plus 128, of which 128 is taken off as a zero
+// point.
+// CHECK-LABEL: func.func @iq4_nl(
+// CHECK-DAG: %[[TABLE:.*]] = arith.constant dense<[1, 24, 45, 63, 79, 93, 106, 118, -127, -115, -103, -90, -75, -59, -39, -15, 1,
+// CHECK: scf.for
+// CHECK: scf.for
+// CHECK: %[[Q:.*]] = llvm.call_intrinsic "llvm.x86.avx512.pshuf.b.512"(%[[TABLE]], %{{.*}})
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[Q]], %{{.*}})
+func.func @iq4_nl(%bytes: memref<1152xi8>, %q: memref<640xi8>, %y: memref<4xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<1152xi8> to !qlinear.packed<4x512, #qlinear.gguf<iq4_nl>>
+  %x = qlinear.from_bytes %q : memref<640xi8> to !qlinear.packed<1x512, #qlinear.act_i8>
+  qlinear.matvec ins(%w, %x : !qlinear.packed<4x512, #qlinear.gguf<iq4_nl>>, !qlinear.packed<1x512, #qlinear.act_i8>) outs(%y : memref<4xf32>)
+  return
+}

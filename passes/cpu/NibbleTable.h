@@ -1,0 +1,17 @@
+//===- NibbleTable.h - tables of 16 numbers ---------------------*- C++ -*-===//
+
+#ifndef HEADRACE_PASSES_CPU_NIBBLETABLE_H
+#define HEADRACE_PASSES_CPU_NIBBLETABLE_H
+
+#include "passes/cpu/ProductKernel.h"
+
+namespace headrace::cpu {
+
+/// `table[q]` lane by lane; `q` is i8 x 16 or i8 x 64 with values below 16. A
+/// CPU that has the products of `kind` has a shuffle of bytes too.
+mlir::Value lookUpNibbles(VectorBuilder &v, DotKind kind, mlir::Value q,
+                          llvm::ArrayRef<int8_t> table);
+
+} // namespace headrace::cpu
+
+#endif // HEADRACE_PASSES_CPU_NIBBLETABLE_H
