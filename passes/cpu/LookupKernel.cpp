@@ -105,7 +105,7 @@ private:
   void clear() {
     Value zero = v.splat(v.vec(sumLanes(), v.i32()), 0);
     for (int64_t i = 0; i < chunks * chunkSums(); ++i)
-      v.store(zero, sums, sumAt(i));
+      v.store(zero, sums, sumAt(v.index(i)));
   }
 
   /// Sums of all pieces, for one token. A line of tables of some pieces serves
@@ -130,8 +130,15 @@ private:
         arith::DivUIOp::create(v.b, v.loc, inGroup, v.index(perByte));
     Value tables = at(layout.tables, group, v.index(0));
     Value indices = v.add(at(layout.indices, group, first), skipped);
-    for (int64_t chunk = 0; chunk < chunks; chunk += wide)
-      addChunks(tables, indices, count, chunk, std::min(wide, chunks - chunk));
+    int64_t strip = wide * how.bytes, whole = tileBytes / strip;
+    v.loop(v.index(0), v.index(whole), 1, {},
+           [&](Value i, ValueRange) -> SmallVector<Value> {
+             addStrip(tables, indices, count, v.mul(i, wide), strip);
+             return {};
+           });
+    if (tileBytes % strip)
+      addStrip(tables, indices, count, v.index(whole * wide),
+               tileBytes % strip);
   }
 
   Value at(const CodebookPart &part, Value group, Value piece) {
@@ -174,29 +181,30 @@ private:
     return v.add(tables, memref::LoadOp::create(v.b, v.loc, tableRows, piece));
   }
 
-  /// Adds `count` pieces to the sums of `some` chunks of indices.
-  void addChunks(Value tables, Value indices, Value count, int64_t chunk,
-                 int64_t some) {
+  /// Adds `count` pieces to the sums of the `size` bytes of indices from
+  /// `chunk`.
+  void addStrip(Value tables, Value indices, Value count, Value chunk,
+                int64_t size) {
+    int64_t some = llvm::divideCeil(size, how.bytes);
     Value zero = v.splat(v.vec(sumLanes(), v.i16()), 0);
     SmallVector<Value> state(some * chunkSums(), zero);
+    Value skipped = v.mul(chunk, how.bytes);
+    Value strip = v.add(indices, skipped);
+    // Where indices follow each other, in the order in which they lie.
+    bool inOrder = layout.indices.perPiece == tileBytes;
+    Value later = v.add(indices, ahead * layout.indices.perPiece);
+    later = v.add(later, inOrder ? v.mul(skipped, period) : skipped);
     state =
         v.loop(v.index(0), count, 1, state, [&](Value i, ValueRange carried) {
-          if (chunk == 0)
-            fetch(tableRow(tables, v.add(i, ahead)), rowBytes(), 2);
-          Value from = v.add(indices, v.mul(i, layout.indices.perPiece));
-          int64_t skipped = chunk * how.bytes;
-          int64_t count = std::min(some * how.bytes, tileBytes - skipped);
-          fetch(v.add(from, kNear * layout.indices.perPiece + skipped), count,
-                3);
-          Value later = v.add(from, skipped);
-          // Where indices follow each other, in the order in which they lie.
-          if (layout.indices.perPiece == tileBytes)
-            later = v.add(v.add(indices, v.mul(i, count)), skipped * period);
-          fetch(v.add(later, ahead * layout.indices.perPiece), count, 2);
+          Value along = v.mul(i, layout.indices.perPiece);
+          Value from = v.add(strip, along);
+          fetch(tableRow(tables, v.add(i, ahead)), rowBytes(), 2);
+          fetch(v.add(from, kNear * layout.indices.perPiece), size, 3);
+          fetch(v.add(later, inOrder ? v.mul(i, size) : along), size, 2);
           SmallVector<Value> table = loadTable(tableRow(tables, i));
           SmallVector<Value> next;
           for (int64_t c = 0; c < some; ++c) {
-            Value packedIndices = loadIndices(from, chunk + c);
+            Value packedIndices = loadIndices(from, c * how.bytes, size);
             for (int64_t part = 0; part < perByte; ++part) {
               Value index = v.shr(packedIndices, part * bits);
               if (bits < 8)
@@ -213,17 +221,16 @@ private:
     for (int64_t i = 0; i < some * perByte; ++i) {
       Value upper = state[2 * i + 1];
       Value lower = v.sub(state[2 * i], v.shl(upper, 8));
-      int64_t c = chunk + i / perByte, part = i % perByte;
-      addTo(c * chunkSums() + part, lower);
-      addTo(c * chunkSums() + perByte + part, upper);
+      Value first = v.add(v.mul(chunk, chunkSums()),
+                          i / perByte * chunkSums() + i % perByte);
+      addTo(first, lower);
+      addTo(v.add(first, perByte), upper);
     }
   }
 
-  SmallVector<Value> sumAt(int64_t which) {
-    return {number, v.index(which), v.index(0)};
-  }
+  SmallVector<Value> sumAt(Value which) { return {number, which, v.index(0)}; }
 
-  void addTo(int64_t which, Value added) {
+  void addTo(Value which, Value added) {
     SmallVector<Value> where = sumAt(which);
     Value sum = v.load(sums, where, sumLanes());
     v.store(v.add(sum, v.extU(added, v.i32())), sums, where);
@@ -253,10 +260,10 @@ private:
     return tables;
   }
 
-  Value loadIndices(Value from, int64_t chunk) {
-    int64_t skipped = chunk * how.bytes;
-    int64_t count = std::min(how.bytes, tileBytes - skipped);
-    return v.padZero(v.load(bytes, v.add(from, skipped), count), how.bytes);
+  /// A vector of indices, of those of a strip behind the first `skipped` bytes.
+  Value loadIndices(Value strip, int64_t skipped, int64_t size) {
+    int64_t count = std::min(how.bytes, size - skipped);
+    return v.padZero(v.load(bytes, v.add(strip, skipped), count), how.bytes);
   }
 
   /// Fetches all lines of some bytes.
@@ -310,7 +317,7 @@ private:
     for (int64_t chunk = 0; chunk < chunks; ++chunk) {
       SmallVector<Value> parts;
       for (int64_t i = 0; i < chunkSums(); ++i) {
-        SmallVector<Value> where = sumAt(chunk * chunkSums() + i);
+        SmallVector<Value> where = sumAt(v.index(chunk * chunkSums() + i));
         Value sum = v.toFloat(v.load(sums, where, sumLanes()));
         parts.push_back(v.addf(v.mulf(scale, sum), offsets));
       }

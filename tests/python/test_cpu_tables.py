@@ -1,9 +1,12 @@
 """The CPU's kernels of assign_centroids and lut_matvec: other formats, groups that divide by
 little, rows and columns at the edges, and data with ties, NaN and the largest codes."""
 
+import re
+
 import numpy as np
 import pytest
 
+import headrace as hr
 from headrace import ir
 from headrace.check.compiled import Compiled
 from headrace.check.operations.tables import Shape
@@ -42,7 +45,7 @@ ASSIGNMENTS = [
 ]
 
 
-def compiled(op, shape, inputs, results, target):
+def module(op, shape, inputs, results):
     tokens = (shape.tokens,) if shape.tokens else ()
     operand, result = (
         f"tensor<{'x'.join(map(str, (*tokens, size)))}x{kind}>" for kind, size in (inputs, results)
@@ -52,7 +55,11 @@ def compiled(op, shape, inputs, results, target):
       %y = {op} ins(%w, %x : {shape.type}, {operand}) outs(%0 : {result}) -> {result}
       return %y : {result}
     }}"""
-    return Compiled(parse_text(text, ir.Context(), str(shape)), target)
+    return parse_text(text, ir.Context(), str(shape))
+
+
+def lookup(shape):
+    return module("qlinear.lut_matvec", shape, ("i32", shape.pieces), ("f32", shape.rows))
 
 
 def parts_of(shape, rng):
@@ -85,9 +92,7 @@ def sums_of(parts, assigned, rows):
 def test_lookup(shape, target):
     """Bit for bit: integer sums, and one multiplication and one addition in f32."""
     rng = np.random.default_rng(shape.rows)
-    program = compiled(
-        "qlinear.lut_matvec", shape, ("i32", shape.pieces), ("f32", shape.rows), target
-    )
+    program = Compiled(lookup(shape), target)
     parts = parts_of(shape, rng)
     size = (shape.tokens, shape.pieces) if shape.tokens else shape.pieces
     random = rng.integers(0, shape.activations, size)
@@ -112,8 +117,9 @@ def test_lookup(shape, target):
 def test_assign(shape, target):
     """Ties, NaN and infinities in both, and distances that overflow."""
     rng = np.random.default_rng(shape.cols)
-    program = compiled(
-        "qlinear.assign_centroids", shape, ("f32", shape.cols), ("i32", shape.pieces), target
+    program = Compiled(
+        module("qlinear.assign_centroids", shape, ("f32", shape.cols), ("i32", shape.pieces)),
+        target,
     )
     parts = parts_of(shape, rng)
     usual = parts.activations
@@ -148,3 +154,24 @@ def nearest(centroids, x):
         distance = np.abs(padded.reshape(-1, pieces, 1, dim) - centroids).max(axis=3)
     distance = np.where(np.isnan(distance), np.float32(np.inf), distance)
     return distance.argmin(axis=2)
+
+
+@pytest.mark.parametrize(
+    ("target", "register", "lookups"),
+    [("sapphirerapids", "zmm", 8), ("x86-64-v3", "ymm", 4), ("bdver2", "xmm", 4)],
+)
+def test_instructions(target, register, lookups):
+    """A shuffle for as many rows as a vector has bytes; no sum leaves its register."""
+    shape = Shape(1024, 1200, 2, 16, 512, 8, 64, 0, split=True)
+    source = hr.compile(lookup(shape), target=f"cpu:{target}").sources["kernels.s"]
+    loops = []
+    for label, body in re.findall(r"^(\.L\w+):(.*?)(?=^\.L|\Z)", source, re.MULTILINE | re.DOTALL):
+        back = re.search(rf"\bj\w+\t{re.escape(label)}\n", body)
+        if back and "vpshufb" in body[: back.start()]:
+            loops.append(body[: back.start()])
+    assert loops
+    for loop in loops:
+        found = re.findall(rf"\tvpshufb\t.*%{register}\d+, %{register}\d+, %{register}\d+", loop)
+        assert len(found) == lookups
+        assert not re.search(r"\tv\w+\t%[xyz]mm\d+, [^%]*\(", loop)
+        assert not re.search(r"\tv\w+\t[^%]*\d\(%rsp\)", loop)

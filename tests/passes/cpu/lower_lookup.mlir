@@ -40,9 +40,11 @@
 // CHECK:           vector.maskedstore %[[Y]]
 // CHECK-NOT:     qlinear.lut_matvec
 
-// Half as many bytes; a quarter of the rows at a time.
+// Half as many bytes, and registers: four strips of 128 rows.
 // AVX2-LABEL:  func.func private @lut_matvec_codebook_d2_e16_g512_i8_a64_1000x600(
-// AVX2-COUNT-4: :8 = scf.for
+// AVX2:          scf.for %[[STRIP:.*]] = %c0 to %c4 step %c1 {
+// AVX2:            %{{.*}}:8 = scf.for
+// AVX2-COUNT-4:      llvm.call_intrinsic "llvm.x86.avx2.pshuf.b"
 
 // PORTABLE-LABEL: func.func private @lut_matvec_codebook_d2_e16_g512_i8_a64_1000x600(
 // PORTABLE:         %[[LANE:.*]] = vector.extract %{{.*}}[15] : i8 from vector<16xi8>
