@@ -56,6 +56,13 @@ def test_vnni_needs_all_of_its_features():
     assert describe_features("d", TRIPLE, features(*OLDEST)).dot == "portable"
 
 
+def test_lookups_follow_the_width_of_vectors():
+    assert describe_features("a", TRIPLE, features(*V4)).lookup == "avx512"
+    lacking = [name for name in V4 if name != "avx512bw"]
+    assert describe_features("b", TRIPLE, features(*lacking)).lookup == "avx2"
+    assert describe_features("c", TRIPLE, features(*OLDEST)).lookup == "portable"
+
+
 def test_feature_that_the_machine_hides_is_turned_off():
     present = dict(native().host_cpu()[1]) | {"avx512fp16": False, "avx2": True}
     description = describe_features("sapphirerapids", TRIPLE, present)
