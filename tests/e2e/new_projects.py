@@ -56,14 +56,16 @@ class Site:
             "MLIR_DIR": cmake_cache("MLIR_DIR"),
         }
 
-    def run(self, *command: str | Path, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str | Path, code: int | None = 0, timeout: float | None = 300
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command; `code` is what it must exit with (None: anything)."""
         result = subprocess.run(
             [str(word) for word in command],
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=timeout,
         )
         if code is not None:
             assert result.returncode == code, result.stdout + result.stderr

@@ -27,8 +27,10 @@ PARTS = (
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    root = tmp_path_factory.mktemp("copy") / "tree"
+def tree():
+    # Always in the same folder, so that ccache knows the second run.
+    root = BUILD / "copy" / "tree"
+    shutil.rmtree(root.parent, ignore_errors=True)
     for part in PARTS:
         source, target = ROOT / part, root / part
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +38,7 @@ def tree(tmp_path_factory):
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
-    (root / "third_party").mkdir()
+    (root / "third_party").mkdir(parents=True)
     (root / "third_party/mlir").symlink_to(ROOT / "third_party/mlir")
     return root
 
@@ -62,12 +64,11 @@ def built(tree, site):
         "-DCMAKE_PROJECT_TOP_LEVEL_INCLUDES=cmake/HeadraceToolchain.cmake",
         f"-DPython_EXECUTABLE={sys.executable}",
         f"-DPython3_EXECUTABLE={sys.executable}",
-        "-DHEADRACE_PCH=OFF",  # so that ccache knows the second run, in another folder
     ]
     site.run("cmake", "-S", tree, "-B", tree / "build", "-G", "Ninja", *options)
     targets = ["headrace-opt", "HeadracePythonCAPI", "HeadracePythonTree"]
     jobs = str(len(os.sched_getaffinity(0)))
-    site.run("ninja", "-C", tree / "build", "-j", jobs, *targets)
+    site.run("ninja", "-C", tree / "build", "-j", jobs, *targets, timeout=None)
     return tree
 
 
