@@ -66,8 +66,8 @@ public:
 
   /// Columns 16 * atom to 16 * atom + 15 as f32 x 16, without their scale (and
   /// without their offset, if the format has those).
-  mlir::Value unscaled(VectorBuilder &v, const Piece &piece,
-                       int64_t atom) const;
+  virtual mlir::Value unscaled(VectorBuilder &v, const Piece &piece,
+                               int64_t atom) const;
 
   /// The same columns with scale and offset: the weights as f32 x 16.
   mlir::Value weights(VectorBuilder &v, const Piece &piece, int64_t atom) const;

@@ -231,6 +231,14 @@ public:
     words = v.cast(v.shr(words, 4 * (atom % 2)), 16, v.i8());
     return v.extS(lookUpNibbles(v, dot, v.andI(words, 15), kTable), v.i32());
   }
+  Value unscaled(VectorBuilder &v, const Piece &piece,
+                 int64_t atom) const override {
+    if (dot != DotKind::Vnni)
+      return BlockDecoder::unscaled(v, piece, atom);
+    Value packed = v.load(piece.bytes, codesAt(v, piece, atom / 2), 16);
+    return lookUpFloats(v, v.shr(v.extU(packed, v.i32()), 4 * (atom % 2)),
+                        kTable);
+  }
   bool hasHalves() const override { return true; }
   std::pair<Value, Value> halves(VectorBuilder &v, const Piece &piece,
                                  int64_t quad) const override {

@@ -57,3 +57,17 @@ Value headrace::cpu::lookUpNibbles(VectorBuilder &v, DotKind kind, Value q,
       shuffleBytes(v, "llvm.x86.avx2.pshuf.b", v.shuffle(q, upper), table);
   return v.shuffle(low, high, tileLanes(64, 1));
 }
+
+Value headrace::cpu::lookUpFloats(VectorBuilder &v, Value q,
+                                  ArrayRef<int8_t> table) {
+  SmallVector<float> numbers;
+  for (int8_t number : table)
+    numbers.push_back(number);
+  auto type = v.vec(16, v.f32());
+  Value values = arith::ConstantOp::create(
+      v.b, v.loc, DenseElementsAttr::get(type, ArrayRef<float>(numbers)));
+  auto op = LLVM::CallIntrinsicOp::create(
+      v.b, v.loc, type, v.b.getStringAttr("llvm.x86.avx512.permvar.sf.512"),
+      ValueRange{values, q});
+  return op.getResult(0);
+}

@@ -12,6 +12,11 @@ namespace headrace::cpu {
 mlir::Value lookUpNibbles(VectorBuilder &v, DotKind kind, mlir::Value q,
                           llvm::ArrayRef<int8_t> table);
 
+/// `table[q]` as f32 for the low four bits of `q` (i32 x 16), by AVX-512's
+/// permutation of 16 numbers.
+mlir::Value lookUpFloats(VectorBuilder &v, mlir::Value q,
+                         llvm::ArrayRef<int8_t> table);
+
 } // namespace headrace::cpu
 
 #endif // HEADRACE_PASSES_CPU_NIBBLETABLE_H

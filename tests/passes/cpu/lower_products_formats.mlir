@@ -140,3 +140,13 @@ func.func @iq4_nl(%bytes: memref<1152xi8>, %q: memref<640xi8>, %y: memref<4xf32>
   qlinear.matvec ins(%w, %x : !qlinear.packed<4x512, #qlinear.gguf<iq4_nl>>, !qlinear.packed<1x512, #qlinear.act_i8>) outs(%y : memref<4xf32>)
   return
 }
+
+// As floats: the numbers of the table at once, signed.
+// CHECK-LABEL: func.func @iq4_nl_floats(
+// CHECK-DAG: %[[TABLE:.*]] = arith.constant dense<[-1.270000e+02, -1.040000e+02,
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512.permvar.sf.512"(%[[TABLE]], %{{.*}}) : (vector<16xf32>, vector<16xi32>) -> vector<16xf32>
+func.func @iq4_nl_floats(%bytes: memref<72xi8>, %x: memref<32xf32>, %y: memref<4xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<72xi8> to !qlinear.packed<4x32, #qlinear.gguf<iq4_nl>>
+  qlinear.matvec ins(%w, %x : !qlinear.packed<4x32, #qlinear.gguf<iq4_nl>>, memref<32xf32>) outs(%y : memref<4xf32>)
+  return
+}
