@@ -18,7 +18,7 @@ class AffineDecoder : public BlockDecoder {
 public:
   explicit AffineDecoder(PackedType weight)
       : format(cast<AffineFormatAttr>(weight.getFormat())),
-        cols(weight.getCols()) {}
+        cols(weight.getCols()), rowBytes(weight.getBlockRowBytes()) {}
 
   int64_t pieceBytes() const override { return codeBytes(kPieceCols); }
   int64_t largest() const override {
@@ -115,6 +115,10 @@ private:
       first = arith::DivUIOp::create(v.b, v.loc, piece.index,
                                      v.index(group / kPieceCols));
     Value start = v.add(v.add(piece.row, at), v.mul(first, bytes));
+    // They lie behind the codes, so those of the next row come too late by the
+    // prefetches of a row that is read from front to back.
+    if (!format.isPerChannel())
+      v.prefetch(piece.bytes, v.add(start, rowBytes));
     Value stored = v.loadAs(piece.bytes, start, count * bytes, count, element);
     Value wide = element.isInteger() ? v.extU(stored, v.i32())
                  : element.isF32()   ? stored
@@ -124,6 +128,7 @@ private:
 
   AffineFormatAttr format;
   int64_t cols;
+  int64_t rowBytes;
 };
 
 } // namespace
