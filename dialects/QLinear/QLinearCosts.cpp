@@ -149,10 +149,10 @@ Cost headrace::qlinear::lutProductCost(PackedType weight, int64_t tokens) {
   auto rows = static_cast<double>(weight.getRows());
   auto count = static_cast<double>(tokens);
   double pieces = piecesOf(weight);
-  double read = blocksOf(weight) *
-                    static_cast<double>(codebook.getTableBytes() +
-                                        codebook.getIndexBytes()) +
-                8 + 4 * pieces * count; // scale and offset; assignments
+  double read =
+      blocksOf(weight) * static_cast<double>(codebook.getTableBytes() +
+                                             codebook.getIndexBytes()) +
+      8 + 4 * pieces * count; // scale and offset; assignments
   // One addition for a lookup, and scale and offset for a result.
   return {read, outputBytes(weight, tokens), count * rows * (pieces + 2), 0};
 }
