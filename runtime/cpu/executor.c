@@ -35,6 +35,10 @@
 /// between two steps or two back-to-back calls, far shorter than a scheduler
 /// tick.
 #define SPIN_NS 40000
+/// The same between the steps of a job, where others are computing or about to
+/// wake: a thread that sleeps here may wake on the CPU of the one that wakes it
+/// and share that from then on. Only where each thread can have a CPU.
+#define JOB_SPIN_NS 400000
 
 //===----------------------------------------------------------------------===//
 // Gate: a counter that threads wait on
@@ -69,7 +73,7 @@ static void gate_open(gate_t *gate) {
 }
 
 /// Returns once the gate's value is no longer `old`.
-static void gate_wait(gate_t *gate, uint32_t old) {
+static void gate_wait(gate_t *gate, uint32_t old, int64_t spin_ns) {
   int64_t deadline = 0;
   for (;;) {
     for (int i = 0; i < 64; ++i) {
@@ -79,7 +83,7 @@ static void gate_wait(gate_t *gate, uint32_t old) {
     }
     int64_t now = now_ns();
     if (!deadline)
-      deadline = now + SPIN_NS;
+      deadline = now + spin_ns;
     else if (now >= deadline)
       break;
   }
@@ -100,10 +104,26 @@ typedef struct {
   uint32_t threads;
 } job_t;
 
+/// CPUs as the kernel numbers them; threads on later ones are left alone.
+#define MAX_CPUS 1024
+typedef struct {
+  uint64_t words[MAX_CPUS / 64];
+} cpus_t;
+
+/// Where a thread of the pool is.
+typedef struct {
+  pid_t id;        ///< the kernel's
+  _Atomic int cpu; ///< the last one before it waited
+  bool moved;      ///< it was given one CPU, and takes `allowed` back
+  cpus_t allowed;
+} place_t;
+
 static struct {
   pthread_mutex_t lock; ///< held for the whole of one hr_plan_run
   uint32_t started;     ///< threads 1 .. started exist (0 is the caller)
+  uint32_t cpus;        ///< how many the process may use
   job_t job;            ///< published to thread i by opening calls[i]
+  place_t places[HR_MAX_THREADS];
   alignas(64) _Atomic uint32_t arrived;
   gate_t barrier;
   gate_t calls[HR_MAX_THREADS]; ///< opened once for each job of that thread
@@ -140,8 +160,16 @@ static void arrive(uint32_t threads, bool leave) {
     atomic_store(&pool.arrived, 0);
     gate_open(&pool.barrier);
   } else if (!leave) {
-    gate_wait(&pool.barrier, phase);
+    gate_wait(&pool.barrier, phase,
+              threads <= pool.cpus ? JOB_SPIN_NS : SPIN_NS);
   }
+}
+
+/// The workgroups before those of `thread`, rounded up: a single one is the
+/// caller's, who need not wait for anybody to wake.
+static uint64_t share_of(uint64_t total, uint32_t thread, uint32_t threads) {
+  return total / threads * thread +
+         (total % threads * thread + threads - 1) / threads;
 }
 
 /// Runs this thread's share of one step: one contiguous range of workgroups, so
@@ -154,10 +182,8 @@ static void run_step(const hr_step *step, void *const *slots, uint32_t thread,
 
   const uint64_t x = step->grid[0], y = step->grid[1];
   const uint64_t total = x * y * step->grid[2];
-  const uint64_t begin =
-      total / threads * thread + total % threads * thread / threads;
-  const uint64_t end =
-      total / threads * (thread + 1) + total % threads * (thread + 1) / threads;
+  const uint64_t begin = share_of(total, thread, threads);
+  const uint64_t end = share_of(total, thread + 1, threads);
   for (uint64_t i = begin; i < end; ++i) {
     const uint32_t workgroup[3] = {(uint32_t)(i % x), (uint32_t)(i / x % y),
                                    (uint32_t)(i / x / y)};
@@ -174,11 +200,72 @@ static void run_job(const job_t *shared, uint32_t thread) {
   }
 }
 
+//===----------------------------------------------------------------------===//
+// Places
+//===----------------------------------------------------------------------===//
+
+static void add_cpu(cpus_t *set, int cpu) {
+  if (cpu >= 0 && cpu < MAX_CPUS)
+    set->words[cpu / 64] |= (uint64_t)1 << (cpu % 64);
+}
+
+static void set_affinity(pid_t thread, const cpus_t *set) {
+  syscall(SYS_sched_setaffinity, thread, sizeof(*set), set);
+}
+
+static bool has_cpu(const cpus_t *set, int cpu) {
+  return cpu >= 0 && cpu < MAX_CPUS && (set->words[cpu / 64] >> (cpu % 64) & 1);
+}
+
+/// Lets a sleeping thread wake on a CPU that is not in `taken`: where it slept,
+/// or the first that it may run on.
+static void place_thread(place_t *place, cpus_t *taken) {
+  cpus_t allowed = {{0}};
+  if (syscall(SYS_sched_getaffinity, place->id, sizeof(allowed), &allowed) < 0)
+    return;
+  int chosen = place->cpu;
+  if (!has_cpu(&allowed, chosen) || has_cpu(taken, chosen))
+    for (chosen = 0; chosen < MAX_CPUS; ++chosen)
+      if (has_cpu(&allowed, chosen) && !has_cpu(taken, chosen))
+        break;
+  if (chosen == MAX_CPUS)
+    return;
+  add_cpu(taken, chosen);
+  cpus_t only = {{0}};
+  add_cpu(&only, chosen);
+  place->allowed = allowed;
+  place->moved = true;
+  set_affinity(place->id, &only);
+}
+
+/// Wakes the threads of a job. Left alone, Linux may wake a thread on the CPU
+/// of the caller, which does not wait but computes, and leave both there for
+/// several milliseconds: the whole job.
+static void wake_threads(uint32_t threads) {
+  cpus_t taken = {{0}};
+  add_cpu(&taken, sched_getcpu());
+  for (uint32_t i = 1; i < threads; ++i) {
+    place_t *place = &pool.places[i];
+    if (!atomic_load(&pool.calls[i].sleepers))
+      add_cpu(&taken, place->cpu); // it spins there
+    else
+      place_thread(place, &taken);
+    gate_open(&pool.calls[i]);
+  }
+}
+
 static void *thread_main(void *index) {
   const uint32_t thread = (uint32_t)(uintptr_t)index;
+  place_t *place = &pool.places[thread];
   prctl(PR_SET_NAME, "headrace", 0, 0, 0);
   for (uint32_t calls = 0;; ++calls) {
-    gate_wait(&pool.calls[thread], calls);
+    place->cpu = sched_getcpu();
+    place->id = (pid_t)syscall(SYS_gettid);
+    gate_wait(&pool.calls[thread], calls, SPIN_NS);
+    if (place->moved) {
+      place->moved = false;
+      set_affinity(0, &place->allowed);
+    }
     run_job(&pool.job, thread);
   }
   return NULL;
@@ -188,6 +275,11 @@ static void *thread_main(void *index) {
 static bool start_threads(uint32_t last) {
   if (pool.started >= last)
     return true;
+  cpus_t allowed = {{0}};
+  syscall(SYS_sched_getaffinity, 0, sizeof(allowed), &allowed);
+  pool.cpus = 0;
+  for (int cpu = 0; cpu < MAX_CPUS; ++cpu)
+    pool.cpus += has_cpu(&allowed, cpu);
   // Signals are for the process's own threads.
   sigset_t all, before;
   sigfillset(&all);
@@ -236,8 +328,7 @@ int32_t hr_plan_run(const hr_step *steps, uint32_t num_steps,
   if (start_threads(threads - 1)) {
     pool.job = (job_t){steps, num_steps, slots, threads};
     if (num_steps)
-      for (uint32_t i = 1; i < threads; ++i)
-        gate_open(&pool.calls[i]);
+      wake_threads(threads);
     run_job(&pool.job, 0);
     result = HR_OK;
   }

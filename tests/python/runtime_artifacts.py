@@ -13,7 +13,10 @@ from typing import Any
 RUNTIME_CPU = Path(__file__).resolve().parents[2] / "runtime" / "cpu"
 
 KERNELS = r"""
+#define _GNU_SOURCE
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #define KERNEL(NAME)                                                                    \
   __attribute__((visibility("default"))) void NAME(                                     \
       void *const *b, const int32_t *c, const uint32_t wg[3])
@@ -38,6 +41,8 @@ KERNEL(clear_i32) {
   for (int32_t i = 0; i < c[0]; ++i)
     ((int32_t *)b[0])[i] = (int32_t)wg[0];
 }
+// y = the kernel's number of the thread.
+KERNEL(thread_i32) { ((int32_t *)b[0])[wg[0]] = (int32_t)syscall(SYS_gettid); }
 // y = sum of bytes w.
 KERNEL(sum_i8) {
   (void)wg;

@@ -194,6 +194,29 @@ def test_idle_threads_sleep(artifact: hr.Artifact) -> None:
         assert after[thread][1] - ticks <= 1
 
 
+def test_the_caller_takes_the_first_workgroups(tmp_path: Path, library: Path) -> None:
+    for count in (1, 2, 5, 7):
+        folder = write_artifact(
+            tmp_path / f"{count}.hr",
+            library,
+            arguments=[argument("y0", "output", "i32", [count])],
+            plan=[step("thread_i32", [count, 1, 1], ["a0"])],
+        )
+        ran = hr.load(folder)(threads=3)
+        assert ran[0] == threading.get_native_id()
+        assert len(set(ran.tolist())) == min(count, 3)
+
+
+def test_threads_may_run_where_they_could_before(artifact: hr.Artifact) -> None:
+    """A thread that sleeps is woken on a CPU of its own, which it is not bound to."""
+    before = os.sched_getaffinity(0)
+    for _ in range(5):
+        artifact(X, threads=3)
+        time.sleep(0.02)
+    for task in pool_threads():
+        assert os.sched_getaffinity(task) == before
+
+
 def test_signals_are_left_to_the_callers_threads(artifact: hr.Artifact) -> None:
     artifact(X, threads=3)
     for task in pool_threads():
