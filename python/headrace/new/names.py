@@ -79,7 +79,7 @@ def check_pass_name(name: str, root: Path | None = None) -> None:
             f"pass: bad name '{name}'; allowed: words of lower case letters and digits, joined by "
             "dashes, that say what the pass does (cpu-fold-scales)"
         )
-    tables = [] if root is None else root.glob("passes/*/Passes.td")
+    tables = [] if root is None else root.glob("passes/*/*.td")
     described = "".join(path.read_text() for path in tables)
     if f'"{name}"' in described or name in _python_passes() or _is_registered(name):
         raise UsageError(f"pass: '{name}' is taken; expected a name that no pass has")
