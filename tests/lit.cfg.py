@@ -4,7 +4,8 @@
     HEADRACE_BUILD=DIR .venv/bin/lit tests   another build folder
 
 Substitutions: `%headrace_opt`, `%mlir_opt` (the stock tool of the LLVM in use), `%plugin`
-(our plugin for it), `%python` (with the package importable) and `%headrace` (the command line).
+(our plugin for it), `%python` (with the package importable), `%headrace` (the command line) and
+`%inner_loops` (prints the innermost loops of assembly, inner_loops.py).
 Features: `plugin` where MLIR is shared, `x86_64`, `aarch64`, `mlir-opt`, and
 `<target>-registered-target` for each target of that LLVM, such as `x86-registered-target`.
 """
@@ -37,7 +38,7 @@ config.name = "headrace"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".py"]
 # pytest's folders, and data and helpers of lit tests.
-config.excludes = ["python", "e2e", "Inputs", "lit.cfg.py", "conftest.py", "fuzz"]
+config.excludes = ["python", "e2e", "Inputs", "lit.cfg.py", "conftest.py", "fuzz", "inner_loops.py"]
 config.test_source_root = str(TESTS)
 config.test_exec_root = str(BUILD / "tests")
 
@@ -54,6 +55,7 @@ config.substitutions += [
     ("%mlir_opt", str(LLVM_TOOLS / "mlir-opt")),
     ("%plugin", str(plugin)),
     ("%python", sys.executable),
+    ("%inner_loops", f"{sys.executable} {TESTS / 'inner_loops.py'}"),
     ("%tests", str(TESTS)),
 ]
 

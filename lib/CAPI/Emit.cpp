@@ -53,6 +53,8 @@ createMachine(StringRef triple, StringRef cpu, StringRef features, int optLevel,
   // Kernels say with fastmath flags where contraction is allowed.
   options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
   options.FunctionSections = true;
+  // Assembly says which loop a block is in, and what is spilled.
+  options.MCOptions.AsmVerbose = true;
   auto level = optLevel == 0 ? llvm::CodeGenOptLevel::None
                              : llvm::CodeGenOptLevel::Aggressive;
   std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(

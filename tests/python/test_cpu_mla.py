@@ -1,10 +1,9 @@
 """The CPU's kernels of latent attention: several vectors, blocks and tiles, and whole programs."""
 
-import re
-
 import ml_dtypes
 import numpy as np
 import pytest
+from inner_loops import inner_loops
 
 import headrace as hr
 from headrace import ir
@@ -74,18 +73,6 @@ def outs(heads, cache):
     return [np.zeros((heads, cache.content), np.float32), np.zeros(heads, np.float32)]
 
 
-def inner_loops(source):
-    """The bodies of loops without a branch inside, lines of assembly."""
-    lines = source.splitlines()
-    labels = {line.rstrip(":"): number for number, line in enumerate(lines) if line[:2] == ".L"}
-    for number, line in enumerate(lines):
-        jump = re.match(r"\s+j\w+\s+(\.L\w+)$", line)
-        if jump and labels.get(jump[1], number) < number:
-            body = lines[labels[jump[1]] + 1 : number]
-            if not any(other[:2] == ".L" for other in body):
-                yield body
-
-
 @pytest.mark.parametrize(
     ("target", "register", "sums"), [("sapphirerapids", "zmm", 16), ("x86-64-v3", "ymm", 12)]
 )
@@ -95,14 +82,12 @@ def test_sums_stay_in_registers(target, register, sums):
     case = mla.case_of(Decode("one", cache, 48, quantized=True))
     module = parse_text(case.module, ir.Context(), "test")
     source = hr.compile(module, target=f"cpu:{target}").sources["kernels.s"]
-    tiles = []
-    for body in inner_loops(source):
-        products = [line for line in body if re.match(rf"\s+vfmadd.*%{register}\d+$", line)]
-        if len(products) == sums:
-            tiles.append(body)
+    sum_of_products = rf"^vfmadd231ps .*%{register}\d+$"
+    loops = inner_loops(source, sum_of_products)
+    tiles = [loop for loop in loops if len(loop.having(sum_of_products)) == sums]
     assert len(tiles) == 2
-    for body in tiles:
-        assert not any("rsp" in line or re.search(r"mov[a-z]+\s+%.*\(", line) for line in body)
+    for loop in tiles:
+        assert not loop.having(r"rsp") and not loop.having(r"mov[a-z]+ %.*\(")
 
 
 @pytest.mark.parametrize("quantized", [False, True])
