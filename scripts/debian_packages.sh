@@ -6,6 +6,8 @@ set -euo pipefail
 
 packages=(binutils cmake ninja-build ccache git clang-22 clang-format-22 clang-tidy-22 lld-22
   liblld-22-dev llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools libzstd-dev xz-utils zlib1g-dev)
+# For artifacts that run on AArch64, and to run them here in tests; the build does without.
+[ "$(uname -m)" = aarch64 ] || packages+=(libc6-dev-arm64-cross qemu-user)
 
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||

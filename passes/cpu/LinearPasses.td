@@ -100,7 +100,7 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"dot", "dot", "std::string", /*default=*/"\"portable\"",
-           "Instructions for 8-bit products: vnni, avx2 or portable">,
+           "Instructions for 8-bit products: vnni, avx2, i8mm, dotprod, neon or portable">,
     Option<"bf16", "bf16", "std::string", /*default=*/"\"portable\"",
            "Instructions for products of bf16: avx512 or portable">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
@@ -179,7 +179,7 @@ def CpuLowerSparse : Pass<"cpu-lower-sparse", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"lookup", "lookup", "std::string", /*default=*/"\"portable\"",
-           "Instructions to look up numbers: avx512, avx2 or portable">];
+           "Instructions to look up numbers: avx512, avx2, neon or portable">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"];
@@ -250,7 +250,7 @@ def CpuLowerLookup : Pass<"cpu-lower-lookup", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"lookup", "lookup", "std::string", /*default=*/"\"portable\"",
-           "Instructions to look up bytes: avx512, avx2 or portable">];
+           "Instructions to look up bytes: avx512, avx2, neon or portable">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect",
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];

@@ -22,6 +22,8 @@ std::optional<Shuffle> shuffleOf(StringRef name) {
     return Shuffle{"llvm.x86.avx512.pshuf.b.512", 64, 16};
   if (name == "avx2")
     return Shuffle{"llvm.x86.avx2.pshuf.b", 32, 8};
+  if (name == "neon")
+    return Shuffle{"llvm.aarch64.neon.tbl1.v16i8", 16, 16};
   if (name == "portable")
     return Shuffle{"", 16, 8};
   return std::nullopt;
@@ -34,10 +36,10 @@ struct CpuLowerLookup
   void runOnOperation() override {
     std::optional<Shuffle> how = shuffleOf(lookup);
     if (!how) {
-      getOperation()->emitError()
-          << "cpu-lower-lookup: expected lookup of avx512, avx2 or portable, "
-             "but got '"
-          << lookup << "'";
+      getOperation()->emitError() << "cpu-lower-lookup: expected lookup of "
+                                     "avx512, avx2, neon or portable, "
+                                     "but got '"
+                                  << lookup << "'";
       return signalPassFailure();
     }
     WalkResult result = getOperation()->walk([&](LutMatvecOp op) {

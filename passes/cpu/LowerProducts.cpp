@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
 namespace headrace::cpu {
@@ -181,15 +182,20 @@ struct CpuLowerProducts
   using Base::Base;
 
   void runOnOperation() override {
-    DotKind kind = DotKind::Portable;
-    if (dot == "vnni")
-      kind = DotKind::Vnni;
-    else if (dot == "avx2")
-      kind = DotKind::Avx2;
-    else if (dot != "portable") {
-      getOperation()->emitError() << "cpu-lower-products: expected dot of "
-                                     "vnni, avx2 or portable, but got '"
-                                  << dot << "'";
+    std::optional<DotKind> kind =
+        llvm::StringSwitch<std::optional<DotKind>>(dot)
+            .Case("vnni", DotKind::Vnni)
+            .Case("avx2", DotKind::Avx2)
+            .Case("neon", DotKind::Neon)
+            .Case("dotprod", DotKind::Dotprod)
+            .Case("i8mm", DotKind::I8mm)
+            .Case("portable", DotKind::Portable)
+            .Default(std::nullopt);
+    if (!kind) {
+      getOperation()->emitError()
+          << "cpu-lower-products: expected dot of vnni, avx2, i8mm, dotprod, "
+             "neon or portable, but got '"
+          << dot << "'";
       return signalPassFailure();
     }
     Bf16Kind pairs = Bf16Kind::Portable;
@@ -209,13 +215,13 @@ struct CpuLowerProducts
       if (auto matvec = dyn_cast<MatvecOp>(op)) {
         lowered = lower(
             {op, {matvec.getWeight()}, matvec.getX(), matvec.getInit(), 1},
-            kind, pairs, plain);
+            *kind, pairs, plain);
       } else if (auto matmul = dyn_cast<MatmulOp>(op)) {
         int64_t tokens =
             cast<ShapedType>(matmul.getInit().getType()).getDimSize(0);
         lowered = lower(
             {op, {matmul.getWeight()}, matmul.getX(), matmul.getInit(), tokens},
-            kind, pairs, plain);
+            *kind, pairs, plain);
       } else if (auto gated = dyn_cast<GatedMatvecOp>(op)) {
         Activation activation = gated.getActivation();
         lowered = lower(
@@ -224,7 +230,7 @@ struct CpuLowerProducts
              gated.getX(),
              gated.getInit(),
              1},
-            kind, pairs, [&](VectorBuilder &v, ArrayRef<Value> values) {
+            *kind, pairs, [&](VectorBuilder &v, ArrayRef<Value> values) {
               return v.mulf(activate(v, activation, values[0]), values[1]);
             });
       }

@@ -231,13 +231,13 @@ struct CpuLowerSparse
     std::optional<NibbleKind> nibbles =
         llvm::StringSwitch<std::optional<NibbleKind>>(lookup)
             .Case("avx512", NibbleKind::Avx512)
-            .Cases({"avx2", "portable"}, NibbleKind::Portable)
+            .Cases({"avx2", "neon", "portable"}, NibbleKind::Portable)
             .Default(std::nullopt);
     if (!nibbles) {
-      getOperation()->emitError()
-          << "cpu-lower-sparse: expected lookup of avx512, avx2 or portable, "
-             "but got '"
-          << lookup << "'";
+      getOperation()->emitError() << "cpu-lower-sparse: expected lookup of "
+                                     "avx512, avx2, neon or portable, "
+                                     "but got '"
+                                  << lookup << "'";
       return signalPassFailure();
     }
     WalkResult result = getOperation()->walk([&](SparseMatvecOp op) {

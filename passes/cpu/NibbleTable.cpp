@@ -40,10 +40,27 @@ static Value selectByBits(VectorBuilder &v, Value q, ArrayRef<int8_t> table) {
   return left[0];
 }
 
+/// By AArch64's shuffle of 16 bytes.
+static Value lookUpNeon(VectorBuilder &v, Value q, ArrayRef<int8_t> table) {
+  SmallVector<Value> parts;
+  for (int64_t first = 0; first < VectorBuilder::lanes(q); first += 16)
+    parts.push_back(shuffleBytes(
+        v, "llvm.aarch64.neon.tbl1.v16i8",
+        v.shuffle(q, llvm::to_vector(llvm::seq(first, first + 16))), table));
+  for (; parts.size() > 1; parts.resize(parts.size() / 2))
+    for (size_t i = 0; 2 * i < parts.size(); ++i)
+      parts[i] =
+          v.shuffle(parts[2 * i], parts[2 * i + 1],
+                    tileLanes(2 * VectorBuilder::lanes(parts[2 * i]), 1));
+  return parts[0];
+}
+
 Value headrace::cpu::lookUpNibbles(VectorBuilder &v, DotKind kind, Value q,
                                    ArrayRef<int8_t> table) {
   if (kind == DotKind::Portable)
     return selectByBits(v, q, table);
+  if (isNeon(kind))
+    return lookUpNeon(v, q, table);
   if (VectorBuilder::lanes(q) == 16)
     return shuffleBytes(v, "llvm.x86.ssse3.pshuf.b.128", q, table);
   if (kind == DotKind::Vnni)

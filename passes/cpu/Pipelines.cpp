@@ -20,11 +20,13 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
       llvm::cl::init("")};
   Option<std::string> dot{
       *this, "dot",
-      llvm::cl::desc("Instructions for 8-bit products: vnni, avx2 or portable"),
+      llvm::cl::desc("Instructions for 8-bit products: vnni, avx2, i8mm, "
+                     "dotprod, neon or portable"),
       llvm::cl::init("portable")};
   Option<std::string> lookup{
       *this, "lookup",
-      llvm::cl::desc("Instructions to look up bytes: avx512, avx2 or portable"),
+      llvm::cl::desc(
+          "Instructions to look up bytes: avx512, avx2, neon or portable"),
       llvm::cl::init("portable")};
   Option<std::string> bf16{
       *this, "bf16",

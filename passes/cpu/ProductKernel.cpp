@@ -9,6 +9,10 @@ using namespace headrace::cpu;
 using headrace::qlinear::FromBytesOp;
 using headrace::qlinear::PackedType;
 
+static SmallVector<int64_t> lanesFrom(int64_t first, int64_t count) {
+  return llvm::to_vector(llvm::seq(first, first + count));
+}
+
 /// 8 sums of 4 products each of i8 x 32, with AVX2.
 static Value dot4Avx2(VectorBuilder &v, Value q, Value x, int64_t largest) {
   auto call = [&](StringRef name, Type element, int64_t lanes, Value a,
@@ -34,6 +38,50 @@ static Value dot4Avx2(VectorBuilder &v, Value q, Value x, int64_t largest) {
   return v.add(even, addPairs(v.shr(qs, 8), signedHigh(xs)));
 }
 
+/// 4 sums of 4 products each of i8 x 16, added to `sum`, of signed numbers. Two
+/// neighbouring products of up to 128 * 127 fit 16 bits.
+static Value dot4Signed(VectorBuilder &v, bool dotprod, Value q, Value x,
+                        Value sum) {
+  auto call = [&](StringRef name, VectorType type, ValueRange values) -> Value {
+    auto op = LLVM::CallIntrinsicOp::create(v.b, v.loc, type,
+                                            v.b.getStringAttr(name), values);
+    return op.getResult(0);
+  };
+  if (dotprod)
+    return call("llvm.aarch64.neon.sdot.v4i32.v16i8", v.vec(4, v.i32()),
+                {sum, q, x});
+  auto multiply = [&](ArrayRef<int64_t> half) {
+    return call("llvm.aarch64.neon.smull.v8i16", v.vec(8, v.i16()),
+                {v.shuffle(q, half), v.shuffle(x, half)});
+  };
+  Value low = multiply({0, 1, 2, 3, 4, 5, 6, 7});
+  Value high = multiply({8, 9, 10, 11, 12, 13, 14, 15});
+  Value pairs =
+      call("llvm.aarch64.neon.addp.v8i16", v.vec(8, v.i16()), {low, high});
+  return v.add(sum, call("llvm.aarch64.neon.saddlp.v4i32.v8i16",
+                         v.vec(4, v.i32()), {pairs}));
+}
+
+/// The same of unsigned `q`, as in `dot4`.
+static Value dot4Neon(VectorBuilder &v, DotKind kind, Value q, Value x,
+                      Value sum, int64_t largest) {
+  if (kind == DotKind::I8mm)
+    return LLVM::CallIntrinsicOp::create(
+               v.b, v.loc, sum.getType(),
+               v.b.getStringAttr("llvm.aarch64.neon.usdot.v4i32.v16i8"),
+               ValueRange{sum, q, x})
+        .getResult(0);
+  bool dotprod = kind == DotKind::Dotprod;
+  if (largest <= 127)
+    return dot4Signed(v, dotprod, q, x, sum);
+  // As signed numbers 128 less, whose products, those of x alone, serve all
+  // rows that are multiplied with it.
+  Value none = v.splat(v.vec(4, v.i32()), 0);
+  Value less =
+      dot4Signed(v, dotprod, v.splat(v.vec(16, v.i8()), -128), x, none);
+  return dot4Signed(v, dotprod, v.xorI(q, -128), x, v.sub(sum, less));
+}
+
 Value headrace::cpu::dot4(VectorBuilder &v, DotKind kind, Value q, Value x,
                           Value sum, int64_t largest) {
   if (kind == DotKind::Vnni) {
@@ -57,6 +105,19 @@ Value headrace::cpu::dot4(VectorBuilder &v, DotKind kind, Value q, Value x,
       both.push_back(lane);
     Value total = v.shuffle(half(0), half(32), both);
     return sum ? v.add(sum, total) : total;
+  }
+  if (isNeon(kind)) {
+    if (!sum)
+      sum = v.splat(v.vec(16, v.i32()), 0);
+    SmallVector<Value> parts;
+    for (int64_t part = 0; part < 4; ++part)
+      parts.push_back(dot4Neon(v, kind, v.shuffle(q, lanesFrom(16 * part, 16)),
+                               v.shuffle(x, lanesFrom(16 * part, 16)),
+                               v.shuffle(sum, lanesFrom(4 * part, 4)),
+                               largest));
+    Value low = v.shuffle(parts[0], parts[1], lanesFrom(0, 8));
+    Value high = v.shuffle(parts[2], parts[3], lanesFrom(0, 8));
+    return v.shuffle(low, high, lanesFrom(0, 16));
   }
   // 255 * 127 fits i16; the sums do not, so neighbours are added as i32.
   Value products = v.mulI(v.extU(q, v.i16()), v.extS(x, v.i16()));

@@ -15,7 +15,13 @@ enum class DotKind {
   Portable, // vector arithmetic that every LLVM target has
   Avx2,     // AVX2: two instructions for 32 products
   Vnni,     // AVX-512 VNNI: one instruction for 64 products
+  Neon,     // AArch64: four instructions for 16 products
+  Dotprod,  // AArch64 FEAT_DotProd: one for 16, of signed numbers
+  I8mm,     // AArch64 FEAT_I8MM: one for 16
 };
+
+/// Whether products of this kind are of AArch64, in vectors of 16 bytes.
+inline bool isNeon(DotKind kind) { return kind >= DotKind::Neon; }
 
 /// How two products of bf16 are summed into f32.
 enum class Bf16Kind {

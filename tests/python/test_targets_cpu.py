@@ -3,12 +3,13 @@
 import shlex
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
 import headrace
 from headrace import opt_tool
-from headrace.errors import CompileError, UsageError
+from headrace.errors import CompileError, ToolMissingError, UsageError
 from headrace.modules import load_module
 from headrace.native import native
 from headrace.targets import cpu
@@ -30,6 +31,35 @@ def test_host_is_what_the_machine_has():
     description = describe(None)
     assert description.machine == host().machine
     assert set(description.required_features) <= host().features
+
+
+@pytest.mark.parametrize(
+    ("name", "dot", "features"),
+    [
+        ("cortex-a72", "neon", ["asimd"]),
+        ("neoverse-n1", "dotprod", ["asimd", "asimddp", "asimdhp", "asimdrdm", "atomics", "lrcpc"]),
+    ],
+)
+def test_named_cpus_of_aarch64(name, dot, features):
+    description = describe(name)
+    assert description.machine == "aarch64"
+    assert (description.dot, description.lookup, description.vector_bits) == (dot, "neon", 128)
+    assert sorted(description.required_features) == features
+
+
+@pytest.mark.parametrize("name", ["neoverse-v1", "neoverse-v2"])
+def test_cpus_with_sve_run_neon(name):
+    description = describe(name)
+    assert (description.dot, description.vector_bits) == ("i8mm", 128)
+    assert {"asimd", "asimddp", "bf16", "i8mm"} <= set(description.required_features)
+    assert "-sve" in description.feature_string.split(",")
+
+
+def test_executor_for_another_machine_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("headrace.targets.cpu.package.files", lambda _: tmp_path)
+    monkeypatch.setattr("headrace.targets.cpu.package.host", lambda: SimpleNamespace(machine="x"))
+    with pytest.raises(ToolMissingError, match=r"'native/aarch64/executor.o'.*libc6-dev-arm64"):
+        headrace.compile("matvec:m=8,k=32,format=q8_0", target="cpu:cortex-a72")
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from headrace.check import families
+from headrace.check.emulation import run_plan
 from headrace.check.families import Task
 from headrace.check.operations.case import Case
 from headrace.check.operations.running import FAMILY, worst_of
@@ -17,6 +18,7 @@ from headrace.check.shapes import generator
 from headrace.errors import HeadraceError, MachineError
 from headrace.reference import NOT_FINITE
 from headrace.targets.base import Cell
+from headrace_runtime import Argument, host
 
 __all__ = ["PLAIN", "THREADS", "Compiled", "check_case", "run_with_threads", "tasks_of"]
 
@@ -37,23 +39,16 @@ class ThreadsError(HeadraceError):
 def run_with_threads(artifact: Any, inputs: Sequence[Array]) -> tuple[Array, ...]:
     """All results, which are the same for each of `THREADS` bit for bit; inputs stay unchanged.
 
-    Outputs and scratch memory are poisoned. Inputs that the program updates are results.
+    Outputs and scratch memory are poisoned. Inputs that the program updates are results. What was
+    compiled for AArch64 runs under QEMU elsewhere.
     Raises `ThreadsError` where the number of threads changes a result.
     """
-    arguments = [argument for argument in artifact.arguments if argument.role == "input"]
+    machine = artifact.manifest.get("requires", {}).get("machine")
+    emulated = machine == "aarch64" and machine != host().machine
+    runs = run_plan(artifact, inputs, THREADS) if emulated else _run_here(artifact, inputs)
     first: tuple[Array, ...] = ()
-    for threads in THREADS:
-        arrays = [
-            array.copy() if argument.updated is not None else array
-            for argument, array in zip(arguments, inputs, strict=True)
-        ]
-        call = artifact.bind(*arrays, threads=threads, poison=True)
-        call.run()
-        results = list(call.outputs)
-        for argument, array in zip(arguments, arrays, strict=True):
-            if argument.updated is not None:
-                results.insert(argument.updated, array)
-        found = tuple(np.asarray(result) for result in results)
+    for threads, arguments in zip(THREADS, runs, strict=True):
+        found = _results(artifact.arguments, arguments)
         first = first or found
         for number, (one, other) in enumerate(zip(first, found, strict=True)):
             if one.tobytes() != other.tobytes():
@@ -62,6 +57,29 @@ def run_with_threads(artifact: Any, inputs: Sequence[Array]) -> tuple[Array, ...
                     "threads, bit for bit, but it is another one"
                 )
     return first
+
+
+def _run_here(artifact: Any, inputs: Sequence[Array]) -> Iterator[list[Array]]:
+    """For each of `THREADS`, all arguments after a call."""
+    arguments = [argument for argument in artifact.arguments if argument.role == "input"]
+    for threads in THREADS:
+        arrays = [
+            array.copy() if argument.updated is not None else array
+            for argument, array in zip(arguments, inputs, strict=True)
+        ]
+        call = artifact.bind(*arrays, threads=threads, poison=True)
+        call.run()
+        yield [*arrays, *map(np.asarray, call.outputs)]
+
+
+def _results(arguments: Sequence[Argument], arrays: Sequence[Array]) -> tuple[Array, ...]:
+    """Outputs and what is updated, in the order of the function's results."""
+    pairs = list(zip(arguments, arrays, strict=True))
+    results = [array for argument, array in pairs if argument.role == "output"]
+    for argument, array in pairs:
+        if argument.updated is not None:
+            results.insert(argument.updated, array)
+    return tuple(results)
 
 
 class Compiled:

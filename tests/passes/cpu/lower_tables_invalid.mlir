@@ -1,7 +1,7 @@
 // RUN: %headrace_opt %s --split-input-file --verify-diagnostics --pass-pipeline="builtin.module(cpu-lower-assign,cpu-lower-lookup)"
 // RUN: echo "module {}" | not %headrace_opt --cpu-lower-lookup=lookup=sse 2>&1 | FileCheck %s
 
-// CHECK: cpu-lower-lookup: expected lookup of avx512, avx2 or portable, but got 'sse'
+// CHECK: cpu-lower-lookup: expected lookup of avx512, avx2, neon or portable, but got 'sse'
 
 !codebook = !qlinear.packed<8x2, #qlinear.codebook<dim = 2, entries = 16, group = 8, table = i8, activation_entries = 4>>
 func.func private @assign(%w: !codebook, %x: memref<2xf32>, %a: memref<1xi32>) {

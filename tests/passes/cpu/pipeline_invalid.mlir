@@ -4,7 +4,7 @@
 // RUN: echo "module {}" | %headrace_opt --dump-pass-pipeline --headrace-cpu-pipeline="dot=vnni abi=iree" 2>&1 | FileCheck %s --check-prefix=PASSES
 
 // OPTION: no such option dots
-// DOT: expected dot of vnni, avx2 or portable, but got 'avx'
+// DOT: expected dot of vnni, avx2, i8mm, dotprod, neon or portable, but got 'avx'
 
 // Without a table there is no check; the options reach the passes.
 // PASSES: builtin.module(

@@ -48,7 +48,7 @@ def _emitter(kind: str) -> Callable[[ir.Module, CpuDescription], str | bytes]:
 
 TARGET = Target(
     name="cpu",
-    summary="shared library for x86-64 (AVX-512 VNNI, AVX2, portable vectors)",
+    summary="shared library for x86-64 (AVX-512 VNNI, AVX2, portable vectors) and AArch64 (NEON)",
     capabilities=CAPABILITIES,
     describe=describe,
     stages=stages,
@@ -59,5 +59,5 @@ TARGET = Target(
         "object": _emitter("object"),
     },
     sources={"kernels.s": "asm"},
-    options=("x86-64-v3", "x86-64-v4", "sapphirerapids", "znver4", "znver5"),
+    options=("x86-64-v3", "x86-64-v4", "sapphirerapids", "znver5", "neoverse-n1", "neoverse-v2"),
 )

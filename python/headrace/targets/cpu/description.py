@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,9 @@ _PROC_NAMES: Mapping[str, Mapping[str, str]] = {
         "i8mm": "i8mm",
         "bf16": "bf16",
         "lse": "atomics",
+        "rdm": "asimdrdm",
+        "rcpc": "lrcpc",
+        "complxnum": "fcma",
     },
 }
 # Without these, f16 scales and fused multiply-adds would be calls to a library.
@@ -58,18 +61,21 @@ _NEEDED: Mapping[str, frozenset[str]] = {
     "x86_64": frozenset({"avx", "f16c", "fma"}),
     "aarch64": frozenset({"neon"}),
 }
-# Also used by code generation, but not worth a requirement: turned off everywhere.
+# Also used by code generation, but not worth a requirement: turned off everywhere. So is SVE: on
+# most CPUs its vectors are no wider than NEON's, or there are half as many units for them.
 _NEVER = frozenset(
     [
         *("avx10.1", "avx10.2", "avxifma", "avxneconvert", "avxvnniint16", "avxvnniint8"),
         *("ccmp", "cf", "egpr", "ndd", "nf", "ppx", "push2pop2", "zu"),  # APX
         *("fma4", "sse4a", "tbm", "xop"),
-        *("sve", "sve2"),
+        *("cssc", "lse128", "mops", "sha3", "sme", "sve", "sve2"),
     ]
 )
 _VNNI = frozenset({"avx512f", "avx512bw", "avx512vl", "avx512vnni"})
 _BF16 = frozenset({"avx512f", "avx512vl", "avx512bf16"})
-_EXAMPLES = ("x86-64-v3", "x86-64-v4", "sapphirerapids", "znver4", "znver5")
+_EXAMPLES = ("x86-64-v3", "sapphirerapids", "znver5", "neoverse-n1", "neoverse-v2")
+# What a CPU is looked for by name in, behind the machine that compiles.
+_TRIPLES = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu")
 
 
 @dataclass(frozen=True)
@@ -81,10 +87,11 @@ class CpuDescription:
     features: LLVM's names of the features that kernels may use, sorted.
     disabled: those that the CPU's name may imply and kernels must not use.
     dot: `"vnni"` for 8-bit dot instructions (AVX-512 VNNI), `"avx2"` for products of bytes added in
-        pairs, `"portable"` for plain vector code.
+        pairs, `"i8mm"`, `"dotprod"` and `"neon"` for those of AArch64, `"portable"` for plain
+        vector code.
     bf16: `"avx512"` for dot products of bf16 (AVX-512 BF16), `"portable"` for products as f32.
-    lookup: `"avx512"` or `"avx2"` for shuffles of 64 or 32 bytes, `"portable"` for vector code of
-        16 bytes.
+    lookup: `"avx512"`, `"avx2"` or `"neon"` for shuffles of 64, 32 or 16 bytes, `"portable"` for
+        vector code of 16 bytes.
     vector_bits: width of the widest vector register that kernels use.
     """
 
@@ -100,7 +107,7 @@ class CpuDescription:
     @property
     def machine(self) -> str:
         """`x86_64` or `aarch64`, as `uname -m` says it."""
-        return self.triple.partition("-")[0]
+        return _machine(self.triple)
 
     @property
     def feature_string(self) -> str:
@@ -137,15 +144,21 @@ def describe(option: str | None) -> CpuDescription:
     host, host_features, triple = library.host_cpu()
     if option is None:
         return describe_features(host, triple, host_features)
-    known = list(library.cpu_names(triple))
-    if option not in known:
-        close = nearest(option, known)
-        hint = f", did you mean '{close}'" if close else ""
-        raise UsageError(
-            f"target cpu: unknown cpu '{option}' for {triple}{hint}; allowed: the names that LLVM "
-            f"knows, for example {', '.join(_EXAMPLES)}; 'cpu' alone is this machine ({host})"
-        )
-    return describe_features(option, triple, library.cpu_features(triple, option))
+    triples = [triple, *(other for other in _TRIPLES if _machine(other) != _machine(triple))]
+    known: list[str] = []
+    for candidate in triples:
+        names = library.cpu_names(candidate)
+        if option in names:
+            features = library.cpu_features(candidate, option)
+            return describe_features(option, candidate, features)
+        known += names
+    close = nearest(option, known)
+    hint = f", did you mean '{close}'" if close else ""
+    raise UsageError(
+        f"target cpu: unknown cpu '{option}' of {' or '.join(map(_machine, triples))}{hint}; "
+        f"allowed: the names that LLVM knows, for example {', '.join(_EXAMPLES)}; 'cpu' alone is "
+        f"this machine ({host})"
+    )
 
 
 def describe_features(name: str, triple: str, features: Mapping[str, bool]) -> CpuDescription:
@@ -153,7 +166,7 @@ def describe_features(name: str, triple: str, features: Mapping[str, bool]) -> C
 
     Raises `UsageError` for a machine or a CPU that kernels cannot be made for.
     """
-    machine = triple.partition("-")[0]
+    machine = _machine(triple)
     if machine not in _PROC_NAMES:
         raise UsageError(
             f"target cpu: expected machine {' or '.join(_PROC_NAMES)}, but got '{machine}'"
@@ -170,15 +183,32 @@ def describe_features(name: str, triple: str, features: Mapping[str, bool]) -> C
         triple=triple,
         features=tuple(sorted(used)),
         disabled=tuple(sorted((_PROC_NAMES[machine].keys() - used) | (present & _NEVER))),
-        dot="vnni" if used >= _VNNI else "avx2" if "avx2" in used else "portable",
+        dot=_dot(used),
         bf16="avx512" if used >= _BF16 else "portable",
-        lookup={512: "avx512", 256: "avx2"}.get(_vector_bits(used), "portable"),
+        lookup=_lookup(used),
         vector_bits=_vector_bits(used),
     )
 
 
-def _vector_bits(features: Iterable[str]) -> int:
-    have = set(features)
-    if {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= have:
+def _machine(triple: str) -> str:
+    return triple.partition("-")[0]
+
+
+def _dot(features: Set[str]) -> str:
+    if features >= _VNNI:
+        return "vnni"
+    return next(
+        (name for name in ("avx2", "i8mm", "dotprod", "neon") if name in features), "portable"
+    )
+
+
+def _lookup(features: Set[str]) -> str:
+    if "neon" in features:
+        return "neon"
+    return {512: "avx512", 256: "avx2"}.get(_vector_bits(features), "portable")
+
+
+def _vector_bits(features: Set[str]) -> int:
+    if {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= features:
         return 512
-    return 256 if "avx2" in have else 128
+    return 256 if "avx2" in features else 128

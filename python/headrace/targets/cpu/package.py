@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.resources import as_file, files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from headrace.errors import CompileError, ToolMissingError
 from headrace.native import native
 from headrace.targets.cpu.description import CpuDescription
 from headrace.targets.cpu.elf import undefined_symbols
+from headrace_runtime import host
 
 if TYPE_CHECKING:
     from headrace import ir
@@ -34,12 +36,7 @@ def package(
     kernels = folder / "kernels.o"
     kernels.write_bytes(emit_object(module, description))
     library = folder / "kernels.so"
-    source = files("headrace.targets.cpu") / "native" / "executor.o"
-    if not source.is_file():
-        raise ToolMissingError(
-            "target cpu: the plan executor 'native/executor.o' is missing from this installation; "
-            "reinstall headrace (`make build` in a source tree)"
-        )
+    source = _executor(description.machine)
     with as_file(source) as executor:
         try:
             native().link_shared([str(kernels), str(executor)], str(library))
@@ -49,6 +46,20 @@ def package(
             kernels.unlink()
     manifest["files"] = {"library": library.name}
     return manifest
+
+
+def _executor(machine: str) -> Traversable:
+    """The object of the plan executor for a kind of machine."""
+    name = "executor.o" if machine == host().machine else f"{machine}/executor.o"
+    source = files("headrace.targets.cpu") / "native" / name
+    if source.is_file():
+        return source
+    cross = " where clang, lld and Debian's libc6-dev-arm64-cross are installed"
+    how = cross if name.startswith("aarch64/") else ""
+    raise ToolMissingError(
+        f"target cpu: the plan executor 'native/{name}' is missing from this installation; "
+        f"reinstall headrace (`make build` in a source tree){how}"
+    )
 
 
 def plan_manifest(trace: Trace, description: CpuDescription) -> dict[str, Any]:
