@@ -5,6 +5,7 @@
 #include "dialects/Interfaces/CostInterface.h"
 #include "dialects/QAttn/QAttn.h"
 #include "dialects/QLinear/QLinear.h"
+#include "passes/cpu/CacheTokens.h"
 #include "passes/cpu/Passes.h"
 #include "passes/cpu/PrefillRows.h"
 #include "passes/cpu/ZigzagSlices.h"
@@ -260,8 +261,8 @@ Shape shapeOf(Operation *op) {
         return shape;
       })
       .Case([](AppendMlaOp append) {
-        // Tokens that share a slot are written in order.
-        return latentsOf(append.getCache().getType(), /*rows=*/1,
+        int64_t tokens = rowsOf(append.getContent()).rows;
+        return latentsOf(append.getCache().getType(), appendWorkgroups(tokens),
                          append.getContent());
       })
       .Case([](FetchMlaOp fetch) {

@@ -34,10 +34,10 @@ def CpuLowerQuantizeKv : Pass<"cpu-lower-quantize-kv", "::mlir::ModuleOp"> {
 def CpuLowerAppendMla : Pass<"cpu-lower-append-mla", "::mlir::ModuleOp"> {
   let summary = "Vector code for qattn.append_mla";
   let description = [{
-    One workgroup writes the tokens in order, so that the last of those that share
-    a slot stays. Content and rotated part are encoded as the cache has them, in
-    fp8 over the scale of their token. A token whose page does not exist is not
-    written.
+    Up to 16 workgroups share the slots: each takes the tokens of its own, in order,
+    so that the last of those that share a slot stays. Content and rotated part are
+    encoded as the cache has them, in fp8 over the scale of their token. A token
+    whose page does not exist is not written.
 
     Before:
     ```mlir
@@ -47,7 +47,9 @@ def CpuLowerAppendMla : Pass<"cpu-lower-append-mla", "::mlir::ModuleOp"> {
     After (shortened):
     ```mlir
     scf.for %token = %c0 to %c2 step %c1 {
-      scf.if %exists {
+      %owner = arith.remui %slot, %c2 : index
+      ...
+      scf.if %exists_and_is_mine {
         %largest = vector.reduction <maximumf>, %magnitudes : vector<16xf32> into f32
         ...
         vector.store %codes, %bytes[%at] : memref<2637824xi8>, vector<16xi8>
@@ -57,9 +59,9 @@ def CpuLowerAppendMla : Pass<"cpu-lower-append-mla", "::mlir::ModuleOp"> {
 
     <!-- lit: tests/passes/cpu/lower_mla_caches.mlir#append -->
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
-    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
-    "::mlir::vector::VectorDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
 def CpuLowerFetchMla : Pass<"cpu-lower-fetch-mla", "::mlir::ModuleOp"> {

@@ -2,6 +2,7 @@
 
 #include "passes/common/DecomposeQAttn.h"
 #include "passes/cpu/CacheNumbers.h"
+#include "passes/cpu/CacheTokens.h"
 #include "passes/cpu/Passes.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -30,19 +31,11 @@ public:
   void emit() {
     int64_t tokens = cast<MemRefType>(op.getK().getType()).getDimSize(0);
     head = gpu::BlockIdOp::create(v.b, v.loc, gpu::Dimension::x);
-    Value first = scalarIndex(v.b, v.loc, op.getPosition());
-    v.loop(v.index(0), v.index(tokens), 1, {},
-           [&](Value token, ValueRange) -> SmallVector<Value> {
-             Slot slot =
-                 slotOf(v.b, v.loc, cache, op.getTable(), v.add(first, token));
-             auto branch = scf::IfOp::create(v.b, v.loc, slot.valid,
-                                             /*withElseRegion=*/false);
-             OpBuilder::InsertionGuard guard(v.b);
-             v.b.setInsertionPointToStart(branch.thenBlock());
-             store(op.getK(), token, slot.index, KVPart::Key);
-             store(op.getV(), token, slot.index, KVPart::Value);
-             return {};
-           });
+    forEachNewToken(v, cache, op.getTable(), op.getPosition(), tokens,
+                    /*workgroups=*/1, [&](Value token, Value slot) {
+                      store(op.getK(), token, slot, KVPart::Key);
+                      store(op.getV(), token, slot, KVPart::Value);
+                    });
   }
 
 private:

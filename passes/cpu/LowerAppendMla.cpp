@@ -2,8 +2,10 @@
 
 #include "passes/common/DecomposeQAttn.h"
 #include "passes/cpu/CacheNumbers.h"
+#include "passes/cpu/CacheTokens.h"
 #include "passes/cpu/Passes.h"
 
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
 namespace headrace::cpu {
@@ -20,7 +22,7 @@ namespace {
 
 constexpr int64_t kLanes = kAttentionLanes;
 
-/// Token by token: where two have the same slot the last one stays.
+/// Tokens of the slots that the workgroup has.
 class AppendMlaKernel {
 public:
   AppendMlaKernel(VectorBuilder &v, AppendMlaOp op, Value bytes)
@@ -28,18 +30,9 @@ public:
 
   void emit() {
     int64_t tokens = cast<MemRefType>(op.getContent().getType()).getDimSize(0);
-    Value first = scalarIndex(v.b, v.loc, op.getPosition());
-    v.loop(v.index(0), v.index(tokens), 1, {},
-           [&](Value token, ValueRange) -> SmallVector<Value> {
-             Slot slot =
-                 slotOf(v.b, v.loc, cache, op.getTable(), v.add(first, token));
-             auto branch = scf::IfOp::create(v.b, v.loc, slot.valid,
-                                             /*withElseRegion=*/false);
-             OpBuilder::InsertionGuard guard(v.b);
-             v.b.setInsertionPointToStart(branch.thenBlock());
-             store(token, slot.index);
-             return {};
-           });
+    forEachNewToken(v, cache, op.getTable(), op.getPosition(), tokens,
+                    appendWorkgroups(tokens),
+                    [&](Value token, Value slot) { store(token, slot); });
   }
 
 private:

@@ -1,7 +1,7 @@
 //===- LowerFetchMla.cpp - latents of a cache as f32 ----------------------===//
 
-#include "passes/common/DecomposeQAttn.h"
 #include "passes/cpu/CacheNumbers.h"
+#include "passes/cpu/CacheTokens.h"
 #include "passes/cpu/Passes.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -12,7 +12,6 @@ namespace headrace::cpu {
 } // namespace headrace::cpu
 
 using namespace mlir;
-using namespace headrace::common;
 using namespace headrace::cpu;
 using namespace headrace::qattn;
 
@@ -27,51 +26,47 @@ public:
       : v(v), op(op), cache(op.getCache().getType()), bytes(bytes) {}
 
   void emit() {
-    token = gpu::BlockIdOp::create(v.b, v.loc, gpu::Dimension::x);
-    Value first = scalarIndex(v.b, v.loc, op.getStart());
-    Slot slot = slotOf(v.b, v.loc, cache, op.getTable(), v.add(first, token));
-    // Nothing of a slot that does not exist is read.
-    auto branch = scf::IfOp::create(v.b, v.loc, slot.valid,
-                                    /*withElseRegion=*/true);
-    OpBuilder::InsertionGuard guard(v.b);
-    v.b.setInsertionPointToStart(branch.thenBlock());
-    Value scale;
-    if (cache.hasScales())
-      scale =
-          v.broadcast(v.loadScalarAs(bytes, latentScaleAt(v, cache, slot.index),
-                                     4, v.f32()),
-                      kLanes);
-    fetch(contentAt(v, cache, slot.index), scale, op.getContent());
-    fetch(ropeAt(v, cache, slot.index), scale, op.getRope());
-    v.b.setInsertionPointToStart(branch.elseBlock());
-    clear(cache.getContent(), op.getContent());
-    clear(cache.getRope(), op.getRope());
+    fetchToken(
+        v, cache, op.getTable(), op.getStart(),
+        [&](Value token, Value slot) { read(token, slot); },
+        [&](Value token) {
+          clear(cache.getContent(), op.getContent(), token);
+          clear(cache.getRope(), op.getRope(), token);
+        });
   }
 
 private:
-  void fetch(LatentPart part, Value scale, Value to) {
+  void read(Value token, Value slot) {
+    Value scale;
+    if (cache.hasScales())
+      scale = v.broadcast(
+          v.loadScalarAs(bytes, latentScaleAt(v, cache, slot), 4, v.f32()),
+          kLanes);
+    readPart(contentAt(v, cache, slot), scale, op.getContent(), token);
+    readPart(ropeAt(v, cache, slot), scale, op.getRope(), token);
+  }
+
+  void readPart(LatentPart part, Value scale, Value to, Value token) {
     forEachVector(part.count, [&](int64_t col, int64_t count) {
       Value values =
           loadNumbers(v, bytes, v.add(part.at, col * numberBytes(part.dtype)),
                       part.dtype, count);
-      store(scale ? v.mulf(values, scale) : values, to, col, count);
+      v.storeFirst(scale ? v.mulf(values, scale) : values, to,
+                   {token, v.index(col)}, count);
     });
   }
 
-  void clear(int64_t size, Value to) {
+  void clear(int64_t size, Value to, Value token) {
     forEachVector(size, [&](int64_t col, int64_t count) {
-      store(v.splat(v.vec(kLanes, v.f32()), 0), to, col, count);
+      v.storeFirst(v.splat(v.vec(kLanes, v.f32()), 0), to,
+                   {token, v.index(col)}, count);
     });
-  }
-
-  void store(Value values, Value to, int64_t col, int64_t count) {
-    v.storeFirst(values, to, {token, v.index(col)}, count);
   }
 
   VectorBuilder &v;
   FetchMlaOp op;
   MlaCacheType cache;
-  Value bytes, token;
+  Value bytes;
 };
 
 struct CpuLowerFetchMla

@@ -239,6 +239,26 @@ def test_append_and_fetch(dtype, layout, target):
             np.testing.assert_array_equal(result, expected)
 
 
+def test_append_of_more_tokens_than_slots():
+    """16 workgroups share 21 slots; of the tokens of a slot the last one stays."""
+    rng = np.random.default_rng(9)
+    cache = MlaCache(Layout("ring", 21), 33, 5, "fp8_e4m3")
+    c, r = (rng.normal(size=(50, n)).astype(np.float32) for n in (33, 5))
+    append = run(
+        f"""func.func @main(%c: tensor<50x33xf32>, %r: tensor<50x5xf32>, %old: {cache.type},
+                            %at: tensor<1xi32>) -> {cache.type} {{
+          %0 = qattn.append_mla %c, %r into %old at %at
+            : tensor<50x33xf32>, tensor<50x5xf32>, {cache.type}, tensor<1xi32> -> {cache.type}
+          return %0 : {cache.type}
+        }}""",
+        "cpu",
+    )
+    old = rng.integers(0, 256, cache.storage_bytes, dtype=np.uint8)
+    for _ in range(3):  # each call takes another number of threads
+        (got,) = append(c, r, old.view(np.int8), np.array([7], np.int32))
+        np.testing.assert_array_equal(got.view(np.uint8), cache.append(old, c, r, 7))
+
+
 @pytest.mark.parametrize("target", ["cpu", "cpu:x86-64-v3"])
 def test_quantize(target):
     """Rows of any size, zeros, what is not finite, and a rotated part that raises the scale."""

@@ -1,15 +1,19 @@
 // RUN: %headrace_opt %s --split-input-file --cpu-form-kernels --cpu-lower-append-mla --cpu-lower-fetch-mla --canonicalize --cse | FileCheck %s
 
 // doc: append
-// One workgroup; the cache is the argument itself. A token is its codes, its
-// scale and its rotated part in bf16.
+// Two workgroups, for even and odd slots; the cache is the argument itself. A
+// token is its codes, its scale and its rotated part in bf16.
 // CHECK-LABEL: func.func @main(
 // CHECK-SAME:    %[[C:[^:]*]]: memref<2637824xi8> {headrace.updated = 0 : i64}
-// CHECK:         call @append_mla_mla_fp8_e4m3_2x512_of_4096x512x64(%{{.*}}, %{{.*}}, %[[C]], %{{.*}}) {headrace.grid = array<i64: 1, 1, 1>}
+// CHECK:         call @append_mla_mla_fp8_e4m3_2x512_of_4096x512x64(%{{.*}}, %{{.*}}, %[[C]], %{{.*}}) {headrace.grid = array<i64: 2, 1, 1>}
 // CHECK-LABEL: func.func private @append_mla_mla_fp8_e4m3_2x512_of_4096x512x64(
 // CHECK-SAME:    %[[CONTENT:[^:]*]]: memref<2x512xf32>, %[[ROPE:[^:]*]]: memref<2x64xf32>, %[[CACHE:[^:]*]]: memref<2637824xi8>
+// CHECK:         %[[ID:.*]] = gpu.block_id x
 // CHECK:         scf.for %[[TOKEN:.*]] = %c0 to %c2 step %c1 {
-// CHECK:           scf.if
+// CHECK:           %[[OWNER:.*]] = arith.remui %{{.*}}, %c2
+// CHECK:           %[[MINE:.*]] = arith.cmpi eq, %[[OWNER]], %[[ID]]
+// CHECK:           %[[BOTH:.*]] = arith.andi %{{.*}}, %[[MINE]]
+// CHECK:           scf.if %[[BOTH]]
 // CHECK-COUNT-32:    vector.load %[[CONTENT]][%[[TOKEN]], {{.*}}]
 // CHECK:             vector.reduction <maximumf>
 // CHECK-COUNT-4:     vector.load %[[ROPE]][%[[TOKEN]], {{.*}}]
@@ -55,10 +59,12 @@ func.func @main(%c: !cache, %at: tensor<1xi32>) -> (tensor<8x512xf32>, tensor<8x
 
 // -----
 
-// What the table does not name is not written. f32 is stored as it is.
+// What the table does not name is not written. f32 is stored as it is. One token
+// is of one workgroup.
 !cache = !qattn.mla_cache<64x17+3, f32, layout = paged<16>>
 // CHECK-LABEL: func.func private @append_mla_mla_f32_1x17_of_64x17x3(
 // CHECK-SAME:    %[[TABLE:[^:]*]]: memref<4xi32>
+// CHECK-NOT:     gpu.block_id
 // CHECK:         memref.load %[[TABLE]]
 // CHECK:         scf.if
 // CHECK-NOT:       arith.divf
