@@ -8,9 +8,11 @@ include "mlir/Pass/PassBase.td"
 def CpuLowerQuantize : Pass<"cpu-lower-quantize", "::mlir::ModuleOp"> {
   let summary = "Vector code for qlinear.quantize";
   let description = [{
-    One workgroup quantizes one row (token) of activations to `act_i8`, a group
-    of 32 at a time. Rounding to the nearest even integer adds and subtracts
-    1.5 * 2^23, which needs no instruction beyond addition.
+    One workgroup quantizes one row (token) of activations to `act_i8`, 16
+    groups of 32 at a time, whose scales and sums are lanes of one vector.
+    Magnitudes are compared as integers, in which order NaN is the largest.
+    Rounding to the nearest even integer adds and subtracts 1.5 * 2^23, which
+    needs no instruction beyond addition.
 
     Before:
     ```mlir
@@ -18,19 +20,19 @@ def CpuLowerQuantize : Pass<"cpu-lower-quantize", "::mlir::ModuleOp"> {
     ```
     After (shortened):
     ```mlir
-    scf.for %group = %c0 to %c8 step %c1 {
-      %v = vector.load %x[%col] : memref<256xf32>, vector<32xf32>
-      %max = vector.reduction <maximumf>, %abs : vector<32xf32> into f32
+    scf.for %group = %c0 to %c16 step %c16 {
+      %v = vector.load %x[%col] : memref<512xf32>, vector<16xf32>
+      %larger = arith.maxsi %first, %second : vector<16xi32>
       ...
-      vector.store %q, %bytes[%col] : memref<320xi8>, vector<32xi8>
+      vector.store %q, %bytes[%col] : memref<640xi8>, vector<16xi8>
     }
     ```
 
     <!-- lit: tests/passes/cpu/lower_quantize.mlir#vector -->
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
-    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
-    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"];
 }
 
 def CpuLowerDequantize : Pass<"cpu-lower-dequantize", "::mlir::ModuleOp"> {
