@@ -86,11 +86,12 @@ fuzz: build ## Fuzz the readers of files, and the parser and common passes, for 
 	$(PY) tests/fuzz/fuzz_files.py index -max_total_time=$(FUZZ_SECONDS)
 	$(PY) tests/fuzz/ir_fuzz.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
-lint: build ## Check formatting, lint and types.
+lint: build ## Check formatting, lint, types and includes.
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	git ls-files -z '*.cpp' '*.h' '*.c' | xargs -0 $(CLANG_FORMAT) --dry-run --Werror
+	$(PY) scripts/check_includes.py $(BUILD)
 
 clang-tidy: build ## Run clang-tidy over our C++ (slow).
 	git ls-files -z 'dialects/*.cpp' 'passes/*.cpp' 'lib/*.cpp' 'tools/*.cpp' | \
