@@ -21,7 +21,8 @@ public:
       : weight(weight), dot(dot), decoder(std::move(decoder)) {}
 
   int64_t unitRows() const override { return 1; }
-  int64_t unitTokens() const override { return 6; }
+  /// AArch64 has room for eight sums.
+  int64_t unitTokens() const override { return isNeon(dot) ? 3 : 6; }
   bool wantsFloatSums() const override { return decoder->hasOffsets(); }
 
   void prepare(VectorBuilder &v, Activations &x,

@@ -20,11 +20,12 @@ constexpr int64_t kLines = 8;
 
 class FloatKernel : public ProductKernel {
 public:
-  FloatKernel(PackedType weight, bool isBF16, Bf16Kind bf16, int64_t rows)
-      : weight(weight), isBF16(isBF16), bf16(bf16), rows(rows) {}
+  FloatKernel(PackedType weight, bool isBF16, Bf16Kind bf16, int64_t rows,
+              int64_t unit)
+      : weight(weight), isBF16(isBF16), bf16(bf16), rows(rows), unit(unit) {}
 
   int64_t unitRows() const override { return rows; }
-  int64_t unitTokens() const override { return 6; }
+  int64_t unitTokens() const override { return unit; }
   bool takesI8() const override { return false; }
 
   SmallVector<SmallVector<Value>> compute(VectorBuilder &v, Value bytes,
@@ -71,7 +72,7 @@ private:
   void addLine(VectorBuilder &v, Value bytes, ArrayRef<Value> bases,
                const Activations &x, Value firstToken, int64_t tokens,
                Value col, MutableArrayRef<Value> sums) const {
-    bool pairs = isBF16 && bf16 == Bf16Kind::Avx512 && x.isBF16();
+    bool pairs = isBF16 && bf16 != Bf16Kind::Portable && x.isBF16();
     Type element = isBF16 ? v.b.getBF16Type() : v.b.getF16Type();
     if (rows == 1)
       prefetchAhead(v, bytes, v.add(bases[0], v.mul(col, 2)));
@@ -90,7 +91,7 @@ private:
                          : x.lanes(v, token, at, lanes);
         for (auto [r, w] : llvm::enumerate(weights)) {
           Value &sum = sums[r * tokens + t];
-          sum = pairs ? dot2(v, w, xs, sum) : v.fma(w, xs, sum);
+          sum = pairs ? dot2(v, bf16, w, xs, sum) : v.fma(w, xs, sum);
         }
       }
     }
@@ -100,19 +101,22 @@ private:
   bool isBF16;
   Bf16Kind bf16;
   int64_t rows;
+  int64_t unit; // tokens that are computed together
 };
 
 } // namespace
 
 std::unique_ptr<ProductKernel>
-headrace::cpu::createFloatKernel(PackedType weight, Bf16Kind bf16,
+headrace::cpu::createFloatKernel(PackedType weight, DotKind dot, Bf16Kind bf16,
                                  int64_t tokens) {
   auto plain = dyn_cast<PlainFormatAttr>(weight.getFormat());
   if (!plain || weight.getCols() % kLineCols != 0)
     return nullptr;
   // One stream of weights reads memory best; with many tokens, reading them is
   // the lesser part.
-  int64_t rows = tokens >= 4 && weight.getRows() % 4 == 0 ? 4 : 1;
-  return std::make_unique<FloatKernel>(
-      weight, plain.getKind() == PlainKind::BF16, bf16, rows);
+  int64_t many = isNeon(dot) ? 2 : 4; // AArch64 has room for eight sums
+  int64_t rows = tokens >= 4 && weight.getRows() % many == 0 ? many : 1;
+  return std::make_unique<FloatKernel>(weight,
+                                       plain.getKind() == PlainKind::BF16, bf16,
+                                       rows, isNeon(dot) ? 3 : 6);
 }

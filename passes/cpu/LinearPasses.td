@@ -70,10 +70,13 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
 
     * `vnni`: AVX-512 VNNI, 64 products of 8 bits an instruction;
     * `avx2`: AVX2, 32 products in two instructions;
+    * `i8mm`, `dotprod`: AArch64, 16 products an instruction, of which the second
+      takes signed numbers only;
+    * `neon`: any AArch64, 16 products in four instructions;
     * `portable`: vector arithmetic for any CPU.
 
     `bf16` says the same of products of bf16 weights and bf16 activations:
-    `avx512` sums pairs of products, `portable` widens both to f32.
+    `avx512` and `neon` sum pairs of products, `portable` widens both to f32.
 
     Weights in zigzag bands are multiplied as f32 whatever the activations are:
     their scales differ from column to column. With `vnni` nibbles become f32 by
@@ -104,7 +107,7 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
     Option<"dot", "dot", "std::string", /*default=*/"\"portable\"",
            "Instructions for 8-bit products: vnni, avx2, i8mm, dotprod, neon or portable">,
     Option<"bf16", "bf16", "std::string", /*default=*/"\"portable\"",
-           "Instructions for products of bf16: avx512 or portable">];
+           "Instructions for products of bf16: avx512, neon or portable">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",

@@ -201,9 +201,11 @@ struct CpuLowerProducts
     Bf16Kind pairs = Bf16Kind::Portable;
     if (bf16 == "avx512")
       pairs = Bf16Kind::Avx512;
+    else if (bf16 == "neon")
+      pairs = Bf16Kind::Neon;
     else if (bf16 != "portable") {
       getOperation()->emitError() << "cpu-lower-products: expected bf16 of "
-                                     "avx512 or portable, but got '"
+                                     "avx512, neon or portable, but got '"
                                   << bf16 << "'";
       return signalPassFailure();
     }

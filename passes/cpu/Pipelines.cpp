@@ -30,7 +30,8 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
       llvm::cl::init("portable")};
   Option<std::string> bf16{
       *this, "bf16",
-      llvm::cl::desc("Instructions for products of bf16: avx512 or portable"),
+      llvm::cl::desc(
+          "Instructions for products of bf16: avx512, neon or portable"),
       llvm::cl::init("portable")};
   Option<int64_t> vectorBits{
       *this, "vector-bits",

@@ -38,6 +38,23 @@ static Value dot4Avx2(VectorBuilder &v, Value q, Value x, int64_t largest) {
   return v.add(even, addPairs(v.shr(qs, 8), signedHigh(xs)));
 }
 
+/// Products of vectors of 512 bits by those of 128: `multiply` gets a quarter
+/// of each and returns the sum.
+static Value inQuarters(VectorBuilder &v, Value q, Value x, Value sum,
+                        function_ref<Value(Value, Value, Value)> multiply) {
+  auto quarter = [&](Value whole, int64_t part) {
+    int64_t lanes = VectorBuilder::lanes(whole) / 4;
+    return v.shuffle(whole, lanesFrom(part * lanes, lanes));
+  };
+  SmallVector<Value> parts;
+  for (int64_t part = 0; part < 4; ++part)
+    parts.push_back(
+        multiply(quarter(q, part), quarter(x, part), quarter(sum, part)));
+  Value low = v.shuffle(parts[0], parts[1], lanesFrom(0, 8));
+  Value high = v.shuffle(parts[2], parts[3], lanesFrom(0, 8));
+  return v.shuffle(low, high, lanesFrom(0, 16));
+}
+
 /// 4 sums of 4 products each of i8 x 16, added to `sum`, of signed numbers. Two
 /// neighbouring products of up to 128 * 127 fit 16 bits.
 static Value dot4Signed(VectorBuilder &v, bool dotprod, Value q, Value x,
@@ -109,15 +126,9 @@ Value headrace::cpu::dot4(VectorBuilder &v, DotKind kind, Value q, Value x,
   if (isNeon(kind)) {
     if (!sum)
       sum = v.splat(v.vec(16, v.i32()), 0);
-    SmallVector<Value> parts;
-    for (int64_t part = 0; part < 4; ++part)
-      parts.push_back(dot4Neon(v, kind, v.shuffle(q, lanesFrom(16 * part, 16)),
-                               v.shuffle(x, lanesFrom(16 * part, 16)),
-                               v.shuffle(sum, lanesFrom(4 * part, 4)),
-                               largest));
-    Value low = v.shuffle(parts[0], parts[1], lanesFrom(0, 8));
-    Value high = v.shuffle(parts[2], parts[3], lanesFrom(0, 8));
-    return v.shuffle(low, high, lanesFrom(0, 16));
+    return inQuarters(v, q, x, sum, [&](Value q, Value x, Value sum) {
+      return dot4Neon(v, kind, q, x, sum, largest);
+    });
   }
   // 255 * 127 fits i16; the sums do not, so neighbours are added as i32.
   Value products = v.mulI(v.extU(q, v.i16()), v.extS(x, v.i16()));
@@ -131,7 +142,16 @@ Value headrace::cpu::dot4(VectorBuilder &v, DotKind kind, Value q, Value x,
   return sum ? v.add(sum, total) : total;
 }
 
-Value headrace::cpu::dot2(VectorBuilder &v, Value w, Value x, Value sum) {
+Value headrace::cpu::dot2(VectorBuilder &v, Bf16Kind kind, Value w, Value x,
+                          Value sum) {
+  if (kind == Bf16Kind::Neon)
+    return inQuarters(v, w, x, sum, [&](Value w, Value x, Value sum) -> Value {
+      auto op = LLVM::CallIntrinsicOp::create(
+          v.b, v.loc, sum.getType(),
+          v.b.getStringAttr("llvm.aarch64.neon.bfdot.v4f32.v8bf16"),
+          ValueRange{sum, w, x});
+      return op.getResult(0);
+    });
   auto op = LLVM::CallIntrinsicOp::create(
       v.b, v.loc, sum.getType(),
       v.b.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512"),
@@ -295,7 +315,7 @@ std::unique_ptr<ProductKernel> ProductKernel::create(PackedType weight,
     return createQ4NXKernel(weight, dot);
   if (auto strips = createStripKernel(weight, dot, bf16))
     return strips;
-  if (auto floats = createFloatKernel(weight, bf16, tokens))
+  if (auto floats = createFloatKernel(weight, dot, bf16, tokens))
     return floats;
   return createBlockRowKernel(weight, dot);
 }

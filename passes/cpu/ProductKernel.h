@@ -27,6 +27,7 @@ inline bool isNeon(DotKind kind) { return kind >= DotKind::Neon; }
 enum class Bf16Kind {
   Portable, // each as f32
   Avx512,   // AVX-512 BF16: one instruction for 32 products
+  Neon,     // AArch64 FEAT_BF16: one for 8
 };
 
 /// 16 sums of 4 products each, added to `sum` (i32 x 16) if there is one: `q`
@@ -36,8 +37,8 @@ mlir::Value dot4(VectorBuilder &v, DotKind kind, mlir::Value q, mlir::Value x,
                  mlir::Value sum = {}, int64_t largest = 255);
 
 /// 16 sums of 2 products of bf16 x 32 each, added to `sum` (f32 x 16), by
-/// AVX-512 BF16.
-mlir::Value dot2(VectorBuilder &v, mlir::Value w, mlir::Value x,
+/// instructions for it.
+mlir::Value dot2(VectorBuilder &v, Bf16Kind kind, mlir::Value w, mlir::Value x,
                  mlir::Value sum);
 
 /// The 4 bytes of `lanes` in each 32-bit lane of a vector of 512 bits.
@@ -155,7 +156,8 @@ std::unique_ptr<ProductKernel> createStripKernel(qlinear::PackedType weight,
                                                  DotKind dot, Bf16Kind bf16);
 /// Null if `weight` is not in 16-bit floats.
 std::unique_ptr<ProductKernel> createFloatKernel(qlinear::PackedType weight,
-                                                 Bf16Kind bf16, int64_t tokens);
+                                                 DotKind dot, Bf16Kind bf16,
+                                                 int64_t tokens);
 std::unique_ptr<ProductKernel> createQ4NXKernel(qlinear::PackedType weight,
                                                 DotKind dot);
 

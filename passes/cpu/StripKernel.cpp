@@ -275,7 +275,8 @@ private:
         Value col = v.add(chunk.col, word.col + first);
         if (pairs) {
           Value &sum = sumOf(v, products, piece, first / 2, t);
-          sum = dot2(v, both, spreadWord(v, x.stored(v, token, col, 2)), sum);
+          sum = dot2(v, bf16, both,
+                     spreadWord(v, x.stored(v, token, col, 2)), sum);
           continue;
         }
         Value xs[2];

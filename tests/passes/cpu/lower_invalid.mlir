@@ -2,7 +2,7 @@
 // RUN: not %headrace_opt %s --split-input-file --cpu-lower-products=dot=sse 2>&1 | FileCheck %s
 // CHECK: error: cpu-lower-products: expected dot of vnni, avx2, i8mm, dotprod, neon or portable, but got 'sse'
 // RUN: not %headrace_opt %s --split-input-file --cpu-lower-products=bf16=sse 2>&1 | FileCheck %s --check-prefix=BF16
-// BF16: error: cpu-lower-products: expected bf16 of avx512 or portable, but got 'sse'
+// BF16: error: cpu-lower-products: expected bf16 of avx512, neon or portable, but got 'sse'
 
 !w = !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
 

@@ -89,7 +89,8 @@ class CpuDescription:
     dot: `"vnni"` for 8-bit dot instructions (AVX-512 VNNI), `"avx2"` for products of bytes added in
         pairs, `"i8mm"`, `"dotprod"` and `"neon"` for those of AArch64, `"portable"` for plain
         vector code.
-    bf16: `"avx512"` for dot products of bf16 (AVX-512 BF16), `"portable"` for products as f32.
+    bf16: `"avx512"` or `"neon"` for dot products of bf16 (AVX-512 BF16, AArch64's FEAT_BF16),
+        `"portable"` for products as f32.
     lookup: `"avx512"`, `"avx2"` or `"neon"` for shuffles of 64, 32 or 16 bytes, `"portable"` for
         vector code of 16 bytes.
     vector_bits: width of the widest vector register that kernels use.
@@ -184,7 +185,7 @@ def describe_features(name: str, triple: str, features: Mapping[str, bool]) -> C
         features=tuple(sorted(used)),
         disabled=tuple(sorted((_PROC_NAMES[machine].keys() - used) | (present & _NEVER))),
         dot=_dot(used),
-        bf16="avx512" if used >= _BF16 else "portable",
+        bf16="avx512" if used >= _BF16 else "neon" if "bf16" in used else "portable",
         lookup=_lookup(used),
         vector_bits=_vector_bits(used),
     )
