@@ -27,6 +27,14 @@ namespace headrace::qattn {
 /// Tokens of one step of SnapMLA's recurrence.
 inline constexpr int64_t kRecurrencePage = 64;
 
+/// Tokens of keys whose weights have one scale in a prefill in 8 bits.
+inline constexpr int64_t kPrefillBlock = 128;
+/// In a prefill in 8 bits, numbers of a head of a token whose largest magnitude
+/// is less are 0, and so are weights whose largest in a block is less: their
+/// inverses would not be f32.
+inline constexpr double kLeastMagnitude = 0x1p-100;
+inline constexpr double kLeastWeight = 0x1p-118;
+
 /// Where a cache keeps token t, whatever it keeps of it.
 struct CacheGeometry {
   int64_t slots;

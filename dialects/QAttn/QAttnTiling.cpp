@@ -61,7 +61,8 @@ Operation *createPrefill(OpBuilder &b, Operation *op, TypeRange results,
   auto tile = PrefillOp::create(
       b, loc, results, prefill.getMaskAttr(), operands[0], operands[1],
       operands[2], offset, inits, prefill.getScaleAttr(),
-      prefill.getWindowAttr(), prefill.getSoftcapAttr());
+      prefill.getWindowAttr(), prefill.getSoftcapAttr(),
+      prefill.getPrecisionAttr());
   tile->setDiscardableAttrs(op->getDiscardableAttrDictionary());
   return tile;
 }

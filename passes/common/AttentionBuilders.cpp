@@ -27,14 +27,6 @@ Value initOr(OpBuilder &b, Location loc, Value init, ArrayRef<int64_t> shape) {
   return init ? init : empty(b, loc, shape, b.getF32Type());
 }
 
-/// Dimensions `dims` of a domain of `count`.
-AffineMap dimensions(OpBuilder &b, int64_t count, ArrayRef<unsigned> dims) {
-  SmallVector<AffineExpr> exprs;
-  for (unsigned dim : dims)
-    exprs.push_back(b.getAffineDimExpr(dim));
-  return AffineMap::get(count, 0, exprs, b.getContext());
-}
-
 /// Reductions over the last dimension of (rows..., token).
 struct RowReduction {
   OpBuilder &b;
@@ -131,57 +123,78 @@ Value headrace::common::weightedMean(
       });
 }
 
-Attention headrace::common::attend(OpBuilder &b, Location loc, Value q,
-                                   Value keys, Value values, Value mask,
-                                   const AttentionOptions &options) {
-  auto qShape = cast<RankedTensorType>(q.getType()).getShape();
-  auto valueType = cast<RankedTensorType>(values.getType());
-  auto maskShape = cast<RankedTensorType>(mask.getType()).getShape();
-  bool qIsShared = qShape.size() == 3, keysAreShared = valueType.getRank() == 3;
-  auto groupShape = qShape.drop_front(qIsShared ? 0 : 1);
-  SmallVector<int64_t> rows{maskShape[0], groupShape[0], groupShape[1]};
-  SmallVector<int64_t> shape(rows);
-  shape.push_back(maskShape[1]);
+/// From (x, g, r, t, e), where [T, G, E] or [X, T, G, E] is.
+static AffineMap ofToken(OpBuilder &b, Value keys) {
+  return cast<RankedTensorType>(keys.getType()).getRank() == 3
+             ? dimensions(b, 5, {3, 1, 4})
+             : dimensions(b, 5, {0, 3, 1, 4});
+}
 
-  // x, g, r, t, and d or e.
-  AffineMap ofRow = dimensions(b, 5, {0, 1, 2, 3});
-  AffineMap ofToken = keysAreShared ? dimensions(b, 5, {3, 1, 4})
-                                    : dimensions(b, 5, {0, 3, 1, 4});
+Value headrace::common::headProducts(OpBuilder &b, Location loc, Value q,
+                                     Value keys, Value mask) {
+  auto qShape = cast<RankedTensorType>(q.getType()).getShape();
+  auto maskShape = cast<RankedTensorType>(mask.getType()).getShape();
+  bool qIsShared = qShape.size() == 3;
+  auto groupShape = qShape.drop_front(qIsShared ? 0 : 1);
+  SmallVector<int64_t> shape{maskShape[0], groupShape[0], groupShape[1],
+                             maskShape[1]};
+  // x, g, r, t and d.
   AffineMap ofQuery =
       qIsShared ? dimensions(b, 5, {1, 2, 4}) : dimensions(b, 5, {0, 1, 2, 4});
-  Value products = generic(
-      b, loc, {q, keys}, zeros(b, loc, shape), {ofQuery, ofToken, ofRow},
-      {kParallel, kParallel, kParallel, kParallel, kReduction},
-      [](OpBuilder &n, Location at, ValueRange args) -> Value {
-        Value term = arith::MulFOp::create(n, at, args[0], args[1]);
-        return arith::AddFOp::create(n, at, args[2], term);
-      });
+  return generic(b, loc, {q, keys}, zeros(b, loc, shape),
+                 {ofQuery, ofToken(b, keys), dimensions(b, 5, {0, 1, 2, 3})},
+                 {kParallel, kParallel, kParallel, kParallel, kReduction},
+                 [](OpBuilder &n, Location at, ValueRange args) -> Value {
+                   Value term = arith::MulFOp::create(n, at, args[0], args[1]);
+                   return arith::AddFOp::create(n, at, args[2], term);
+                 });
+}
+
+Value headrace::common::maskedScores(OpBuilder &b, Location loc, Value products,
+                                     Value mask,
+                                     const AttentionOptions &options) {
+  auto shape = cast<RankedTensorType>(products.getType()).getShape();
   AffineMap all = b.getMultiDimIdentityMap(4);
   auto number = [](OpBuilder &n, Location at, const APFloat &value) -> Value {
     return arith::ConstantOp::create(n, at,
                                      n.getFloatAttr(n.getF32Type(), value));
   };
-  Value scores =
-      generic(b, loc, {products, mask}, empty(b, loc, shape, b.getF32Type()),
-              {all, dimensions(b, 4, {0, 3}), all},
-              {kParallel, kParallel, kParallel, kParallel},
-              [&](OpBuilder &n, Location at, ValueRange args) -> Value {
-                Value score = arith::MulFOp::create(
-                    n, at, args[0], number(n, at, options.scale));
-                if (options.softcap) {
-                  Value cap = number(n, at, *options.softcap);
-                  score = arith::DivFOp::create(n, at, score, cap);
-                  score = math::TanhOp::create(n, at, score);
-                  score = arith::MulFOp::create(n, at, score, cap);
-                }
-                return arith::SelectOp::create(n, at, args[1], score,
-                                               constant(n, at, kMinusInfinity));
-              });
-  Softmax weights = softmax(b, loc, scores, all, rows);
-  Value result =
-      weightedMean(b, loc, weights, ofRow, mask, dimensions(b, 5, {0, 3}),
-                   values, ofToken, rows, valueType.getShape().back());
-  return {result, weights.lse};
+  return generic(b, loc, {products, mask}, empty(b, loc, shape, b.getF32Type()),
+                 {all, dimensions(b, 4, {0, 3}), all},
+                 {kParallel, kParallel, kParallel, kParallel},
+                 [&](OpBuilder &n, Location at, ValueRange args) -> Value {
+                   Value score = arith::MulFOp::create(
+                       n, at, args[0], number(n, at, options.scale));
+                   if (options.softcap) {
+                     Value cap = number(n, at, *options.softcap);
+                     score = arith::DivFOp::create(n, at, score, cap);
+                     score = math::TanhOp::create(n, at, score);
+                     score = arith::MulFOp::create(n, at, score, cap);
+                   }
+                   return arith::SelectOp::create(
+                       n, at, args[1], score, constant(n, at, kMinusInfinity));
+                 });
+}
+
+Value headrace::common::headMeans(OpBuilder &b, Location loc,
+                                  const Softmax &softmax, Value mask,
+                                  Value values) {
+  auto shape = cast<RankedTensorType>(softmax.weights.getType()).getShape();
+  auto valueShape = cast<RankedTensorType>(values.getType()).getShape();
+  return weightedMean(b, loc, softmax, dimensions(b, 5, {0, 1, 2, 3}), mask,
+                      dimensions(b, 5, {0, 3}), values, ofToken(b, values),
+                      shape.drop_back(), valueShape.back());
+}
+
+Attention headrace::common::attend(OpBuilder &b, Location loc, Value q,
+                                   Value keys, Value values, Value mask,
+                                   const AttentionOptions &options) {
+  Value products = headProducts(b, loc, q, keys, mask);
+  Value scores = maskedScores(b, loc, products, mask, options);
+  auto shape = cast<RankedTensorType>(scores.getType()).getShape();
+  Softmax weights =
+      softmax(b, loc, scores, b.getMultiDimIdentityMap(4), shape.drop_back());
+  return {headMeans(b, loc, weights, mask, values), weights.lse};
 }
 
 Value headrace::common::splitHeads(OpBuilder &b, Location loc, Value x,

@@ -60,6 +60,18 @@ Attention attend(mlir::OpBuilder &b, mlir::Location loc, mlir::Value q,
                  mlir::Value keys, mlir::Value values, mlir::Value mask,
                  const AttentionOptions &options);
 
+/// The parts of `attend`: products of each query with each key, [X, G, R, T],
+/// scores (minus infinity where `mask` does not see), and weighted means of
+/// values, [X, G, R, E].
+mlir::Value headProducts(mlir::OpBuilder &b, mlir::Location loc, mlir::Value q,
+                         mlir::Value keys, mlir::Value mask);
+mlir::Value maskedScores(mlir::OpBuilder &b, mlir::Location loc,
+                         mlir::Value products, mlir::Value mask,
+                         const AttentionOptions &options);
+mlir::Value headMeans(mlir::OpBuilder &b, mlir::Location loc,
+                      const Softmax &softmax, mlir::Value mask,
+                      mlir::Value values);
+
 /// [G * R, ...rest] as [G, R, ...rest] at dimension `at`, and back.
 mlir::Value splitHeads(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x,
                        int64_t at, int64_t groups);

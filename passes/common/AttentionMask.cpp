@@ -148,6 +148,7 @@ Value headrace::common::createPrefill(OpBuilder &b, Location loc,
   return PrefillOp::create(b, loc, init.getType(),
                            MaskAttr::get(b.getContext(), visible.mask),
                            attention.q, attention.k, attention.v, offset, init,
-                           b.getF32FloatAttr(scale), window, softcap)
+                           b.getF32FloatAttr(scale), window, softcap,
+                           /*precision=*/nullptr)
       ->getResult(0);
 }

@@ -193,9 +193,10 @@ private:
                        std::numeric_limits<int32_t>::max());
     Value number = arith::IndexCastOp::create(b, loc, b.getI32Type(), offset);
     Value offsets = tensor::FromElementsOp::create(b, loc, ValueRange{number});
-    auto part = PrefillOp::create(b, loc, inits.getTypes(), op.getMaskAttr(), q,
-                                  k, v, offsets, inits, op.getScaleAttr(),
-                                  op.getWindowAttr(), op.getSoftcapAttr());
+    auto part =
+        PrefillOp::create(b, loc, inits.getTypes(), op.getMaskAttr(), q, k, v,
+                          offsets, inits, op.getScaleAttr(), op.getWindowAttr(),
+                          op.getSoftcapAttr(), op.getPrecisionAttr());
     return State(part.getResults());
   }
 

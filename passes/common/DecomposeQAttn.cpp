@@ -55,6 +55,7 @@ struct DecomposeQAttn
 
     RewritePatternSet patterns(context);
     populateDecomposeCachePatterns(patterns, types);
+    populateDecomposePrefillPatterns(patterns, types);
     populateDecomposeAttentionPatterns(patterns, types);
     populateDecomposeRopePatterns(patterns, types);
     populateDecomposeMlaPatterns(patterns, types);

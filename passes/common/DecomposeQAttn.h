@@ -98,7 +98,9 @@ mlir::Value latentScale(mlir::OpBuilder &b, mlir::Location loc,
 /// Bytes, append and fetch, of both kinds of caches.
 void populateDecomposeCachePatterns(mlir::RewritePatternSet &patterns,
                                     const mlir::TypeConverter &types);
-/// prefill, decode, merge_partials.
+void populateDecomposePrefillPatterns(mlir::RewritePatternSet &patterns,
+                                      const mlir::TypeConverter &types);
+/// decode, merge_partials.
 void populateDecomposeAttentionPatterns(mlir::RewritePatternSet &patterns,
                                         const mlir::TypeConverter &types);
 void populateDecomposeRopePatterns(mlir::RewritePatternSet &patterns,

@@ -47,6 +47,15 @@ inline mlir::Value generic(mlir::OpBuilder &b, mlir::Location loc,
       .getResult(0);
 }
 
+/// The map to dimensions `dims` of a domain of `count`.
+inline mlir::AffineMap dimensions(mlir::OpBuilder &b, int64_t count,
+                                  llvm::ArrayRef<unsigned> dims) {
+  llvm::SmallVector<mlir::AffineExpr> exprs;
+  for (unsigned dim : dims)
+    exprs.push_back(b.getAffineDimExpr(dim));
+  return mlir::AffineMap::get(count, 0, exprs, b.getContext());
+}
+
 /// A map of equal shapes, element by element.
 inline mlir::Value elementwise(mlir::OpBuilder &b, mlir::Location loc,
                                mlir::ValueRange inputs, mlir::Value init,

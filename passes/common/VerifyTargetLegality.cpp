@@ -146,8 +146,8 @@ bool isStorage(Operation *op) {
 
 /// The format of an operation is that of the packed matrix that it makes, or of
 /// its weight; of an operation on a cache `kv_` or `mla_` and the cache's
-/// dtype, or that of the cache that it makes latents for; otherwise the type of
-/// the numbers that it takes.
+/// dtype, or that of the cache that it makes latents for; of a prefill its
+/// precision; otherwise the type of the numbers that it takes.
 Request requestOf(Operation *op) {
   Request request;
   request.op = op->getName().getStringRef();
@@ -165,6 +165,9 @@ Request requestOf(Operation *op) {
   }
   if (isa<qattn::QuantizeKVOp>(op))
     request.format = "mla_fp8_e4m3";
+  if (auto prefill = dyn_cast<qattn::PrefillOp>(op))
+    if (auto precision = prefill.getPrecision())
+      request.format = qattn::stringifyPrecision(*precision).str();
   if (!packed) {
     if (request.format.empty())
       request.format = elementName(op->getOperand(0).getType());

@@ -131,12 +131,14 @@ def prefill(
     offset: _Operand | None = None,
     window: int | None = None,
     softcap: float | None = None,
+    precision: Precision | _ir.Attribute | None = None,
     loc: _ir.Location | None = None,
     ip: _ir.InsertionPoint | None = None,
 ) -> Sequence[_ir.Value] | _ir.OpView:
     """`softmax(scale q k^T) v`: q [L, H, D], k [T, G, D], v [T, G, E], init [L, H, E].
 
-    With `lse` [L, H], also the logarithm of the sum of exponentials.
+    With `lse` [L, H], also the logarithm of the sum of exponentials. `precision` (bf16 or i8) is
+    that of the operands of both products; f32 without it.
     """
     inits = [init] if lse is None else [init, lse]
     op = PrefillOp(
@@ -150,6 +152,7 @@ def prefill(
         offset=offset,
         window=window,
         softcap=_optional_f32(softcap),
+        precision=precision,
         loc=loc,
         ip=ip,
     )

@@ -43,6 +43,18 @@ func.func @prefill(%q: tensor<40x4x256xf32>, %k: tensor<40x1x256xf32>, %v: tenso
 }
 // doc: end
 
+// doc: precision
+// CHECK-LABEL: func @prefill_in_8_bits
+// CHECK: qattn.prefill causal precision = i8
+func.func @prefill_in_8_bits(%q: tensor<40x4x128xf32>, %k: tensor<40x1x128xf32>, %v: tensor<40x1x128xf32>)
+    -> tensor<40x4x128xf32> {
+  %init = tensor.empty() : tensor<40x4x128xf32>
+  %o = qattn.prefill causal precision = i8 ins(%q, %k, %v : tensor<40x4x128xf32>, tensor<40x1x128xf32>, tensor<40x1x128xf32>)
+      outs(%init : tensor<40x4x128xf32>) {scale = 8.838835e-02 : f32} -> tensor<40x4x128xf32>
+  return %o : tensor<40x4x128xf32>
+}
+// doc: end
+
 // doc: mla
 // CHECK-LABEL: func @latent_step
 // CHECK: qattn.quantize_kv

@@ -213,3 +213,13 @@ func.func @logarithms(%q: tensor<7x4x16xf32>, %k: tensor<9x2x16xf32>, %v: tensor
       outs(%o0, %o1 : tensor<7x4x16xf32>, tensor<4x7xf32>) {scale = 0.25 : f32} -> tensor<7x4x16xf32>, tensor<4x7xf32>
   return
 }
+
+// -----
+
+func.func @precision(%q: tensor<7x4x16xf32>, %k: tensor<9x2x16xf32>) {
+  // expected-error@+2 {{expected ::headrace::qattn::Precision to be one of: bf16, i8}}
+  // expected-error@+1 {{failed to parse QAttn_PrecisionAttr parameter 'value'}}
+  %0 = qattn.prefill causal precision = f16 ins(%q, %k, %k : tensor<7x4x16xf32>, tensor<9x2x16xf32>, tensor<9x2x16xf32>)
+      outs(%q : tensor<7x4x16xf32>) {scale = 0.25 : f32} -> tensor<7x4x16xf32>
+  return
+}

@@ -63,6 +63,19 @@ func.func @prefill(%q: tensor<7x4x16xf32>, %k: tensor<9x2x16xf32>, %v: tensor<9x
   return %0, %1#0, %1#1 : tensor<7x4x8xf32>, tensor<7x4x8xf32>, tensor<7x4xf32>
 }
 
+// CHECK-LABEL: func @prefill_precision
+// CHECK: qattn.prefill causal precision = i8 ins(%{{.*}}, %{{.*}}, %{{.*}} : tensor<7x4x16xf32>, tensor<9x2x16xf32>, tensor<9x2x8xf32>) outs(%{{.*}} : tensor<7x4x8xf32>) {scale = 2.500000e-01 : f32} -> tensor<7x4x8xf32>
+// CHECK: qattn.prefill bidirectional precision = bf16 ins(%{{.*}}, %{{.*}}, %{{.*}} : tensor<7x4x16xf32>, tensor<9x2x16xf32>, tensor<9x2x8xf32>) outs(%{{.*}} : tensor<7x4x8xf32>) {scale = 2.500000e-01 : f32} -> tensor<7x4x8xf32>
+// GENERIC: "qattn.prefill"({{.*}}) <{mask = #qattn<mask causal>, operandSegmentSizes = array<i32: 1, 1, 1, 0, 1>, precision = #qattn<precision i8>, scale = 2.500000e-01 : f32}>
+func.func @prefill_precision(%q: tensor<7x4x16xf32>, %k: tensor<9x2x16xf32>, %v: tensor<9x2x8xf32>, %o: tensor<7x4x8xf32>)
+    -> (tensor<7x4x8xf32>, tensor<7x4x8xf32>) {
+  %0 = qattn.prefill causal precision = i8 ins(%q, %k, %v : tensor<7x4x16xf32>, tensor<9x2x16xf32>, tensor<9x2x8xf32>)
+      outs(%o : tensor<7x4x8xf32>) {scale = 0.25 : f32} -> tensor<7x4x8xf32>
+  %1 = qattn.prefill bidirectional precision = bf16 ins(%q, %k, %v : tensor<7x4x16xf32>, tensor<9x2x16xf32>, tensor<9x2x8xf32>)
+      outs(%o : tensor<7x4x8xf32>) {scale = 0.25 : f32} -> tensor<7x4x8xf32>
+  return %0, %1 : tensor<7x4x8xf32>, tensor<7x4x8xf32>
+}
+
 // CHECK-LABEL: func @decode
 // CHECK: %{{.*}}:2 = qattn.decode ins(%{{.*}}, %{{.*}}, %{{.*}} : tensor<4x16xf32>, !qattn.kv_cache<64x2x16, bf16>, tensor<1xi32>) outs(%{{.*}}, %{{.*}} : tensor<4x16xf32>, tensor<4xf32>) {scale = 2.500000e-01 : f32} -> tensor<4x16xf32>, tensor<4xf32>
 // CHECK: %{{.*}}:2 = qattn.decode ins(%{{.*}}, %{{.*}}, %{{.*}} table %{{.*}} : tensor<4x16xf32>, !qattn.kv_cache<64x2x16, i8, scale = per_token, layout = paged<16>>, tensor<1xi32>, tensor<4xi32>) outs(%{{.*}}, %{{.*}} : tensor<3x4x16xf32>, tensor<3x4xf32>) {scale = 2.500000e-01 : f32, softcap = 5.000000e+01 : f32, splits = 3 : i64, window = 32 : i64} -> tensor<3x4x16xf32>, tensor<3x4xf32>

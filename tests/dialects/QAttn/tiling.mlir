@@ -28,8 +28,9 @@ func.func @prefill(%q: tensor<6x8x16xf32>, %k: tensor<6x2x16xf32>, %v: tensor<6x
 // CHECK: %[[F:.*]] = tensor.extract %arg3[%c0] : tensor<1xi32>
 // CHECK: %[[S:.*]] = arith.addi %[[F]], %[[I]] : i32
 // CHECK: tensor.from_elements %[[S]] : tensor<1xi32>
+// CHECK: qattn.prefill bidirectional precision = i8 ins(
 func.func @prefill_offset(%q: tensor<6x2x16xf32>, %k: tensor<9x2x16xf32>, %v: tensor<9x2x16xf32>, %offset: tensor<1xi32>, %o: tensor<6x2x16xf32>) -> tensor<6x2x16xf32> {
-  %r = qattn.prefill bidirectional ins(%q, %k, %v offset %offset : tensor<6x2x16xf32>, tensor<9x2x16xf32>, tensor<9x2x16xf32>, tensor<1xi32>)
+  %r = qattn.prefill bidirectional precision = i8 ins(%q, %k, %v offset %offset : tensor<6x2x16xf32>, tensor<9x2x16xf32>, tensor<9x2x16xf32>, tensor<1xi32>)
     outs(%o : tensor<6x2x16xf32>) {scale = 0.25 : f32} -> tensor<6x2x16xf32>
   return %r : tensor<6x2x16xf32>
 }

@@ -51,6 +51,23 @@ func.func @bidirectional(%q: tensor<7x2x4xf32>, %k: tensor<9x2x4xf32>, %v: tenso
   return %r : tensor<7x2x4xf32>
 }
 
+// In 8 bits: numbers of a head of a token by a scale, weights by one for each
+// block of 128 keys.
+// CHECK-LABEL: func @rounded(
+// CHECK-DAG: arith.constant 1.270000e+02 : f32
+// CHECK: math.absf
+// CHECK: linalg.generic {{.*}} outs(%{{.*}} : tensor<7x2x1x4xf32>)
+// CHECK: math.exp
+// CHECK: linalg.generic {{.*}} outs(%{{.*}} : tensor<7x2x1x3xf32>)
+// CHECK: tensor.extract
+// CHECK: arith.maximumf
+// CHECK-NOT: qattn
+func.func @rounded(%q: tensor<7x2x4xf32>, %k: tensor<300x2x4xf32>, %v: tensor<300x2x4xf32>, %o: tensor<7x2x4xf32>) -> tensor<7x2x4xf32> {
+  %r = qattn.prefill causal precision = i8 ins(%q, %k, %v : tensor<7x2x4xf32>, tensor<300x2x4xf32>, tensor<300x2x4xf32>)
+      outs(%o : tensor<7x2x4xf32>) {scale = 5.000000e-01 : f32} -> tensor<7x2x4xf32>
+  return %r : tensor<7x2x4xf32>
+}
+
 // A window of 5 of a ring of 16, in two parts: three tokens at most in each.
 // CHECK-LABEL: func @decode(
 // CHECK-SAME: %{{.*}}: tensor<8x4xf32>, %[[C:[a-z0-9]+]]: tensor<512xi8>, %[[N:[a-z0-9]+]]: tensor<1xi32>

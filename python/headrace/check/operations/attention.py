@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from headrace.check.operations.case import Case, Run, Want
+from headrace.check.operations.case import F32, Case, Run, Want
 from headrace.check.operations.layouts import ONE, number
 from headrace.check.operations.text import Operand, destination, poison, tensor
-from headrace.references import attention
+from headrace.references import attention, rounded_attention
 
 __all__ = ["Prefill", "cases", "module_of", "of_attention", "outs_of"]
 
 Generator = np.random.Generator
 Array = npt.NDArray[Any]
 
+# Where a weight is nearly between two rounded ones, f32 and float64 may take either, and a kernel
+# rounds weights relative to the largest score so far.
+_ROUNDED = 5e-3
 
-def of_attention(out: Array, lse: Array) -> list[Want]:
+
+def of_attention(out: Array, lse: Array, bound: float = F32) -> list[Want]:
     """A result and the logarithm of its sum of exponentials, whose absolute error counts.
 
     Values may cancel in a weighted mean of few, so that errors are relative to a twentieth of what
     they are drawn from.
     """
-    return [Want(out, floor=0.05), Want(lse, floor=1.0)]
+    return [Want(out, bound, floor=0.05), Want(lse, bound, floor=1.0)]
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Prefill:
     window: int | None = None
     softcap: float | None = None
     lse: bool = True
+    precision: str = ""  # f32
 
     @property
     def scale(self) -> float:
@@ -76,6 +81,15 @@ def cases(draw: Generator) -> Iterator[Case]:
         Prefill("one query", 1, some, 1, 1, 1, 4, offset=True),
     ):
         yield _prefill(shape)
+    for precision in rounded_attention.PRECISIONS:
+        for shape in (
+            Prefill("causal, offset", some, some + 5, heads, group, dim, dim, offset=True),
+            Prefill("blocks", 4, 300, 2, 1, dim, dim + 1, offset=True, window=150),
+            Prefill("bidirectional", some, some + 2, heads, heads, dim, dim + 3, causal=False),
+            Prefill("softcap", some, some, heads, group, dim, 1, softcap=5.0, lse=False),
+            Prefill("one query", 1, 1, 1, 1, 1, 4),
+        ):
+            yield _prefill(replace(shape, what=f"{precision}, {shape.what}", precision=precision))
     yield _merge("decode", (int(draw.integers(2, 5)), heads, dim))
     yield _merge("prefill", (3, some, heads, dim))
     yield _merge("one part", (1, 1, 1))
@@ -101,7 +115,8 @@ def module_of(shape: Prefill) -> str:
         "qattn.prefill",
         [q, k, v, *([Operand(ONE, "offset")] if shape.offset else [])],
         outs_of(shape),
-        head="causal" if shape.causal else "bidirectional",
+        head=("causal" if shape.causal else "bidirectional")
+        + (f" precision = {shape.precision}" if shape.precision else ""),
         attributes=f"{{{', '.join(attributes)}}}",
     )
 
@@ -113,6 +128,7 @@ def _prefill(shape: Prefill) -> Case:
         shape=f"{shape.queries}x{shape.tokens}x{shape.heads}x{shape.groups}x{shape.key}",
         module=module_of(shape),
         runs=lambda draw: _prefill_runs(shape, draw, outs_of(shape)),
+        format=shape.precision,
     )
 
 
@@ -139,24 +155,27 @@ def _prefill_runs(shape: Prefill, draw: Generator, outs: list[str]) -> Iterator[
                 at = int(draw.integers(0, shape.tokens))
                 (k if draw.random() < 0.5 else v)[at, 0, 0] = np.nan
             q, k, v = (a.astype(np.float32) for a in (q, k, v))
-            wants = attention.prefill(
-                q,
-                k,
-                v,
-                shape.scale,
-                causal=shape.causal,
-                offset=offset,
-                window=shape.window,
-                softcap=shape.softcap,
-            )
+            wants = _expected(shape, q, k, v, offset)
             inputs: list[Array] = [q, k, v]
             if shape.offset:
                 inputs.append(number(offset))
             yield Run(
                 f"{name}, offset {offset}",
                 [*inputs, *poison(outs)],
-                of_attention(*wants)[: len(outs)],
+                of_attention(*wants, _ROUNDED if shape.precision else F32)[: len(outs)],
             )
+
+
+def _expected(shape: Prefill, q: Array, k: Array, v: Array, offset: int) -> tuple[Array, Array]:
+    options: dict[str, Any] = {
+        "causal": shape.causal,
+        "offset": offset,
+        "window": shape.window,
+        "softcap": shape.softcap,
+    }
+    if shape.precision:
+        return rounded_attention.prefill(q, k, v, shape.scale, shape.precision, **options)
+    return attention.prefill(q, k, v, shape.scale, **options)
 
 
 def _sees(shape: Prefill, query: int, key: int) -> bool:
