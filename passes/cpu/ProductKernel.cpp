@@ -166,10 +166,10 @@ Value headrace::cpu::spreadWord(VectorBuilder &v, Value lanes) {
                 type.getElementType());
 }
 
-void headrace::cpu::prefetchAhead(VectorBuilder &v, Value bytes, Value at) {
-  constexpr int64_t kFar = 8192, kNear = 2048;
-  v.prefetch(bytes, v.add(at, kFar), 2);
-  v.prefetch(bytes, v.add(at, kNear), 3);
+void headrace::cpu::prefetchAhead(VectorBuilder &v, Value bytes, Value at,
+                                  int64_t near, int64_t far) {
+  v.prefetch(bytes, v.add(at, far), 2);
+  v.prefetch(bytes, v.add(at, near), 3);
 }
 
 //===----------------------------------------------------------------------===//

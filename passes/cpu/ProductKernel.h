@@ -164,9 +164,11 @@ std::unique_ptr<ProductKernel> createQ4NXKernel(qlinear::PackedType weight,
 constexpr int64_t kCacheLine = 64;
 
 /// For each line of a weight that is read from front to back: asks for a line
-/// far ahead of byte `at`, for the second cache, which can wait for more lines
-/// of memory at once than the first; and for one a little ahead from there.
-void prefetchAhead(VectorBuilder &v, mlir::Value bytes, mlir::Value at);
+/// `far` bytes ahead of byte `at`, for the second cache, which can wait for
+/// more lines of memory at once than the first; and for one `near` bytes ahead
+/// from there.
+void prefetchAhead(VectorBuilder &v, mlir::Value bytes, mlir::Value at,
+                   int64_t near = 2048, int64_t far = 8192);
 
 } // namespace headrace::cpu
 

@@ -69,11 +69,16 @@ private:
     SmallVector<Value> sums(carried);
     Value firstCol = v.add(v.mul(block, kBlockCols), v.mul(group, 32));
     Value groupIndex = v.add(v.mul(block, 8), group);
+    // A group reads in four places of the block. The next block comes into the
+    // first cache meanwhile, in the order in which it lies in memory.
+    constexpr int64_t kShare = kBlockBytes / 8;
+    Value share = v.add(blockAt, v.mul(group, kShare));
+    for (int64_t line = 0; line < kShare; line += kCacheLine)
+      prefetchAhead(v, bytes, v.add(share, line), kBlockBytes,
+                    2 * kBlockBytes + kShare);
     for (int64_t strip = 0; strip < kStrips; ++strip) {
       Value quantsAt =
           v.add(v.add(blockAt, v.mul(group, 256)), 1024 + strip * 2048);
-      for (int64_t line = 0; line < 256; line += kCacheLine)
-        prefetchAhead(v, bytes, v.add(quantsAt, line));
       Value parametersAt = v.add(v.add(blockAt, v.mul(group, 64)), strip * 32);
       Value scale = parameters(v, bytes, parametersAt);
       Value min = parameters(v, bytes, v.add(parametersAt, 512));
