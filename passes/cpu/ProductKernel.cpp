@@ -308,6 +308,21 @@ Value Activations::sums(VectorBuilder &v, Value token, Value group,
   return words(v, token, group, cols + cols / 32 * 4, lanes, v.i32());
 }
 
+void Activations::prefetchColumns(VectorBuilder &v, Value token, Value col,
+                                  int64_t count) const {
+  auto type = cast<MemRefType>(data.getType());
+  int64_t perLine = 8 * kCacheLine / type.getElementTypeBitWidth();
+  for (int64_t i = 0; i < count; i += perLine) {
+    Value at = v.add(col, i);
+    if (isI8())
+      v.prefetch(data, v.add(v.mul(token, rowBytes), at));
+    else if (type.getRank() == 1)
+      v.prefetch(data, at);
+    else
+      v.prefetch(data, {token, at});
+  }
+}
+
 std::unique_ptr<ProductKernel> ProductKernel::create(PackedType weight,
                                                      DotKind dot, Bf16Kind bf16,
                                                      int64_t tokens) {

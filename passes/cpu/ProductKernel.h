@@ -102,6 +102,9 @@ public:
   /// Sums of the integers of the same groups, i32.
   mlir::Value sums(VectorBuilder &v, mlir::Value token, mlir::Value group,
                    int64_t lanes) const;
+  /// Asks for columns [col, col + count) of a token, for the first cache.
+  void prefetchColumns(VectorBuilder &v, mlir::Value token, mlir::Value col,
+                       int64_t count) const;
 
 private:
   mlir::Value words(VectorBuilder &v, mlir::Value token, mlir::Value group,

@@ -26,6 +26,18 @@ Value StripDecoder::floats(VectorBuilder &v, const StripPiece &piece,
       v.loadAs(piece.bytes, v.add(piece.at, offset), 32, 16, v.b.getF16Type()));
 }
 
+Value StripDecoder::scale(VectorBuilder &v, const StripPiece &piece,
+                          int64_t group) const {
+  Value number = groupScale(v, piece, group), factor = scaleFactor(piece);
+  return factor ? v.mulf(number, factor) : number;
+}
+
+Value StripDecoder::offset(VectorBuilder &v, const StripPiece &piece,
+                           int64_t group) const {
+  Value number = groupOffset(v, piece, group), factor = offsetFactor(piece);
+  return factor ? v.mulf(number, factor) : number;
+}
+
 Value StripDecoder::codes(VectorBuilder &v, const StripWord &word) const {
   return v.andI(word.low, ((1 << codeBits()) - 1) << word.shift);
 }
@@ -83,8 +95,8 @@ public:
       piece.shared.push_back(floats(v, piece, 32 * group));
     return piece;
   }
-  Value scale(VectorBuilder &, const StripPiece &piece,
-              int64_t group) const override {
+  Value groupScale(VectorBuilder &, const StripPiece &piece,
+                   int64_t group) const override {
     return piece.shared[group];
   }
 };
@@ -96,8 +108,8 @@ public:
       : PairDecoder(weight), minima(minima) {}
   int64_t zeroPoint() const override { return minima ? 0 : 8; }
   bool hasOffsets() const override { return minima; }
-  Value offset(VectorBuilder &v, const StripPiece &piece,
-               int64_t group) const override {
+  Value groupOffset(VectorBuilder &v, const StripPiece &piece,
+                    int64_t group) const override {
     return floats(v, piece, 64 + 32 * group);
   }
   SmallVector<StripWord> chunk(VectorBuilder &v, const StripPiece &piece, Value,
@@ -197,13 +209,19 @@ public:
     piece.shared.push_back(v.negf(floats(v, piece, 32)));
     return piece;
   }
-  Value scale(VectorBuilder &v, const StripPiece &piece,
-              int64_t group) const override {
+  Value groupScale(VectorBuilder &v, const StripPiece &piece,
+                   int64_t group) const override {
     return number(v, piece, group, 0);
   }
-  Value offset(VectorBuilder &v, const StripPiece &piece,
-               int64_t group) const override {
+  Value groupOffset(VectorBuilder &v, const StripPiece &piece,
+                    int64_t group) const override {
     return number(v, piece, group, 1);
+  }
+  Value scaleFactor(const StripPiece &piece) const override {
+    return piece.shared[4];
+  }
+  Value offsetFactor(const StripPiece &piece) const override {
+    return piece.shared[5];
   }
 
   int64_t chunks() const override { return 4; }
@@ -243,8 +261,7 @@ protected:
   static Value number(VectorBuilder &v, const StripPiece &piece, int64_t group,
                       int64_t which) {
     Value bytes = piece.shared[2 * which + group / 4];
-    return v.mulf(v.toFloat(unsignedByte(v, bytes, group % 4)),
-                  piece.shared[4 + which]);
+    return v.toFloat(unsignedByte(v, bytes, group % 4));
   }
 };
 
@@ -305,10 +322,12 @@ public:
     piece.shared.push_back(floats(v, piece, 0));
     return piece;
   }
-  Value scale(VectorBuilder &v, const StripPiece &piece,
-              int64_t group) const override {
-    Value scale = signedByte(v, piece.shared[group / 4], group % 4);
-    return v.mulf(v.toFloat(scale), piece.shared[4]);
+  Value groupScale(VectorBuilder &v, const StripPiece &piece,
+                   int64_t group) const override {
+    return v.toFloat(signedByte(v, piece.shared[group / 4], group % 4));
+  }
+  Value scaleFactor(const StripPiece &piece) const override {
+    return piece.shared[4];
   }
 
   /// A chunk has 16 columns of each quarter of a half: four lines of high bits,

@@ -55,13 +55,22 @@ public:
   virtual StripPiece open(VectorBuilder &v, mlir::Value bytes, mlir::Value at,
                           int64_t cols) const = 0;
   /// The scale of a group of each row, f32 x 16.
-  virtual mlir::Value scale(VectorBuilder &v, const StripPiece &piece,
-                            int64_t group) const = 0;
+  mlir::Value scale(VectorBuilder &v, const StripPiece &piece,
+                    int64_t group) const;
   /// What a group of each row adds to its weights, f32 x 16.
-  virtual mlir::Value offset(VectorBuilder &v, const StripPiece &piece,
-                             int64_t group) const {
+  mlir::Value offset(VectorBuilder &v, const StripPiece &piece,
+                     int64_t group) const;
+  /// The same, of formats that keep small numbers for groups without the factor
+  /// that all groups of a row of the piece have in common.
+  virtual mlir::Value groupScale(VectorBuilder &v, const StripPiece &piece,
+                                 int64_t group) const = 0;
+  virtual mlir::Value groupOffset(VectorBuilder &v, const StripPiece &piece,
+                                  int64_t group) const {
     return {};
   }
+  /// Those factors, f32 x 16, or null.
+  virtual mlir::Value scaleFactor(const StripPiece &piece) const { return {}; }
+  virtual mlir::Value offsetFactor(const StripPiece &piece) const { return {}; }
 
   /// A piece has chunks, whose lines are loaded together, before any is used.
   virtual int64_t chunks() const { return 1; }

@@ -253,7 +253,7 @@ struct VectorBuilder {
         b, loc, vec(lanes, b.getI1Type()), llvm::ArrayRef<int64_t>{count});
   }
   /// `locality` 3: into the first cache, 2: into the second.
-  void prefetch(Value bytes, Value at, uint32_t locality = 3) {
+  void prefetch(Value bytes, mlir::ValueRange at, uint32_t locality = 3) {
     mlir::memref::PrefetchOp::create(b, loc, bytes, at, /*isWrite=*/false,
                                      locality, /*isDataCache=*/true);
   }

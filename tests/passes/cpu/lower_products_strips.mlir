@@ -6,25 +6,23 @@
 !q4_k = !qlinear.packed<32x512, #qlinear.repacked<#qlinear.gguf<q4_k>, "strips16">>
 !x512 = !qlinear.packed<1x512, #qlinear.act_i8>
 
-// A piece is 36 lines: four of numbers, which become scales and minima of 8
-// groups, and four chunks. The lines of a chunk are loaded before any is used.
-// High nibbles are used where they are, as codes times 16, which the scale takes
-// back.
+// A piece is 36 lines: four of numbers and four chunks. The lines of a chunk are
+// loaded before any is used. High nibbles are used where they are, as codes times
+// 16, which the scale takes back. d and -dmin are multiplied with sums over the
+// piece. Sums of activations are scaled before there are any rows.
 // CHECK-LABEL: func.func @q4_k(
 // CHECK-DAG: %[[SIXTEENTH:.*]] = arith.constant dense<6.250000e-02> : vector<16xf32>
 // CHECK-DAG: %[[HIGH:.*]] = arith.constant dense<-16> : vector<64xi8>
 // CHECK-DAG: %[[LOW:.*]] = arith.constant dense<15> : vector<64xi8>
-// CHECK: %[[NUMBERS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<16x16xf32>
+// CHECK: %[[XSUMS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<16xf32>
+// CHECK: vector.store %{{.*}}, %[[XSUMS]]
 // CHECK: scf.for %[[ROW:.*]] = %{{.*}} to %{{.*}} step %c16
 // CHECK: %[[STRIP:.*]] = arith.muli %[[ROW]], %c288
-// CHECK: scf.for %[[PIECE:.*]] = %c0 to %c2
+// CHECK: scf.for %[[PIECE:.*]] = %c0 to %c2 step %c1 iter_args(%[[SUM:.*]] = %{{.*}})
 // CHECK: %[[OFFSET:.*]] = arith.muli %[[PIECE]], %c2304
 // CHECK: %[[AT:.*]] = arith.addi %[[STRIP]], %[[OFFSET]]
-// CHECK: vector.store %{{.*}}, %[[NUMBERS]][%c0, %c0]
-// CHECK: vector.store %{{.*}}, %[[NUMBERS]][%c8, %c0]
-// CHECK: %[[SECOND:.*]] = arith.mulf %{{.*}}, %[[SIXTEENTH]]
-// CHECK: vector.store %[[SECOND]], %[[NUMBERS]][%c1, %c0]
-// CHECK: scf.for %[[CHUNK:.*]] = %c0 to %c4
+// CHECK: %[[D:.*]] = arith.extf %{{.*}} : vector<16xf16> to vector<16xf32>
+// CHECK: %[[DMIN:.*]] = arith.negf %{{.*}} : vector<16xf32>
 // CHECK: %[[LINE:.*]] = vector.load %{{.*}} : memref<9216xi8>, vector<64xi8>
 // CHECK-COUNT-7: vector.load %{{.*}} : memref<9216xi8>, vector<64xi8>
 // CHECK: memref.prefetch %{{.*}}, read, locality<2>
@@ -38,8 +36,13 @@
 // CHECK: %[[TIMES16:.*]] = arith.andi %[[LINE]], %[[HIGH]]
 // CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[TIMES16]], %{{.*}})
 // CHECK-COUNT-14: llvm.call_intrinsic
+// CHECK: vector.load %[[XSUMS]]
+// CHECK: arith.mulf %{{.*}}, %[[SIXTEENTH]]
+// CHECK-COUNT-48: llvm.call_intrinsic
 // CHECK-NOT: llvm.call_intrinsic
-// CHECK: vector.load %[[NUMBERS]]
+// CHECK: %[[SCALED:.*]] = vector.fma %{{.*}}, %[[D]], %[[SUM]]
+// CHECK: %[[NEXT:.*]] = vector.fma %{{.*}}, %[[DMIN]], %[[SCALED]]
+// CHECK: scf.yield %[[NEXT]]
 // CHECK: vector.store %{{.*}} : memref<32xf32>, vector<16xf32>
 // PORTABLE-LABEL: func.func @q4_k(
 func.func @q4_k(%bytes: memref<9216xi8>, %q: memref<640xi8>, %y: memref<32xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
@@ -122,12 +125,10 @@ func.func @q6_k(%bytes: memref<3360xi8>, %q: memref<320xi8>, %y: memref<16xf32>)
 // 8 lines of fifth bits serve all chunks: bits 2 c and 2 c + 1 of a byte belong
 // to the groups of chunk c.
 // CHECK-LABEL: func.func @q5_k(
-// CHECK: scf.for %[[CHUNK:.*]] = %c0 to %c4
-// CHECK: %[[TWICE:.*]] = arith.muli %[[CHUNK]], %c2
-// CHECK: %[[AMOUNT:.*]] = arith.index_cast %[[TWICE]] : index to i32
-// CHECK: %[[AMOUNTS:.*]] = vector.broadcast %[[AMOUNT]] : i32 to vector<16xi32>
-// CHECK-COUNT-8: arith.shrui %{{.*}}, %[[AMOUNTS]] : vector<16xi32>
+// CHECK-DAG: %[[SIX:.*]] = arith.constant dense<6> : vector<16xi32>
 // CHECK: arith.ori %{{.*}} : vector<16xi32>
+// CHECK-COUNT-48: llvm.call_intrinsic
+// CHECK-COUNT-8: arith.shrui %{{.*}}, %[[SIX]] : vector<16xi32>
 // CHECK-COUNT-16: llvm.call_intrinsic
 // CHECK-NOT: llvm.call_intrinsic
 // PORTABLE-LABEL: func.func @q5_k(
@@ -159,33 +160,36 @@ func.func @few(%bytes: memref<2176xi8>, %q: memref<240xi8>, %y: memref<3x20xf32>
 
 !many = !qlinear.packed<103x64, #qlinear.act_i8>
 
-// From four tokens on two strips are multiplied at once, with six tokens and
-// then with one: a spread activation serves both strips. The second strip is the
-// last one where there is none. What the zero point takes off starts the sums;
-// those of a block of tokens are kept until all columns are done.
+// From four tokens on two strips are decoded into a tile and multiplied at
+// once, with six tokens at a time: a spread activation serves both strips. The
+// second strip is the last one where there is none. 103 tokens are 18 times 6, of
+// which the last 5 are not stored. The sums of all are kept until all columns are
+// done.
 // CHECK-LABEL: func.func @many(
-// CHECK-DAG: %[[SUMS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<192x16xf32>
-// CHECK-DAG: %[[ZEROS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<6x8xi32>
+// CHECK: %[[TILE:.*]] = memref.alloca() {alignment = 64 : i64} : memref<64x128xi8>
+// CHECK: memref.alloca() {alignment = 64 : i64} : memref<3x8x32xf32>
+// CHECK: %[[SUMS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<1x108x2x16xf32>
+// CHECK: %[[X:.*]] = memref.alloca() {alignment = 64 : i64} : memref<108x256xi8>
 // CHECK: scf.for %[[ROW:.*]] = {{.*}} step %c32
-// CHECK: %[[NEXT:.*]] = arith.addi %[[ROW]], %c16
-// CHECK: arith.minui %[[NEXT]], %c16
-// CHECK: scf.for {{.*}} step %c96
-// CHECK: scf.for {{.*}} step %c6
-// CHECK: vector.store %{{.*}}, %[[ZEROS]][%c5, %c0]
-// CHECK: scf.for %[[GROUP:.*]] = %c0 to %c2
-// CHECK: vector.load %[[ZEROS]][%c0, %[[GROUP]]]
-// CHECK: %[[FIRST:.*]] = arith.xori %{{.*}} : vector<64xi8>
-// CHECK: %[[SECOND:.*]] = arith.xori %{{.*}} : vector<64xi8>
-// CHECK: %[[X:.*]] = vector.bitcast %{{.*}} : vector<16xi32> to vector<64xi8>
-// CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[FIRST]], %[[X]])
-// CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[SECOND]], %[[X]])
+// CHECK: arith.minui %{{.*}}, %c16
+// CHECK: %[[CODES:.*]] = arith.xori %{{.*}} : vector<64xi8>
+// CHECK: vector.store %[[CODES]], %[[TILE]][
+// CHECK: memref.prefetch
+// CHECK: scf.for %{{.*}} step %c6
+// CHECK: arith.minui %{{.*}}, %c102
+// CHECK: vector.store %{{.*}}, %[[X]][
+// CHECK: scf.for %{{.*}} iter_args(
+// CHECK: %[[FIRST:.*]] = vector.load %[[TILE]][%{{.*}}, %c0]
+// CHECK: %[[SECOND:.*]] = vector.load %[[TILE]][%{{.*}}, %c64]
+// CHECK: %[[SPREAD:.*]] = vector.bitcast %{{.*}} : vector<16xi32> to vector<64xi8>
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[FIRST]], %[[SPREAD]])
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[SECOND]], %[[SPREAD]])
 // CHECK-COUNT-94: llvm.call_intrinsic
-// CHECK: vector.store %{{.*}}, %[[SUMS]]
-// CHECK-COUNT-16: llvm.call_intrinsic
 // CHECK-NOT: llvm.call_intrinsic
+// CHECK: vector.store %{{.*}}, %[[SUMS]][
 // CHECK: vector.maskedstore
 // PORTABLE-LABEL: func.func @many(
-// PORTABLE: memref.alloca() {alignment = 64 : i64} : memref<2x8xi32>
+// PORTABLE: scf.for %{{.*}} step %c2
 func.func @many(%bytes: memref<2176xi8>, %q: memref<8240xi8>, %y: memref<103x20xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
   %w = qlinear.from_bytes %bytes : memref<2176xi8> to !q8_0
   %x = qlinear.from_bytes %q : memref<8240xi8> to !many
