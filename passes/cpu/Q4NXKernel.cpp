@@ -23,7 +23,7 @@ public:
   Q4NXKernel(PackedType weight, DotKind dot) : weight(weight), dot(dot) {}
 
   int64_t unitRows() const override { return 32; }
-  int64_t unitTokens() const override { return 3; }
+  int64_t unitTokens() const override { return dot == DotKind::Vnni ? 4 : 2; }
 
   SmallVector<SmallVector<Value>> compute(VectorBuilder &v, Value bytes,
                                           const Activations &x, Value row,
@@ -41,11 +41,21 @@ public:
                             v.splat(v.vec(16, v.f32()), 0));
     auto accumulate = [&](Value block, int64_t groups, ValueRange carried) {
       Value at = v.add(base, v.mul(block, kBlockBytes));
-      return v.loop(v.index(0), v.index(groups), 1, carried,
-                    [&](Value group, ValueRange inner) {
-                      return addGroup(v, bytes, at, block, group, x,
-                                      tokenIndices, inner);
-                    });
+      SmallVector<Value> inner(carried);
+      // One token reads a block from front to back. The sums of several fill
+      // the registers with one strip at a time.
+      int64_t together = tokens > 1 ? 1 : kStrips;
+      int64_t own = tokens * together * sumsOf(x);
+      for (int64_t strip = 0; strip < kStrips; strip += together) {
+        auto part = MutableArrayRef(inner).slice(strip * own, own);
+        llvm::copy(v.loop(v.index(0), v.index(groups), 1, part,
+                          [&](Value group, ValueRange now) {
+                            return addGroup(v, bytes, at, block, group, x,
+                                            tokenIndices, strip, together, now);
+                          }),
+                   part.begin());
+      }
+      return inner;
     };
     if (whole > 0)
       sums = v.loop(v.index(0), v.index(whole), 1, sums,
@@ -64,8 +74,8 @@ private:
 
   SmallVector<Value> addGroup(VectorBuilder &v, Value bytes, Value blockAt,
                               Value block, Value group, const Activations &x,
-                              ArrayRef<Value> tokens,
-                              ValueRange carried) const {
+                              ArrayRef<Value> tokens, int64_t firstStrip,
+                              int64_t strips, ValueRange carried) const {
     SmallVector<Value> sums(carried);
     Value firstCol = v.add(v.mul(block, kBlockCols), v.mul(group, 32));
     Value groupIndex = v.add(v.mul(block, 8), group);
@@ -73,19 +83,19 @@ private:
     // first cache meanwhile, in the order in which it lies in memory.
     constexpr int64_t kShare = kBlockBytes / 8;
     Value share = v.add(blockAt, v.mul(group, kShare));
-    for (int64_t line = 0; line < kShare; line += kCacheLine)
+    for (int64_t line = 0; firstStrip == 0 && line < kShare; line += kCacheLine)
       prefetchAhead(v, bytes, v.add(share, line), kBlockBytes,
                     2 * kBlockBytes + kShare);
-    for (int64_t strip = 0; strip < kStrips; ++strip) {
+    for (int64_t strip = firstStrip; strip < firstStrip + strips; ++strip) {
       Value quantsAt =
           v.add(v.add(blockAt, v.mul(group, 256)), 1024 + strip * 2048);
       Value parametersAt = v.add(v.add(blockAt, v.mul(group, 64)), strip * 32);
       Value scale = parameters(v, bytes, parametersAt);
       Value min = parameters(v, bytes, v.add(parametersAt, 512));
       SmallVector<Value *> own;
-      int64_t perToken = kStrips * sumsOf(x);
+      int64_t perStrip = static_cast<int64_t>(tokens.size()) * sumsOf(x);
       for (size_t t = 0; t < tokens.size(); ++t)
-        own.push_back(&sums[t * perToken + strip * sumsOf(x)]);
+        own.push_back(&sums[(strip - firstStrip) * perStrip + t * sumsOf(x)]);
       if (x.isI8())
         integers(v, bytes, quantsAt, scale, min, x, tokens, groupIndex,
                  firstCol, own);
@@ -188,7 +198,7 @@ private:
       first.push_back(x.isI8() ? 2 * pair : pair);
       second.push_back(x.isI8() ? 2 * pair + 1 : pair + 8);
     }
-    for (int64_t part = 0; part < tokens * kStrips; ++part) {
+    for (int64_t part = 0; part < kStrips * tokens; ++part) {
       ArrayRef<Value> own = sums.slice(part * sumsOf(x), sumsOf(x));
       Value halves[2];
       for (int odd : {0, 1})
@@ -198,7 +208,7 @@ private:
           vector::InterleaveOp::create(v.b, v.loc, halves[0], halves[1]);
       if (x.isI8())
         strip = v.addf(strip, own[2]);
-      results[part / kStrips].push_back(strip);
+      results[part % tokens].push_back(strip);
     }
     return results;
   }

@@ -44,16 +44,18 @@ func.func @packed(%bytes: memref<2176xi8>, %q: memref<80xi8>, %y: memref<2x64xf3
   return
 }
 
-// Tiles of q4nx are 3 tokens; both strips of 16 rows are masked for each token.
+// Tiles of q4nx are two tokens, or four with VNNI: the groups of one strip of 16
+// rows, then those of the other. Rows are masked for each token.
 // CHECK-LABEL: func.func @q4nx(
-// CHECK: scf.for %[[TOKEN:.*]] = %c0 to %c6 step %c3
-// CHECK-COUNT-6: vector.maskedstore
+// CHECK: scf.for %[[TOKEN:.*]] = %c0 to %c6 step %c2
+// CHECK: %{{.*}}:4 = scf.for
+// CHECK: %{{.*}}:4 = scf.for
+// CHECK-COUNT-4: vector.maskedstore
 // CHECK: }
+// CHECK: %{{.*}}:4 = scf.for
 // CHECK: vector.maskedstore %{{.*}}[%c6, %
-// CHECK: vector.maskedstore %{{.*}}[%c6, %
-// CHECK-COUNT-2: vector.maskedstore %{{.*}}[%c7, %
-func.func @q4nx(%bytes: memref<10240xi8>, %x: memref<8x32xf32>, %y: memref<8x40xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
-  %w = qlinear.from_bytes %bytes : memref<10240xi8> to !qlinear.packed<40x32, #qlinear.q4nx, padded = 64x256>
-  qlinear.matmul ins(%w, %x : !qlinear.packed<40x32, #qlinear.q4nx, padded = 64x256>, memref<8x32xf32>) outs(%y : memref<8x40xf32>)
+func.func @q4nx(%bytes: memref<10240xi8>, %x: memref<7x64xf32>, %y: memref<7x40xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<10240xi8> to !qlinear.packed<40x64, #qlinear.q4nx, padded = 64x256>
+  qlinear.matmul ins(%w, %x : !qlinear.packed<40x64, #qlinear.q4nx, padded = 64x256>, memref<7x64xf32>) outs(%y : memref<7x40xf32>)
   return
 }
