@@ -167,20 +167,23 @@ void RunningSoftmax::start(Value head) {
   storeScalar(v, v.constF(0.0), total, head);
 }
 
-/// The larger one; either where one is NaN, which sums of weights then are too.
-static Value larger(VectorBuilder &v, Value lhs, Value rhs) {
+Value headrace::cpu::larger(VectorBuilder &v, Value lhs, Value rhs) {
   return v.select(v.lessF(lhs, rhs), rhs, lhs);
+}
+
+Value headrace::cpu::largestLane(VectorBuilder &v, Value lanes) {
+  for (int64_t half = kAttentionLanes / 2; half > 0; half /= 2)
+    lanes =
+        larger(v, v.shuffle(lanes, llvm::to_vector(llvm::seq(half))),
+               v.shuffle(lanes, llvm::to_vector(llvm::seq(half, 2 * half))));
+  return v.extract(lanes, 0);
 }
 
 Value RunningSoftmax::add(Value head, MutableArrayRef<Value> scores) {
   Value before = loadScalar(v, largest, head), most = scores[0];
   for (Value score : scores.drop_front())
     most = larger(v, most, score);
-  for (int64_t lanes = kAttentionLanes / 2; lanes > 0; lanes /= 2)
-    most =
-        larger(v, v.shuffle(most, llvm::to_vector(llvm::seq(lanes))),
-               v.shuffle(most, llvm::to_vector(llvm::seq(lanes, 2 * lanes))));
-  Value after = larger(v, before, v.extract(most, 0));
+  Value after = larger(v, before, largestLane(v, most));
   // Where nothing is seen yet, minus infinity minus itself would be NaN.
   Value base = v.select(equals(v, after, kMinusInfinity), v.constF(0.0), after);
   Value wide = v.broadcast(base, kAttentionLanes);

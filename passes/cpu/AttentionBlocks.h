@@ -66,6 +66,12 @@ mlir::Value capped(VectorBuilder &v, mlir::Value scores,
 /// are 16.
 mlir::Value addLanes(VectorBuilder &v, llvm::SmallVector<mlir::Value> vectors);
 
+/// The larger one; either where one is NaN.
+mlir::Value larger(VectorBuilder &v, mlir::Value lhs, mlir::Value rhs);
+
+/// The largest of 16 lanes; any of them where one is NaN.
+mlir::Value largestLane(VectorBuilder &v, mlir::Value lanes);
+
 /// A softmax of each head that runs along the blocks, of scores times log2(e).
 class RunningSoftmax {
 public:

@@ -47,6 +47,16 @@ def CpuLowerDecode : Pass<"cpu-lower-decode", "::mlir::ModuleOp"> {
     `splits` a workgroup has a part of the tokens and all heads, so that it reads
     the cache from front to back; without, it has a head of keys.
 
+    The next block is fetched into the second-level cache meanwhile, as many bytes
+    at a time as are read of this one: with `splits` in the order of addresses.
+
+    `dot=vnni` multiplies 8-bit caches as integers, 64 tokens at a time. A query,
+    and the weights of a block, are split into three limbs of 8 bits, an error of
+    2^-23 of the largest of them, and sums of limbs are exact. Keys of 16 tokens
+    are transposed, so that lanes are tokens; values of four tokens are
+    interleaved. Where the largest is not from 1e-30 to 1e30, or a weight is
+    negative (scales may be anything), the block is computed in floats.
+
     Before:
     ```mlir
     qattn.decode ins(%q, %cache, %length : memref<8x64xf32>, !qattn.kv_cache<4096x2x64, f16>, memref<1xi32>)
@@ -68,8 +78,11 @@ def CpuLowerDecode : Pass<"cpu-lower-decode", "::mlir::ModuleOp"> {
 
     <!-- lit: tests/passes/cpu/lower_decode.mlir#decode -->
   }];
+  let options = [
+    Option<"dot", "dot", "std::string", /*default=*/"\"portable\"",
+           "vnni multiplies caches of 8 bits as integers, any other as f32">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
-    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 

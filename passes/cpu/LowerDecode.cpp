@@ -9,6 +9,7 @@
 #include "passes/common/DecomposeQAttn.h"
 #include "passes/cpu/AttentionBlocks.h"
 #include "passes/cpu/CacheNumbers.h"
+#include "passes/cpu/IntegerAttention.h"
 #include "passes/cpu/Passes.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -29,23 +30,34 @@ using namespace headrace::qattn;
 namespace {
 
 constexpr int64_t kLanes = kAttentionLanes;
-/// Tokens of a block: few enough for the hardware to follow as many pages.
-constexpr int64_t kBlock = 32;
+/// Tokens of a block: few enough for the hardware to follow as many pages; more
+/// of integers, whose sums cost more for each block.
+constexpr int64_t kBlock = 32, kIntegerBlock = 64;
 /// Vectors of sums that stay in registers.
 constexpr int64_t kSums = 16;
 /// Heads that are computed together, so that each key and value that is loaded
 /// serves all of them.
 constexpr int64_t kHeads = 4;
+constexpr int64_t kLineBytes = 64;
+/// Tokens from which values are fetched into the first cache ahead.
+constexpr int64_t kTokensAhead = 4;
 constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 
 class DecodeKernel {
 public:
-  DecodeKernel(VectorBuilder &v, DecodeOp op, Value bytes)
+  DecodeKernel(VectorBuilder &v, DecodeOp op, Value bytes, bool vnni)
       : v(v), op(op), cache(op.getCache().getType()), bytes(bytes),
         parts(op.getSplits().value_or(1)), groups(cache.getHeads()),
         shared(cast<MemRefType>(op.getQ().getType()).getDimSize(0) / groups),
         dim(cache.getDim()), chunks(llvm::divideCeil(dim, kLanes)),
-        softmax(v, op, groups * shared) {}
+        columns(chunks * kLanes), softmax(v, op, groups * shared) {
+    if (!vnni || cache.getDtype() != CacheDtype::I8 ||
+        dim > kMostIntegerColumns)
+      return;
+    block = kIntegerBlock;
+    columns = static_cast<int64_t>(llvm::alignTo(dim, kLineColumns));
+    integers.emplace(v, op, bytes, groups * shared, kHeads, dim, block);
+  }
 
   void emit() {
     allocate();
@@ -64,9 +76,11 @@ public:
       lastGroup = v.add(id, 1);
     }
     forEachHead(firstGroup, lastGroup, [&](Value head) { start(head); });
-    forEachBlock(
-        v, tokensOfPart(v, seen, number), kBlock,
-        [&](TokenRange tokens) { addBlock(firstGroup, lastGroup, tokens); });
+    TokenRange all = tokensOfPart(v, seen, number);
+    Value end = v.add(all.first, all.count);
+    forEachBlock(v, all, block, [&](TokenRange tokens) {
+      addBlock(firstGroup, lastGroup, tokens, end);
+    });
     forEachHead(firstGroup, lastGroup, [&](Value head) { finish(head); });
   }
 
@@ -81,12 +95,12 @@ private:
     auto buffer = [&](ArrayRef<int64_t> shape, Type type) {
       return kernelBuffer(v, op, shape, type);
     };
-    query = buffer({groups * shared, chunks * kLanes}, v.f32());
-    sums = buffer({groups * shared, chunks * kLanes}, v.f32());
-    scores = buffer({kHeads, kBlock}, v.f32());
-    slots = buffer({kBlock}, v.b.getIndexType());
+    query = buffer({groups * shared, columns}, v.f32());
+    sums = buffer({groups * shared, columns}, v.f32());
+    scores = buffer({kHeads, block}, v.f32());
+    slots = buffer({block}, v.b.getIndexType());
     if (cache.hasScales())
-      scales = buffer({2, kBlock}, v.f32());
+      scales = buffer({2, block}, v.f32());
   }
 
   void forEachHead(Value firstGroup, Value lastGroup,
@@ -109,6 +123,12 @@ private:
       v.store(v.mulf(q, v.broadcast(scale, kLanes)), query, {head, col});
       v.store(zero(), sums, {head, col});
     }
+    for (int64_t col = chunks * kLanes; col < columns; col += kLanes) {
+      v.store(zero(), query, {head, v.index(col)});
+      v.store(zero(), sums, {head, v.index(col)});
+    }
+    if (integers)
+      integers->splitQuery(query, head);
     softmax.start(head);
   }
 
@@ -117,8 +137,15 @@ private:
     return std::min(kLanes, dim - chunk * kLanes);
   }
 
-  void addBlock(Value firstGroup, Value lastGroup, TokenRange tokens) {
+  void addBlock(Value firstGroup, Value lastGroup, TokenRange tokens,
+                Value end) {
     Value count = listSlots(v, cache, op.getTable(), tokens, slots);
+    // The next block, or the last one again.
+    Value more = arith::CmpIOp::create(v.b, v.loc, arith::CmpIPredicate::ult,
+                                       v.add(tokens.first, block), end);
+    ahead = v.select(more, v.index(block * cache.getSlotBytes()), v.index(0));
+    nextBlock = v.add(
+        v.mul(loadScalar(v, slots, v.index(0)), cache.getSlotBytes()), ahead);
     v.loop(firstGroup, lastGroup, 1, {},
            [&](Value group, ValueRange) -> SmallVector<Value> {
              if (cache.hasScales())
@@ -133,14 +160,64 @@ private:
 
   /// The share of a block in the results of `heads` heads (1, 2 or 4).
   void addHeads(Value group, Value head, int64_t heads, Value count) {
-    score(group, head, heads, count);
+    auto place = [&](KVPart kind) {
+      return [this, group, kind](Value token) {
+        return numbersAt(v, cache, kind, loadScalar(v, slots, token), group);
+      };
+    };
+    auto fetch = [&](KVPart kind) {
+      return [this, group, kind](Value offset, ArrayRef<Value> read,
+                                 int64_t size) {
+        if (kind == KVPart::Value)
+          for (Value at : read)
+            v.prefetch(bytes, v.add(at, kTokensAhead * cache.getSlotBytes()));
+        fetchNext(group, kind, offset, read, size);
+      };
+    };
+    auto asFloats = [&] { score(group, head, heads, count); };
+    if (integers)
+      choose(
+          integers->queriesFit(head, heads),
+          [&] {
+            integers->score(scores, head, heads, count, place(KVPart::Key),
+                            fetch(KVPart::Key));
+          },
+          asFloats);
+    else
+      asFloats();
     SmallVector<Value> keep;
     for (int64_t i = 0; i < heads; ++i)
       keep.push_back(weigh(v.add(head, i), i, count));
-    int64_t wide = kSums / heads;
-    for (int64_t chunk = 0; chunk < chunks; chunk += wide)
-      addValues(group, head, chunk, std::min(wide, chunks - chunk), keep,
-                count);
+    auto addFloats = [&] {
+      int64_t wide = kSums / heads;
+      for (int64_t chunk = 0; chunk < chunks; chunk += wide)
+        addValues(group, head, chunk, std::min(wide, chunks - chunk), keep,
+                  count);
+    };
+    if (integers)
+      choose(
+          integers->splitWeights(scores, heads, fetch(KVPart::Value)),
+          [&] {
+            integers->addValues(sums, head, keep, count, place(KVPart::Value),
+                                fetch(KVPart::Value));
+          },
+          addFloats);
+    else
+      addFloats();
+  }
+
+  void choose(Value condition, llvm::function_ref<void()> yes,
+              llvm::function_ref<void()> no) {
+    auto branch = [&](llvm::function_ref<void()> body) {
+      return [this, body](OpBuilder &nested, Location loc) {
+        OpBuilder::InsertionGuard guard(v.b);
+        v.b.setInsertionPoint(nested.getInsertionBlock(),
+                              nested.getInsertionPoint());
+        body();
+        scf::YieldOp::create(v.b, loc);
+      };
+    };
+    scf::IfOp::create(v.b, v.loc, condition, branch(yes), branch(no));
   }
 
   /// Scores of a block, kSums of them at a time: each has a vector of sums,
@@ -155,10 +232,12 @@ private:
                                           loadScalar(v, slots, v.add(token, t)),
                                           group));
              SmallVector<Value> dots(kSums, zero());
-             int64_t whole = dim / kLanes * kLanes;
-             dots = v.loop(v.index(0), v.index(whole), kLanes, dots,
+             // A line of each key at a time, then what is left.
+             int64_t step = kLineBytes / width(), whole = dim / step * step;
+             dots = v.loop(v.index(0), v.index(whole), step, dots,
                            [&](Value col, ValueRange carried) {
-                             return addColumns(places, head, heads, col, kLanes,
+                             fetchKeys(group, token, places, col, step);
+                             return addColumns(places, head, heads, col, step,
                                                carried);
                            });
              if (whole < dim)
@@ -174,29 +253,70 @@ private:
            });
   }
 
-  SmallVector<Value> addColumns(ArrayRef<Value> places, Value head,
-                                int64_t heads, Value col, int64_t count,
-                                ValueRange sums) {
-    CacheDtype dtype = cache.getDtype();
-    SmallVector<Value> keys, next;
+  int64_t width() { return numberBytes(cache.getDtype()); }
+
+  /// Bytes of the keys of a head in a block, and of its values.
+  int64_t shareBytes() { return block * (integers ? columns : dim) * width(); }
+
+  /// Fetches into the second cache what the next block has for `size` bytes,
+  /// which are `read` now. Parts go through the block from front to back, as
+  /// many bytes of it at a time as they read of this one; else a workgroup has
+  /// few bytes of a token, and fetches those.
+  void fetchNext(Value group, KVPart kind, Value offset, ArrayRef<Value> read,
+                 int64_t size) {
+    if (!op.getSplits()) {
+      for (Value at : read)
+        v.prefetch(bytes, v.add(at, ahead), 2);
+      return;
+    }
+    Value at = v.add(nextBlock, v.mul(group, 2 * shareBytes()));
+    at = v.add(v.add(at, kind == KVPart::Key ? 0 : shareBytes()), offset);
+    for (int64_t line = 0; line < size; line += kLineBytes)
+      v.prefetch(bytes, v.add(at, line), 2);
+  }
+
+  /// Fetches a line of each of the keys behind those in `places` into the first
+  /// cache, too.
+  void fetchKeys(Value group, Value token, ArrayRef<Value> places, Value col,
+                 int64_t step) {
+    auto tokens = static_cast<int64_t>(places.size());
+    SmallVector<Value> read;
     for (Value place : places) {
-      Value at = v.add(place, v.mul(col, numberBytes(dtype)));
-      keys.push_back(loadNumbers(v, bytes, at, dtype, count));
-      v.prefetch(bytes, v.add(at, kBlock * cache.getSlotBytes()));
+      read.push_back(v.add(place, v.mul(col, width())));
+      v.prefetch(bytes, v.add(read.back(), tokens * cache.getSlotBytes()));
     }
-    for (int64_t i = 0; i < heads; ++i) {
-      Value q = v.load(query, {v.add(head, i), col}, kLanes);
-      for (Value key : keys)
-        next.push_back(v.fma(q, key, sums[next.size()]));
-    }
-    return next;
+    Value offset = v.add(v.mul(token, dim), v.mul(col, tokens));
+    fetchNext(group, KVPart::Key, v.mul(offset, width()), read,
+              tokens * step * width());
+  }
+
+  SmallVector<Value> addColumns(ArrayRef<Value> places, Value head,
+                                int64_t heads, Value first, int64_t columns,
+                                ValueRange sums) {
+    SmallVector<Value> dots(sums);
+    forEachVector(columns, [&](int64_t column, int64_t count) {
+      Value col = v.add(first, column);
+      SmallVector<Value> keys;
+      for (Value place : places)
+        keys.push_back(loadNumbers(v, bytes, v.add(place, v.mul(col, width())),
+                                   cache.getDtype(), count));
+      auto *dot = dots.begin();
+      for (int64_t i = 0; i < heads; ++i) {
+        Value q = v.load(query, {v.add(head, i), col}, kLanes);
+        for (Value key : keys) {
+          *dot = v.fma(q, key, *dot);
+          ++dot;
+        }
+      }
+    });
+    return dots;
   }
 
   /// Scores of a head of the tile to weights, zeros behind `count`; what
   /// earlier sums are multiplied with, in every lane.
   Value weigh(Value head, int64_t i, Value count) {
     SmallVector<Value> scored;
-    for (int64_t token = 0; token < kBlock; token += kLanes) {
+    for (int64_t token = 0; token < block; token += kLanes) {
       Value score = v.load(scores, {v.index(i), v.index(token)}, kLanes);
       if (scales)
         score =
@@ -235,12 +355,12 @@ private:
         v.index(0), count, 1, state, [&](Value token, ValueRange carried) {
           Value place = numbersAt(v, cache, KVPart::Value,
                                   loadScalar(v, slots, token), group);
+          fetchValues(group, token, place, first, wide);
           SmallVector<Value> values, next;
           for (int64_t n = 0; n < wide; ++n) {
-            Value at = v.add(place, column(n) * numberBytes(dtype));
+            Value at = v.add(place, column(n) * width());
             values.push_back(
                 loadNumbers(v, bytes, at, dtype, inChunk(first + n)));
-            v.prefetch(bytes, v.add(at, kBlock * cache.getSlotBytes()));
           }
           for (int64_t i = 0; i < heads; ++i) {
             Value weight =
@@ -254,6 +374,20 @@ private:
       for (int64_t n = 0; n < wide; ++n)
         v.store(state[i * wide + n], sums,
                 {v.add(head, i), v.index(column(n))});
+  }
+
+  /// Fetches lines of later values into the first cache, too.
+  void fetchValues(Value group, Value token, Value place, int64_t first,
+                   int64_t wide) {
+    int64_t chunk = kLanes * width(), size = wide * chunk;
+    SmallVector<Value> read;
+    for (int64_t line = 0; line < size; line += kLineBytes) {
+      read.push_back(v.add(place, first * chunk + line));
+      v.prefetch(bytes,
+                 v.add(read.back(), kTokensAhead * cache.getSlotBytes()));
+    }
+    Value offset = v.add(v.mul(token, size), block * first * chunk);
+    fetchNext(group, KVPart::Value, offset, read, size);
   }
 
   void finish(Value head) {
@@ -276,21 +410,27 @@ private:
   DecodeOp op;
   KVCacheType cache;
   Value bytes;
-  int64_t parts, groups, shared, dim, chunks;
+  int64_t parts, groups, shared, dim, chunks, columns;
+  int64_t block = kBlock;
   SmallVector<Value> part; // the index of the part, if there are parts
   RunningSoftmax softmax;
+  std::optional<IntegerAttention> integers;
 
-  Value query;  // [head][column], scaled
-  Value sums;   // [head][column]
-  Value scores; // [head of a tile][token], then weights
-  Value slots;  // [token], where the tokens of a block are
-  Value scales; // [keys, values][token], null without scales
+  Value ahead;     // bytes from this block to the next one
+  Value nextBlock; // where that begins
+  Value query;     // [head][column], scaled
+  Value sums;      // [head][column]
+  Value scores;    // [head of a tile][token], then weights
+  Value slots;     // [token], where the tokens of a block are
+  Value scales;    // [keys, values][token], null without scales
 };
 
 struct CpuLowerDecode
     : headrace::cpu::impl::CpuLowerDecodeBase<CpuLowerDecode> {
+  using Base::Base;
   void runOnOperation() override {
-    if (failed(lowerWithCache<DecodeOp, DecodeKernel>(getOperation())))
+    if (failed(lowerWithCache<DecodeOp, DecodeKernel>(getOperation(),
+                                                      dot == "vnni")))
       signalPassFailure();
   }
 };

@@ -60,7 +60,7 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(headrace::cpu::createCpuLowerRope());
   pm.addPass(headrace::cpu::createCpuLowerAppend());
   pm.addPass(headrace::cpu::createCpuLowerFetch());
-  pm.addPass(headrace::cpu::createCpuLowerDecode());
+  pm.addPass(headrace::cpu::createCpuLowerDecode({options.dot.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerMergePartials());
   pm.addPass(headrace::cpu::createCpuLowerQuantizeKv());
   pm.addPass(headrace::cpu::createCpuLowerAppendMla());
