@@ -8,6 +8,7 @@
 #include "passes/cpu/CacheTokens.h"
 #include "passes/cpu/Passes.h"
 #include "passes/cpu/PrefillRows.h"
+#include "passes/cpu/TileMatmul.h"
 #include "passes/cpu/ZigzagSlices.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -168,8 +169,12 @@ Shape shapeOf(Operation *op) {
         PackedType weight = matmul.getWeight().getType();
         int64_t tokens =
             cast<ShapedType>(matmul.getInit().getType()).getDimSize(0);
-        return {weight.getRows(), rowsPerWorkgroup(weight),
-                weight,           matmul.getX().getType(),
+        Type x = matmul.getX().getType();
+        int64_t rows = canTileMatmul(weight, x, tokens)
+                           ? tileWorkgroupRows(weight, tokens)
+                           : rowsPerWorkgroup(weight);
+        return {weight.getRows(), rows,
+                weight,           x,
                 tokens,           "_n" + std::to_string(tokens)};
       })
       .Case([](GatedMatvecOp gated) -> Shape {

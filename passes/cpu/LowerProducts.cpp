@@ -3,7 +3,6 @@
 #include "passes/cpu/GateFunction.h"
 #include "passes/cpu/Passes.h"
 #include "passes/cpu/ProductKernel.h"
-#include "passes/cpu/StripMatmul.h"
 #include "passes/cpu/TileMatmul.h"
 #include "passes/cpu/Workgroup.h"
 #include "passes/cpu/ZigzagProducts.h"
@@ -11,8 +10,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "llvm/ADT/StringSwitch.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "llvm/ADT/StringSwitch.h"
 
 namespace headrace::cpu {
 #define GEN_PASS_DEF_CPULOWERPRODUCTS
@@ -132,16 +131,8 @@ LogicalResult lower(const Product &product, DotKind dot, Bf16Kind bf16,
       workgroupRows(v, op, product.weights[0].getType().getRows());
   if (failed(range))
     return failure();
-  if (isa<MatmulOp>(op) &&
-      canStripMatmul(product.weights[0].getType(), product.x, product.tokens)) {
-    emitStripMatmul(v, product.weights[0], product.x, product.init,
-                    product.tokens, dot, *range);
-    op->erase();
-    return success();
-  }
-  if (isa<MatmulOp>(op) &&
-      canTileMatmul(product.weights[0].getType(), product.x, product.tokens)) {
-    Block &entry = op->getParentOfType<func::FuncOp>().getBody().front();
+  if (isa<MatmulOp>(op) && canTileMatmul(product.weights[0].getType(),
+                                         product.x.getType(), product.tokens)) {
     emitTileMatmul(v, product.weights[0], product.x, product.init,
                    product.tokens, dot, *range, &entry);
     op->erase();

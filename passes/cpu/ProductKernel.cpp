@@ -323,6 +323,16 @@ void Activations::prefetchColumns(VectorBuilder &v, Value token, Value col,
   }
 }
 
+void Activations::prefetch(VectorBuilder &v, Value token, Value col,
+                           int64_t lines, Value group) const {
+  Value row = v.mul(token, rowBytes);
+  for (int64_t line = 0; line < lines; ++line)
+    v.prefetch(data, v.add(v.add(row, col), kCacheLine * line), 2);
+  Value scale = v.add(v.add(row, v.mul(group, 4)), cols);
+  v.prefetch(data, scale, 2);
+  v.prefetch(data, v.add(scale, cols / 32 * 4), 2);
+}
+
 std::unique_ptr<ProductKernel> ProductKernel::create(PackedType weight,
                                                      DotKind dot, Bf16Kind bf16,
                                                      int64_t tokens) {

@@ -105,6 +105,10 @@ public:
   /// Asks for columns [col, col + count) of a token, for the first cache.
   void prefetchColumns(VectorBuilder &v, mlir::Value token, mlir::Value col,
                        int64_t count) const;
+  /// Asks for `lines` cache lines of a token's integers from `col`, and for the
+  /// numbers of group `group`, for the second cache.
+  void prefetch(VectorBuilder &v, mlir::Value token, mlir::Value col,
+                int64_t lines, mlir::Value group) const;
 
 private:
   mlir::Value words(VectorBuilder &v, mlir::Value token, mlir::Value group,

@@ -1,4 +1,5 @@
-//===- TileMatmul.h - products of many tokens with GGUF weights -*- C++ -*-===//
+//===- TileMatmul.h - products of many tokens with packed weights -*- C++
+//-*-===//
 
 #ifndef HEADRACE_PASSES_CPU_TILEMATMUL_H
 #define HEADRACE_PASSES_CPU_TILEMATMUL_H
@@ -8,17 +9,20 @@
 
 namespace headrace::cpu {
 
-/// Whether `emitTileMatmul` takes a weight, its activations and `tokens`
-/// tokens, and is worth it: unpacking a tile pays from a few tokens on.
-bool canTileMatmul(qlinear::PackedType weight, mlir::Value x, int64_t tokens);
+/// Whether `emitTileMatmul` takes a weight, activations of type `x` and
+/// `tokens` tokens, and is worth it: unpacking a tile pays from a few tokens
+/// on.
+bool canTileMatmul(qlinear::PackedType weight, mlir::Type x, int64_t tokens);
+
+/// Rows of a workgroup of such a product.
+int64_t tileWorkgroupRows(qlinear::PackedType weight, int64_t tokens);
 
 /// `init[token, row] = sum_k x[token, k] * weight[row, k]` for the rows of
-/// `range`, all tokens. `scratchBlock` is the kernel's entry block, where the
-/// tile's buffers are allocated.
+/// `range`, all tokens.
 void emitTileMatmul(VectorBuilder &v,
                     mlir::TypedValue<qlinear::PackedType> weight, mlir::Value x,
                     mlir::Value init, int64_t tokens, DotKind dot,
-                    RowRange range, mlir::Block *scratchBlock);
+                    RowRange range);
 
 } // namespace headrace::cpu
 

@@ -23,5 +23,6 @@ FailureOr<RowRange> headrace::cpu::workgroupRows(VectorBuilder &v,
            << " and its " << kWorkgroupRows << "); run cpu-form-kernels first";
   Value id = gpu::BlockIdOp::create(v.b, v.loc, gpu::Dimension::x);
   Value first = v.mul(id, perGroup.getInt());
-  return RowRange{first, v.min(v.add(first, perGroup.getInt()), v.index(rows))};
+  return RowRange{first, v.min(v.add(first, perGroup.getInt()), v.index(rows)),
+                  perGroup.getInt()};
 }

@@ -9,6 +9,7 @@ namespace headrace::cpu {
 
 struct RowRange {
   mlir::Value first, last; // index, half open
+  int64_t most;            // rows of a whole workgroup
 };
 
 /// The rows, of `rows` in all, that the current workgroup of the kernel around
