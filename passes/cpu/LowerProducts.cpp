@@ -134,7 +134,7 @@ LogicalResult lower(const Product &product, DotKind dot, Bf16Kind bf16,
   if (isa<MatmulOp>(op) && canTileMatmul(product.weights[0].getType(),
                                          product.x.getType(), product.tokens)) {
     emitTileMatmul(v, product.weights[0], product.x, product.init,
-                   product.tokens, dot, *range, &entry);
+                   product.tokens, dot, *range);
     op->erase();
     return success();
   }
