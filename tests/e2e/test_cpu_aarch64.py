@@ -11,6 +11,7 @@ import pytest
 
 import headrace
 from headrace import check, formats, targets
+from headrace.bench import emulated as bench_emulated
 from headrace.check.compiled import run_with_threads
 from headrace.check.emulation import Address, EmulationError, Request, aarch64
 from headrace.errors import MachineError
@@ -39,7 +40,7 @@ emulated = pytest.mark.skipif(bool(_why_not()), reason=_why_not())
 )
 def test_cells_of_every_operation(cpu, seed):
     """`headrace check -t cpu:NAME` runs all of them."""
-    report = check.run(f"cpu:{cpu}", seed=seed, sample=40, quick=True, jobs=2)
+    report = check.run(f"cpu:{cpu}", seed=seed, sample=26, quick=True, jobs=2)
     failed = [
         f"{row.operation}: {row.error:.3g} > {row.bound:.3g}, {row.data}, {row.reference}"
         for row in report.failed
@@ -132,3 +133,15 @@ def test_missing_qemu_is_named(monkeypatch):
     if host().machine != "aarch64":
         with pytest.raises(MachineError, match="needs an aarch64 machine, but this one is"):
             check.run(OLDEST, filter="matvec/q8_0/f32", quick=True)
+
+
+@emulated
+def test_limits_read_what_is_correct(monkeypatch):
+    monkeypatch.setattr(bench_emulated, "SAMPLE", 3)
+    ticks = []
+    shares = bench_emulated.measure(7, lambda: ticks.append(1))
+    assert shares == dict.fromkeys(bench_emulated.CPUS, 1.0)
+    assert len(ticks) == len(shares)
+    monkeypatch.setattr("headrace.check.emulation.QEMU", "qemu-of-nobody")
+    missing = bench_emulated.measure(7, lambda: None)
+    assert all("needs qemu-of-nobody" in str(why) for why in missing.values())

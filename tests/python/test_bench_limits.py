@@ -17,6 +17,7 @@ from headrace.bench.report import Report, absent_row
 from headrace.bench.session import Item
 
 SECONDS = {"kernel": 0.2, "again": 0.02, "model": 12.0}
+CORRECT = {"cortex-a72": 1.0, "neoverse-n1": 0.95, "neoverse-v1": "no QEMU"}
 
 
 def row(item: Item, **more: Any) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def record(records: list[dict[str, Any]], limit: str, case: str) -> dict[str, An
 
 def test_every_case_is_measured_reached_or_says_why() -> None:
     rows = [row(item) for item in limits.items()]
-    records = limits.evaluate(rows, SECONDS)
+    records = limits.evaluate(rows, SECONDS, CORRECT)
     assert len(records) == sum(len(limit.cases) for limit in limits.LIMITS)
     for found in records:
         assert (found["measured"] is None) == (found["reached"] is None) == ("why" in found)
@@ -65,17 +66,19 @@ def test_every_case_is_measured_reached_or_says_why() -> None:
     openvino = record(records, "prefill n=512", "q4_k, OpenVINO")
     assert openvino["why"] == "openvino: not installed; `make bench-peers` installs it"
     assert record(records, "prefill attention", "bf16 peak")["reached"] is False
-    assert record(records, "NEON", "correct")["measured"] is None
+    assert record(records, "AArch64", "NEON")["reached"] is True
+    assert record(records, "AArch64", "dot products")["reached"] is False
+    assert record(records, "AArch64", "i8mm, bf16")["why"] == "no QEMU"
     json.dumps(records, allow_nan=False)
 
 
 def test_compile_times_are_at_most_their_goals() -> None:
-    records = limits.evaluate([], SECONDS)
+    records = limits.evaluate([], SECONDS, {})
     assert record(records, "compile", "one kernel")["reached"] is True
     again = record(records, "compile", "one kernel, compiled before")
     assert (again["measured"], again["reached"]) == (pytest.approx(0.1), True)
     assert record(records, "compile", "kernels of 26 layers")["reached"] is False
-    left_out = limits.evaluate([], {})
+    left_out = limits.evaluate([], {}, {})
     assert record(left_out, "compile", "one kernel")["why"] == "left out of this run"
     assert record(left_out, "decode", "f16 4k")["why"] == "left out of this run"
 
@@ -86,19 +89,23 @@ def test_the_fastest_variant_and_the_best_mode_count() -> None:
     slow, fast = (rows[item.label] for item in case.items)
     slow.update(ours_min_us=200.0, ratio={"llama.cpp": 9.0})
     fast.update(ours_min_us=50.0, ratio={"llama.cpp": 1.6, "llama.cpp.repack": 1.2})
-    found = record(limits.evaluate(rows.values(), {}), "matvec against", case.name)
+    found = record(limits.evaluate(rows.values(), {}, {}), "matvec against", case.name)
     assert (found["measured"], found["row"], found["reached"]) == (1.2, fast["op"], True)
-    plain = record(limits.evaluate(rows.values(), {}), "matvec against", "q4_k, its plain buffer")
+    plain = record(
+        limits.evaluate(rows.values(), {}, {}), "matvec against", "q4_k, its plain buffer"
+    )
     assert plain["measured"] == 1.6
 
 
 def test_missing_kernels_and_void_rows_have_no_figure() -> None:
     items = limits.items()
     rows = [absent_row(item, "no kernel yet: 'qattn.decode' op is not claimed") for item in items]
-    found = record(limits.evaluate(rows, {}), "decode attention", "f16 4k")
+    found = record(limits.evaluate(rows, {}, {}), "decode attention", "f16 4k")
     assert found["why"] == "no kernel yet: 'qattn.decode' op is not claimed"
     found = record(
-        limits.evaluate([row(item, void=True) for item in items], {}), "decode attention", "f16 4k"
+        limits.evaluate([row(item, void=True) for item in items], {}, {}),
+        "decode attention",
+        "f16 4k",
     )
     assert (found["measured"], found["why"]) == (None, "the row is void or wrong")
 
@@ -115,7 +122,7 @@ def report() -> Report:
         "load_average": 0.1,
     }
     made = Report("cpu", limits.SUITE, machine, rows, compile_seconds=SECONDS)
-    made.limits = limits.evaluate(rows, SECONDS)
+    made.limits = limits.evaluate(rows, SECONDS, CORRECT)
     return made
 
 
@@ -164,10 +171,12 @@ def test_the_command_runs_the_suite(
     monkeypatch.setitem(suite.SUITES, limits.SUITE, [])
     monkeypatch.setattr(suite, "select", lambda *_: [])
     monkeypatch.setattr(runner.compile_times, "measure", lambda target: SECONDS)
+    monkeypatch.setattr(runner.emulated, "measure", lambda seed, tick: CORRECT)
     assert bench.run(suite=limits.SUITE, json=True) == 0
     shown = capsys.readouterr()
     document = json.loads(shown.out)
     assert "limits of cpu" in shown.err
     assert "left out" in shown.err and "decode attention" not in shown.err
     assert record(document["limits"], "compile", "one kernel")["reached"] is True
+    assert record(document["limits"], "AArch64", "NEON")["reached"] is True
     assert record(document["limits"], "decode", "f16 4k")["why"] == "left out of this run"

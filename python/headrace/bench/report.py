@@ -121,6 +121,7 @@ class Report:
     rows: list[dict[str, Any]] = field(default_factory=list)
     limits: list[dict[str, Any]] = field(default_factory=list)  # of the suite `limits`
     compile_seconds: dict[str, float] = field(default_factory=dict)  # of the suite `limits`
+    correct: dict[str, float | str] = field(default_factory=dict)  # of `limits`, under QEMU
     date: str = field(
         default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     )
@@ -176,7 +177,11 @@ class Report:
             "problems": self.problems,
             "rows": self.rows,
             **(
-                {"limits": self.limits, "compile_seconds": self.compile_seconds}
+                {
+                    "limits": self.limits,
+                    "compile_seconds": self.compile_seconds,
+                    "correct": self.correct,
+                }
                 if self.limits
                 else {}
             ),

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from headrace.bench import (
     attending,
     compile_times,
+    emulated,
     latents,
     limits,
     lookup,
@@ -130,7 +131,9 @@ def run_suite(
             progress.start("compile times", 1)
             report.compile_seconds = compile_times.measure(target)
             progress.tick()
-        report.limits = limits.evaluate(report.rows, report.compile_seconds)
+            progress.start("results under QEMU", len(emulated.CPUS))
+            report.correct = emulated.measure(seed, progress.tick)
+        report.limits = limits.evaluate(report.rows, report.compile_seconds, report.correct)
     return report
 
 
