@@ -1,0 +1,29 @@
+// REQUIRES: x86_64
+// RUN: %headrace translate %s --to asm --target cpu:sapphirerapids -o %t.s
+// RUN: %inner_loops %t.s --with "vpdpbusd .*%zmm" | FileCheck %s "--implicit-check-not={{spill|reload}}"
+
+// Strips, lanes along 16 rows: four activations are spread by the instruction that
+// multiplies them.
+
+// CHECK-LABEL: function matvec_q4_0_strips16_64x2048_i8
+// CHECK-COUNT-16: vpdpbusd {{.*}}{1to16}, %zmm
+
+// CHECK-LABEL: function matvec_q4_k_strips16_64x2048_i8
+// CHECK-COUNT-16: vpdpbusd {{.*}}{1to16}, %zmm
+
+// CHECK-LABEL: function matvec_q8_0_strips16_64x2048_i8
+// CHECK-COUNT-8: vpdpbusd {{.*}}{1to16}, %zmm
+
+!q4_0 = !qlinear.packed<64x2048, #qlinear.repacked<#qlinear.gguf<q4_0>, "strips16">>
+!q4_k = !qlinear.packed<64x2048, #qlinear.repacked<#qlinear.gguf<q4_k>, "strips16">>
+!q8_0 = !qlinear.packed<64x2048, #qlinear.repacked<#qlinear.gguf<q8_0>, "strips16">>
+!x = !qlinear.packed<1x2048, #qlinear.act_i8>
+!y = tensor<64xf32>
+
+func.func @main(%x: !x, %a: !q4_0, %b: !q4_k, %c: !q8_0) -> (!y, !y, !y) {
+  %y = tensor.empty() : !y
+  %0 = qlinear.matvec ins(%a, %x : !q4_0, !x) outs(%y : !y) -> !y
+  %1 = qlinear.matvec ins(%b, %x : !q4_k, !x) outs(%y : !y) -> !y
+  %2 = qlinear.matvec ins(%c, %x : !q8_0, !x) outs(%y : !y) -> !y
+  return %0, %1, %2 : !y, !y, !y
+}
