@@ -58,11 +58,11 @@ Operation *createPrefill(OpBuilder &b, Operation *op, TypeRange results,
   if (offset || !isConstantIntValue(starts[0], 0))
     offset = plus(b, loc, offset, starts[0]);
   ValueRange inits = ValueRange(operands).take_back(prefill.getInits().size());
-  auto tile = PrefillOp::create(
-      b, loc, results, prefill.getMaskAttr(), operands[0], operands[1],
-      operands[2], offset, inits, prefill.getScaleAttr(),
-      prefill.getWindowAttr(), prefill.getSoftcapAttr(),
-      prefill.getPrecisionAttr());
+  auto tile =
+      PrefillOp::create(b, loc, results, prefill.getMaskAttr(), operands[0],
+                        operands[1], operands[2], offset, inits,
+                        prefill.getScaleAttr(), prefill.getWindowAttr(),
+                        prefill.getSoftcapAttr(), prefill.getPrecisionAttr());
   tile->setDiscardableAttrs(op->getDiscardableAttrDictionary());
   return tile;
 }

@@ -188,6 +188,13 @@ def CpuLowerPrefill : Pass<"cpu-lower-prefill", "::mlir::ModuleOp"> {
     of its rows see and others do not, so that nothing of them reaches a result.
     `vector-bits` says how many sums stay in registers.
 
+    With a `precision`, blocks have 128 keys, and queries, keys and values are
+    rounded when they are copied. Numbers of 8 bits stay so where `dot` is `vnni`,
+    four in 32 bits: along the columns for scores (keys plus 128, without a sign,
+    which the sums start from the negative of), and along the keys for weights and
+    values. Integer sums of a block are scaled once. With `bf16` = `avx512` two
+    of bf16 are in 32 bits. Elsewhere rounded numbers are f32, and so are products.
+
     Before:
     ```mlir
     qattn.prefill causal ins(%q, %k, %v : memref<96x8x64xf32>, memref<96x2x64xf32>, memref<96x2x64xf32>)
@@ -210,11 +217,17 @@ def CpuLowerPrefill : Pass<"cpu-lower-prefill", "::mlir::ModuleOp"> {
     ```
 
     <!-- lit: tests/passes/cpu/lower_prefill.mlir#causal -->
+    <!-- lit: tests/passes/cpu/lower_prefill_rounded.mlir#words -->
   }];
   let options = [
     Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"128",
-           "Bits of the widest vector registers">];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+           "Bits of the widest vector registers">,
+    Option<"dot", "dot", "std::string", /*default=*/"\"portable\"",
+           "vnni multiplies numbers of 8 bits as they are, any other as f32">,
+    Option<"bf16", "bf16", "std::string", /*default=*/"\"portable\"",
+           "avx512 multiplies bf16 in pairs, any other as f32">];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+    "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
     "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }

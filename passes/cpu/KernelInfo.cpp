@@ -257,6 +257,10 @@ Shape shapeOf(Operation *op) {
         shape.rows = rows.heads * rows.blocks();
         shape.suffix = sizesOf(prefill.getQ().getType()) + "_of" +
                        sizesOf(prefill.getV().getType());
+        if (std::optional<Precision> precision = prefill.getPrecision()) {
+          shape.format = stringifyPrecision(*precision).str();
+          shape.suffix += "_" + shape.format;
+        }
         return shape;
       })
       .Case([](QuantizeKVOp quantize) {

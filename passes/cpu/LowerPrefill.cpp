@@ -8,11 +8,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/cpu/Passes.h"
+#include "passes/cpu/PrefillPacking.h"
 #include "passes/cpu/PrefillPart.h"
 #include "passes/cpu/Transpose.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
 #include <limits>
@@ -30,18 +32,20 @@ namespace {
 
 constexpr int64_t kLanes = kPrefillLanes;
 /// Keys of a block, a multiple of what is computed at a time.
-constexpr int64_t kBlock = 96;
-/// Columns of a key and a value, so that scratch memory (640 bytes for each)
-/// fits the stack of a thread.
+constexpr int64_t kFloatBlock = 96;
+/// Columns of a key and a value, so that scratch memory (up to 832 bytes for
+/// each) fits the stack of a thread.
 constexpr int64_t kMostColumns = 4096;
 constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
-constexpr double kLog2E = 1.4426950408889634;
 constexpr double kLn2 = 0.6931471805599453;
 
 class PrefillKernel {
 public:
-  PrefillKernel(VectorBuilder &v, PrefillOp op, int64_t vectorBits)
-      : v(v), op(op), rows(op), seen(v, op) {
+  PrefillKernel(VectorBuilder &v, PrefillOp op, const PrefillForm &form,
+                int64_t vectorBits)
+      : v(v), op(op), form(form), rows(op), seen(v, op),
+        keysOfBlock(form.precision ? headrace::qattn::kPrefillBlock
+                                   : kFloatBlock) {
     // 32 registers of 512 bits hold 24 sums of 16 lanes, the others a share.
     tile = vectorBits >= 512 ? PrefillTile{rows.vectors, 24 / rows.vectors}
                              : PrefillTile{1, 6};
@@ -59,9 +63,12 @@ public:
     forEachPart([&](Value part) { start(part); });
     auto [begin, unused] = seen(firstRow);
     auto [alsoUnused, end] = seen(lastRow);
-    forEach(begin, end, kBlock, [&, end = end](Value first) {
-      addBlock(first, v.min(v.sub(end, first), v.index(kBlock)));
-    });
+    // Weights of 8 bits have a range for each block of the sequence.
+    Value front = v.mul(div(begin, keysOfBlock), keysOfBlock);
+    forEach(form.precision ? front : begin, end, keysOfBlock,
+            [&, end = end](Value first) {
+              addBlock(first, v.min(v.sub(end, first), v.index(keysOfBlock)));
+            });
     forEachPart([&](Value part) { finish(part); });
   }
 
@@ -111,7 +118,8 @@ private:
     };
     int64_t lanes = rows.partRows();
     int64_t dim = chunked(rows.dim), valueDim = chunked(rows.valueDim);
-    buffers.queries = buffer({rows.parts, dim, lanes}, v.f32());
+    Type word = form.wordType(v);
+    buffers.queries = buffer({rows.parts, form.words(dim), lanes}, word);
     buffers.sums = buffer({rows.parts, valueDim, lanes}, v.f32());
     buffers.largest = buffer({rows.parts, lanes}, v.f32());
     buffers.total = buffer({rows.parts, lanes}, v.f32());
@@ -119,12 +127,24 @@ private:
       buffers.firstSeen = buffer({rows.parts, lanes}, v.i32());
       buffers.countSeen = buffer({rows.parts, lanes}, v.i32());
     }
-    buffers.keys = buffer({kBlock, dim}, v.f32());
-    buffers.values = buffer({kBlock, valueDim}, v.f32());
+    buffers.keys = buffer({keysOfBlock, form.words(dim)}, word);
+    buffers.values = buffer({form.words(keysOfBlock), valueDim}, word);
     // Scores of keys that are repeated behind the last one have room, too.
-    buffers.scores = buffer({kBlock + tile.width, lanes}, v.f32());
+    buffers.scores = buffer({keysOfBlock + tile.width, lanes}, v.f32());
     buffers.keep = buffer({lanes}, v.f32());
     turned = buffer({kLanes, kLanes}, v.f32());
+    if (!form.precision)
+      return;
+    buffers.column = buffer({dim, kLanes}, v.f32());
+    buffers.queryFactors = buffer({rows.parts, lanes}, v.f32());
+    for (Value *ofKeys : {&buffers.keyFactors, &buffers.keyInverses,
+                          &buffers.valueInverses, &buffers.valueScales})
+      *ofKeys = buffer({keysOfBlock}, v.f32());
+    buffers.unit = buffer({lanes}, v.f32());
+    if (form.sumsIntegers())
+      buffers.start = buffer({rows.parts, lanes}, v.i32());
+    if (form.perWord > 1)
+      buffers.weights = buffer({form.words(keysOfBlock), lanes}, word);
   }
 
   /// Threads take workgroups in ranges. Blocks alternate between the front,
@@ -171,44 +191,20 @@ private:
     });
   }
 
-  /// 16 rows to lanes; behind the last row it is repeated. The scale is part of
-  /// the queries: scores are logarithms to the base 2, or with softcap what
-  /// tanh takes.
+  /// 16 rows to lanes; behind the last row it is repeated.
   void packQueries(Value part, Value lane) {
-    double factor = op.getScale().convertToFloat();
-    factor = op.getSoftcap() ? factor / op.getSoftcap()->convertToFloat()
-                             : factor * kLog2E;
     SmallVector<std::pair<Value, Value>> places;
     for (int64_t i = 0; i < kLanes; ++i)
       places.push_back(
           placeOf(v.min(v.add(v.add(rowOf(part), lane), i), lastRow)));
-    forEachChunk(rows.dim, [&](Value col, int64_t count) {
-      SmallVector<Value> values;
-      for (auto [token, query] : places)
-        values.push_back(
-            v.loadFirst(op.getQ(), {token, query, col}, kLanes, count));
-      transpose16(v, values);
-      for (auto [i, value] : llvm::enumerate(values))
-        v.store(v.mulf(value, splat(factor)), buffers.queries,
-                {part, v.add(col, i), lane});
-    });
+    PrefillPacking(v, op, form, buffers).packQueries(part, lane, places);
   }
 
   //===-- Blocks of keys --------------------------------------------------===//
 
   void addBlock(Value first, Value count) {
-    forEach(v.index(0), count, 1, [&](Value i) {
-      auto copy = [&](Value from, Value to, int64_t size) {
-        forEachChunk(size, [&](Value col, int64_t width) {
-          v.store(
-              v.loadFirst(from, {v.add(first, i), head, col}, kLanes, width),
-              to, {i, col});
-        });
-      };
-      copy(op.getK(), buffers.keys, rows.dim);
-      copy(op.getV(), buffers.values, rows.valueDim);
-    });
-    PrefillPart kernel(v, op, tile, buffers);
+    PrefillPacking(v, op, form, buffers).packBlock(head, first, count);
+    PrefillPart kernel(v, op, form, tile, buffers);
     forEachPart([&](Value part) {
       if (seen.isAll())
         return kernel.add(part, first, {v.index(0), v.index(0), count, count});
@@ -288,8 +284,10 @@ private:
 
   VectorBuilder &v;
   PrefillOp op;
+  PrefillForm form;
   PrefillRows rows;
   SeenKeys seen;
+  int64_t keysOfBlock;
   PrefillTile tile;
   PrefillBuffers buffers;
   Value turned;                  // [row][column], part of a result
@@ -308,6 +306,8 @@ struct CpuLowerPrefill
           << vectorBits.getValue();
       return signalPassFailure();
     }
+    DotKind kind = dot == "vnni" ? DotKind::Vnni : DotKind::Portable;
+    Bf16Kind pairs = bf16 == "avx512" ? Bf16Kind::Avx512 : Bf16Kind::Portable;
     WalkResult result = getOperation()->walk([&](PrefillOp op) {
       if (!op.getResults().empty())
         return WalkResult::advance();
@@ -320,7 +320,9 @@ struct CpuLowerPrefill
       }
       OpBuilder builder(op);
       VectorBuilder v{builder, op->getLoc()};
-      PrefillKernel(v, op, vectorBits.getValue()).emit();
+      PrefillKernel(v, op, PrefillForm::of(op, kind, pairs),
+                    vectorBits.getValue())
+          .emit();
       op->erase();
       return WalkResult::advance();
     });

@@ -69,8 +69,9 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
       headrace::cpu::createCpuLowerMlaDecode({options.vectorBits.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerSelect());
   pm.addPass(headrace::cpu::createCpuLowerSparse({options.lookup.getValue()}));
-  pm.addPass(
-      headrace::cpu::createCpuLowerPrefill({options.vectorBits.getValue()}));
+  pm.addPass(headrace::cpu::createCpuLowerPrefill(
+      {options.vectorBits.getValue(), options.dot.getValue(),
+       options.bf16.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerAssign());
   pm.addPass(headrace::cpu::createCpuLowerLookup({options.lookup.getValue()}));
   pm.addPass(createCanonicalizerPass());

@@ -39,10 +39,23 @@ void PrefillPart::storeRows(Value rows, Value buffer, ArrayRef<Value> at,
   v.store(rows, buffer, indices);
 }
 
+/// Words of `count` keys, rounded down.
+Value PrefillPart::words(Value count) {
+  return form.perWord == 1
+             ? count
+             : arith::DivUIOp::create(v.b, v.loc, count, v.index(form.perWord));
+}
+
 void PrefillPart::add(Value part, Value first, const PrefillKeys &keys) {
   this->part = part;
   this->first = first;
   this->keys = keys;
+  firstKey = keys.begin;
+  endKey = keys.end;
+  if (form.perWord > 1) {
+    firstKey = v.mul(words(keys.begin), form.perWord);
+    endKey = v.mul(words(v.add(keys.end, form.perWord - 1)), form.perWord);
+  }
   v.loop(v.index(0), v.index(rows.partRows()), tile.vectors * kLanes, {},
          [&](Value row, ValueRange) -> SmallVector<Value> {
            score(row);
@@ -116,6 +129,44 @@ Value PrefillPart::capped(Value score) {
                 splat(v, cap * kLog2E));
 }
 
+/// Scores before they are masked.
+SmallVector<Value> PrefillPart::dots(ArrayRef<Value> tileKeys, Value row) {
+  SmallVector<Value> sums;
+  for (size_t t = 0; t < tileKeys.size(); ++t)
+    for (int64_t n = 0; n < tile.vectors; ++n)
+      sums.push_back(form.sumsIntegers() ? loadRows(buffers.start, part, row, n)
+                                         : splat(v, 0));
+  sums = v.loop(v.index(0), v.index(form.words(rows.dim)), 1, sums,
+                [&](Value col, ValueRange carried) {
+                  return addColumn(tileKeys, row, col, carried);
+                });
+  SmallVector<Value> factors;
+  for (int64_t n = 0; form.precision && n < tile.vectors; ++n)
+    factors.push_back(loadRows(buffers.queryFactors, part, row, n));
+  for (auto [i, sum] : llvm::enumerate(sums)) {
+    if (form.sumsIntegers())
+      sum = v.toFloat(sum);
+    if (form.precision) {
+      Value factor =
+          everywhere(v, buffers.keyFactors, tileKeys[i / tile.vectors]);
+      sum = v.mulf(v.mulf(sum, factor), factors[i % tile.vectors]);
+    }
+    sum = capped(sum);
+  }
+  return sums;
+}
+
+/// Keys that fill up the last word have no weight.
+void PrefillPart::leaveOut(Value from, Value row) {
+  if (form.perWord == 1)
+    return;
+  v.loop(from, endKey, 1, {}, [&](Value key, ValueRange) -> SmallVector<Value> {
+    for (int64_t n = 0; n < tile.vectors; ++n)
+      storeRows(splat(v, kMinusInfinity), buffers.scores, key, row, n);
+    return {};
+  });
+}
+
 /// Scores of some rows, the largest of each, and what earlier sums are
 /// multiplied with. Behind the last key it is repeated.
 void PrefillPart::score(Value row) {
@@ -124,19 +175,13 @@ void PrefillPart::score(Value row) {
     before.push_back(loadRows(buffers.largest, part, row, n));
   Value last = v.sub(keys.end, v.index(1));
   SmallVector<Value> after =
-      v.loop(keys.begin, keys.end, tile.width, before,
+      v.loop(firstKey, keys.end, tile.width, before,
              [&](Value key, ValueRange carried) {
                SmallVector<Value> tileKeys;
                for (int64_t t = 0; t < tile.width; ++t)
                  tileKeys.push_back(v.min(v.add(key, t), last));
-               SmallVector<Value> dots(tile.width * tile.vectors, splat(v, 0));
-               dots = v.loop(v.index(0), v.index(rows.dim), 1, dots,
-                             [&](Value col, ValueRange carried) {
-                               return addColumn(tileKeys, row, col, carried);
-                             });
-               for (Value &dot : dots)
-                 dot = capped(dot);
-               SmallVector<Value> scores = masked(dots, tileKeys, key, row);
+               SmallVector<Value> scores =
+                   masked(dots(tileKeys, row), tileKeys, key, row);
                SmallVector<Value> most(carried);
                for (int64_t t = 0; t < tile.width; ++t)
                  for (int64_t n = 0; n < tile.vectors; ++n) {
@@ -147,6 +192,7 @@ void PrefillPart::score(Value row) {
                  }
                return most;
              });
+  leaveOut(keys.end, row);
   for (int64_t n = 0; n < tile.vectors; ++n) {
     Value keep = exp2(v, v.subf(before[n], baseOf(after[n])));
     Value total = loadRows(buffers.total, part, row, n);
@@ -164,74 +210,152 @@ SmallVector<Value> PrefillPart::addColumn(ArrayRef<Value> keys, Value row,
   for (Value key : keys) {
     Value number = everywhere(v, buffers.keys, {key, col});
     for (Value query : queries)
-      next.push_back(v.fma(query, number, dots[next.size()]));
+      next.push_back(form.multiply(v, number, query, dots[next.size()]));
   }
   return next;
 }
 
-/// Scores of some rows to weights.
+/// Scores of some rows to weights, which stay f32 but for words.
 void PrefillPart::weigh(Value row) {
-  SmallVector<Value> totals, bases;
-  for (int64_t n = 0; n < tile.vectors; ++n) {
-    totals.push_back(loadRows(buffers.total, part, row, n));
+  int64_t vectors = tile.vectors;
+  SmallVector<Value> carried, bases;
+  for (int64_t n = 0; n < vectors; ++n) {
+    carried.push_back(loadRows(buffers.total, part, row, n));
     bases.push_back(baseOf(loadRows(buffers.largest, part, row, n)));
   }
-  totals = v.loop(keys.begin, keys.end, 1, totals,
-                  [&](Value key, ValueRange carried) {
-                    SmallVector<Value> next;
-                    for (int64_t n = 0; n < tile.vectors; ++n) {
-                      Value score = loadRows(buffers.scores, key, row, n);
-                      Value weight = exp2(v, v.subf(score, bases[n]));
-                      storeRows(weight, buffers.scores, key, row, n);
-                      next.push_back(v.addf(carried[n], weight));
-                    }
-                    return next;
-                  });
-  for (int64_t n = 0; n < tile.vectors; ++n)
-    storeRows(totals[n], buffers.total, part, row, n);
+  if (form.isI8())
+    carried.append(vectors, splat(v, 0));
+  carried =
+      v.loop(firstKey, endKey, 1, carried, [&](Value key, ValueRange carried) {
+        SmallVector<Value> next(carried);
+        Value scale;
+        if (form.isI8())
+          scale = everywhere(v, buffers.valueScales, key);
+        for (int64_t n = 0; n < vectors; ++n) {
+          Value score = loadRows(buffers.scores, key, row, n);
+          Value weight = exp2(v, v.subf(score, bases[n]));
+          next[n] = v.addf(next[n], weight);
+          if (form.isI8()) {
+            weight = v.mulf(weight, scale);
+            Value &most = next[vectors + n];
+            most = v.select(v.lessF(most, weight), weight, most);
+          }
+          storeRows(weight, buffers.scores, key, row, n);
+        }
+        return next;
+      });
+  for (int64_t n = 0; n < vectors; ++n)
+    storeRows(carried[n], buffers.total, part, row, n);
+  if (form.precision)
+    roundWeights(row, ValueRange(carried).drop_front(vectors));
+}
+
+/// `largest` are the largest weights of the block times scales, in 8 bits.
+void PrefillPart::roundWeights(Value row, ValueRange largest) {
+  SmallVector<Value> inverses(tile.vectors);
+  for (auto [n, most] : llvm::enumerate(largest)) {
+    Value none = v.lessF(most, splat(v, qattn::kLeastWeight));
+    inverses[n] = v.select(none, splat(v, 0), v.divf(splat(v, 255), most));
+    storeRows(v.mulf(most, splat(v, 1.0 / 255)), buffers.unit, {}, row, n);
+  }
+  Value to = form.perWord == 1 ? buffers.scores : buffers.weights;
+  v.loop(firstKey, endKey, form.perWord, {},
+         [&](Value key, ValueRange) -> SmallVector<Value> {
+           Value word = words(key);
+           for (int64_t n = 0; n < tile.vectors; ++n) {
+             SmallVector<Value> weights;
+             for (int64_t i = 0; i < form.perWord; ++i)
+               weights.push_back(
+                   loadRows(buffers.scores, v.add(key, i), row, n));
+             storeRows(wordOf(weights, inverses[n]), to, word, row, n);
+           }
+           return {};
+         });
+}
+
+/// Weights rounded, as one word. What is between two may become either.
+Value PrefillPart::wordOf(ArrayRef<Value> weights, Value inverse) {
+  auto bits = [&](Value floats) { return v.cast(floats, kLanes, v.i32()); };
+  if (!form.isI8()) {
+    SmallVector<Value> halves;
+    Value half = v.splat(v.vec(kLanes, v.i32()), 0x8000);
+    for (Value weight : weights)
+      halves.push_back(v.add(bits(weight), half));
+    Value high = v.andI(halves.back(), 0xffff0000);
+    return form.perWord == 1 ? v.cast(high, kLanes, v.f32())
+                             : v.orI(high, v.shr(halves[0], 16));
+  }
+  // The last bit of 2^23 is worth one, and of its own bits (0x4b000000) none
+  // are left but in the first number; the last makes up for it.
+  constexpr double kBig = 8388608;
+  if (form.perWord == 1)
+    return v.subf(v.fma(weights[0], inverse, splat(v, kBig)), splat(v, kBig));
+  Value word;
+  for (auto [i, weight] : llvm::enumerate(weights)) {
+    double big = i == 3 ? kBig + (0x100 - 0x4b) : kBig;
+    Value code = v.shl(bits(v.fma(weight, inverse, splat(v, big))), 8 * i);
+    word = word ? v.add(word, code) : code;
+  }
+  return word;
 }
 
 /// Adds weights times values to `width` columns of some rows.
 void PrefillPart::addValues(Value row, Value col, int64_t width) {
+  auto at = [&](int64_t c) { return SmallVector<Value>{part, v.add(col, c)}; };
+  auto kept = [&](int64_t c, int64_t n) {
+    return v.mulf(loadRows(buffers.sums, at(c), row, n),
+                  loadRows(buffers.keep, {}, row, n));
+  };
+  // In 8 bits sums are those of the block.
+  Value zero = v.splat(v.vec(kLanes, form.sumType(v)), 0);
   SmallVector<Value> sums;
   for (int64_t c = 0; c < width; ++c)
     for (int64_t n = 0; n < tile.vectors; ++n)
-      sums.push_back(
-          v.mulf(loadRows(buffers.sums, {part, v.add(col, c)}, row, n),
-                 loadRows(buffers.keep, {}, row, n)));
-  if (op.getWindow())
-    sums = addKeys(keys.begin, keys.allBegin, /*isMasked=*/true, row, col,
+      sums.push_back(form.isI8() ? zero : kept(c, n));
+  if (form.perWord > 1) {
+    sums = addKeys(firstKey, endKey, /*isMasked=*/false, row, col, width, sums);
+  } else {
+    if (op.getWindow())
+      sums = addKeys(keys.begin, keys.allBegin, /*isMasked=*/true, row, col,
+                     width, sums);
+    sums = addKeys(keys.allBegin, keys.allEnd, /*isMasked=*/false, row, col,
                    width, sums);
-  sums = addKeys(keys.allBegin, keys.allEnd, /*isMasked=*/false, row, col,
-                 width, sums);
-  if (buffers.firstSeen)
-    sums = addKeys(keys.allEnd, keys.end, /*isMasked=*/true, row, col, width,
-                   sums);
+    if (buffers.firstSeen)
+      sums = addKeys(keys.allEnd, keys.end, /*isMasked=*/true, row, col, width,
+                     sums);
+  }
   for (int64_t c = 0; c < width; ++c)
-    for (int64_t n = 0; n < tile.vectors; ++n)
-      storeRows(sums[c * tile.vectors + n], buffers.sums, {part, v.add(col, c)},
-                row, n);
+    for (int64_t n = 0; n < tile.vectors; ++n) {
+      Value sum = sums[c * tile.vectors + n];
+      if (form.sumsIntegers())
+        sum = v.toFloat(sum);
+      if (form.isI8())
+        sum = v.fma(sum, loadRows(buffers.unit, {}, row, n), kept(c, n));
+      storeRows(sum, buffers.sums, at(c), row, n);
+    }
 }
 
 /// What a row does not see is left out: zero times NaN would be NaN.
 SmallVector<Value> PrefillPart::addKeys(Value lower, Value upper, bool isMasked,
                                         Value row, Value col, int64_t width,
                                         ValueRange sums) {
-  return v.loop(lower, upper, 1, sums, [&](Value key, ValueRange carried) {
-    SmallVector<Value> weights, masks, next;
-    for (int64_t n = 0; n < tile.vectors; ++n) {
-      weights.push_back(loadRows(buffers.scores, key, row, n));
-      if (isMasked)
-        masks.push_back(seenBy(key, row, n));
-    }
-    for (int64_t c = 0; c < width; ++c) {
-      Value number = everywhere(v, buffers.values, {key, v.add(col, c)});
-      for (int64_t n = 0; n < tile.vectors; ++n) {
-        Value old = carried[next.size()];
-        Value sum = v.fma(weights[n], number, old);
-        next.push_back(isMasked ? v.select(masks[n], sum, old) : sum);
-      }
-    }
-    return next;
-  });
+  Value from = form.perWord == 1 ? buffers.scores : buffers.weights;
+  return v.loop(
+      words(lower), words(upper), 1, sums, [&](Value key, ValueRange carried) {
+        SmallVector<Value> weights, masks, next;
+        for (int64_t n = 0; n < tile.vectors; ++n) {
+          weights.push_back(loadRows(from, key, row, n));
+          if (isMasked)
+            masks.push_back(seenBy(key, row, n));
+        }
+        for (int64_t c = 0; c < width; ++c) {
+          Value number = everywhere(v, buffers.values, {key, v.add(col, c)});
+          for (int64_t n = 0; n < tile.vectors; ++n) {
+            Value old = carried[next.size()];
+            Value sum = form.multiply(v, weights[n], number, old);
+            next.push_back(isMasked ? v.select(masks[n], sum, old) : sum);
+          }
+        }
+        return next;
+      });
 }

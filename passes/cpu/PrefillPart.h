@@ -3,7 +3,7 @@
 #ifndef HEADRACE_PASSES_CPU_PREFILLPART_H
 #define HEADRACE_PASSES_CPU_PREFILLPART_H
 
-#include "passes/cpu/PrefillRows.h"
+#include "passes/cpu/PrefillForm.h"
 
 namespace headrace::cpu {
 
@@ -11,20 +11,6 @@ namespace headrace::cpu {
 /// columns of values) as are computed at a time.
 struct PrefillTile {
   int64_t vectors, width;
-};
-
-/// Scratch memory of a workgroup.
-struct PrefillBuffers {
-  mlir::Value queries;   // [part][column][row], with the scale
-  mlir::Value sums;      // [part][column][row]
-  mlir::Value largest;   // [part][row], the largest score so far
-  mlir::Value total;     // [part][row], sum of weights
-  mlir::Value firstSeen; // [part][row], i32, null where all is seen
-  mlir::Value countSeen; // [part][row], i32, keys from there on
-  mlir::Value keys;      // [key of the block][column]
-  mlir::Value values;    // [key of the block][column]
-  mlir::Value scores;    // [key of the block][row], then weights
-  mlir::Value keep;      // [row], what earlier sums are multiplied with
 };
 
 /// Keys of a block, of which rows of a part see [begin, end), and all of its
@@ -37,9 +23,9 @@ struct PrefillKeys {
 /// logarithms to the base 2.
 class PrefillPart {
 public:
-  PrefillPart(VectorBuilder &v, qattn::PrefillOp op, PrefillTile tile,
-              const PrefillBuffers &buffers)
-      : v(v), op(op), rows(op), tile(tile), buffers(buffers) {}
+  PrefillPart(VectorBuilder &v, qattn::PrefillOp op, const PrefillForm &form,
+              PrefillTile tile, const PrefillBuffers &buffers)
+      : v(v), op(op), rows(op), form(form), tile(tile), buffers(buffers) {}
 
   /// Adds the keys of the block whose first key is token `first`.
   void add(mlir::Value part, mlir::Value first, const PrefillKeys &keys);
@@ -47,6 +33,7 @@ public:
 private:
   using Value = mlir::Value;
 
+  Value words(Value count);
   Value loadRows(Value buffer, llvm::ArrayRef<Value> at, Value row, int64_t n);
   void storeRows(Value rows, Value buffer, llvm::ArrayRef<Value> at, Value row,
                  int64_t n);
@@ -56,10 +43,14 @@ private:
                                   Value row);
   Value baseOf(Value most);
   Value capped(Value score);
+  llvm::SmallVector<Value> dots(llvm::ArrayRef<Value> keys, Value row);
   void score(Value row);
   llvm::SmallVector<Value> addColumn(llvm::ArrayRef<Value> keys, Value row,
                                      Value col, mlir::ValueRange dots);
+  void leaveOut(Value from, Value row);
   void weigh(Value row);
+  void roundWeights(Value row, mlir::ValueRange largest);
+  Value wordOf(llvm::ArrayRef<Value> weights, Value inverse);
   void addValues(Value row, Value col, int64_t width);
   llvm::SmallVector<Value> addKeys(Value lower, Value upper, bool isMasked,
                                    Value row, Value col, int64_t width,
@@ -68,11 +59,13 @@ private:
   VectorBuilder &v;
   qattn::PrefillOp op;
   PrefillRows rows;
+  PrefillForm form;
   PrefillTile tile;
   PrefillBuffers buffers;
   // What is being added.
   Value part, first;
   PrefillKeys keys;
+  Value firstKey, endKey; // whole words of keys
 };
 
 } // namespace headrace::cpu

@@ -28,7 +28,10 @@ PrefillRows::PrefillRows(PrefillOp op)
       dim(shapeOf(op.getQ())[2]), valueDim(shapeOf(op.getV())[2]) {
   vectors = std::min<int64_t>(kVectors, llvm::divideCeil(count, kPrefillLanes));
   int64_t all = llvm::divideCeil(count, partRows());
-  parts = std::min({kMostParts, kMostNumbers / (partRows() * (dim + valueDim)),
+  // Keys and values that are rounded, too, serve twice as many.
+  int64_t more = op.getPrecision() ? 2 : 1;
+  parts = std::min({more * kMostParts,
+                    more * kMostNumbers / (partRows() * (dim + valueDim)),
                     all * heads / kThreads, all});
   // As even as that number of workgroups can be.
   int64_t groups = llvm::divideCeil(all, std::max<int64_t>(parts, 1));
