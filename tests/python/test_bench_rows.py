@@ -29,6 +29,8 @@ ITEMS: list[Item] = [
     Latents("bf16", 48, False, 4, 64, 32),
     Latents("fp8_e4m3", 48, True, 4, 64, 32),
     Prefill(40, 4, 2, 32),
+    Prefill(40, 4, 2, 32, "bf16"),
+    Prefill(40, 4, 2, 32, "i8"),
     Lookup(512, 64),
     Sparse(256, 512, "q4_k", "f32", 50),
     Sparse(256, 512, "q4_k", "bf16", 65),

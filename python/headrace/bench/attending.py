@@ -138,17 +138,24 @@ def _decode(
 
 @dataclass(frozen=True)
 class Prefill:
-    """`tokens` queries over as many keys and values, each seeing those before it."""
+    """`tokens` queries over as many keys and values, each seeing those before it.
+
+    precision: of the operands of both products, f32, bf16 or i8
+    """
 
     tokens: int
     heads: int = 32
     groups: int = 8
     dim: int = 128
+    precision: str = "f32"
 
     kernel = "prefill"
     format = "f32"
-    activations = "f32"
     variant = "causal"
+
+    @property
+    def activations(self) -> str:
+        return self.precision
 
     @property
     def shape(self) -> str:
@@ -156,11 +163,11 @@ class Prefill:
 
     @property
     def label(self) -> str:
-        return f"prefill:causal {self.shape}"
+        return f"prefill:causal {self.shape} {self.precision}"
 
     @property
     def group(self) -> Hashable:
-        return self
+        return (self.tokens, self.heads, self.groups, self.dim)
 
     @property
     def size(self) -> int:
@@ -170,9 +177,10 @@ class Prefill:
         """The module."""
         q = f"tensor<{self.tokens}x{self.heads}x{self.dim}xf32>"
         kv = f"tensor<{self.tokens}x{self.groups}x{self.dim}xf32>"
+        rounded = "" if self.precision == "f32" else f" precision = {self.precision}"
         return f"""func.func @main(%q: {q}, %k: {kv}, %v: {kv}) -> {q} {{
   %o = tensor.empty() : {q}
-  %r = qattn.prefill causal ins(%q, %k, %v : {q}, {kv}, {kv}) outs(%o : {q})
+  %r = qattn.prefill causal{rounded} ins(%q, %k, %v : {q}, {kv}, {kv}) outs(%o : {q})
     {{scale = {self.dim**-0.5:.9e} : f32}} -> {q}
   return %r : {q}
 }}
@@ -180,8 +188,8 @@ class Prefill:
 
 
 def open_prefill(items: Sequence[Prefill], setting: Setting) -> Session:
-    """One row; arithmetic bounds it, so keys and values need not come from memory."""
-    (item,) = items
+    """Each precision; arithmetic bounds them, so keys and values need not come from memory."""
+    item = items[0]
     rng = setting.rng(item.tokens, item.heads, item.dim)
     shape = (item.tokens, item.groups, item.dim)
     k, v = rng.standard_normal((2, *shape), dtype=np.float32)
@@ -191,14 +199,15 @@ def open_prefill(items: Sequence[Prefill], setting: Setting) -> Session:
     scale = float(np.float32(item.dim**-0.5))
     problem = Attention(queries, k, v, scale, True, False, setting.threads, 0)
     read = Buffers.of(np.ones(32 << 20, np.uint8), setting.rotation)
-    session = Session(item.label, len(queries), read.take, heavy=True)
-    work = Work(
-        nbytes=4 * 2 * (queries[0].size + k.size),
-        from_memory=0,
-        operations=4 * item.heads * item.dim * problem.pairs(),
-        peak="bf16",
-    )
-    session.add(item, work, functools.partial(_prefill, item, setting, problem))
+    session = Session(f"prefill {item.shape}", len(queries), read.take, heavy=True)
+    for item in items:
+        work = Work(
+            nbytes=4 * 2 * (queries[0].size + k.size),
+            from_memory=0,
+            operations=4 * item.heads * item.dim * problem.pairs(),
+            peak="i8" if item.precision == "i8" else "bf16",
+        )
+        session.add(item, work, functools.partial(_prefill, item, setting, problem))
     peers = attention_peers(setting, problem)
     # seconds a call, and f16 is its better mode for many queries
     peers.pop("llama.cpp.q8_0", None)
@@ -217,6 +226,6 @@ def _prefill(item: Prefill, setting: Setting, problem: Attention) -> Contender:
         rotated={},
         fixed={"k": problem.k, "v": problem.v},
         reference=problem.reference,
-        bound=BOUNDS["bf16"],
+        bound=BOUNDS[item.precision],
         sample=problem.sampled,
     )

@@ -49,7 +49,8 @@ def _attention() -> list[Item]:
         for split in (False, True)
     ]
     rows += [Latents(d, 4096, split) for d in ("bf16", "fp8_e4m3") for split in (False, True)]
-    return [*rows, Prefill(1024), Prefill(4096)]
+    precisions = ("f32", "bf16", "i8")
+    return [*rows, *(Prefill(n, precision=p) for n in (1024, 4096) for p in precisions)]
 
 
 SUITES: Mapping[str, list[Item]] = {
