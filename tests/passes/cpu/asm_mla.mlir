@@ -1,11 +1,8 @@
 // REQUIRES: x86_64
 // RUN: %headrace translate %s --to asm --target cpu:sapphirerapids -o %t.s
 // RUN: %inner_loops %t.s --with "vfmadd231ps .*%zmm" | FileCheck %s "--implicit-check-not={{spill|reload}}"
-// RUN: %headrace translate %s --to asm --target cpu:x86-64-v3 -o %t.avx2.s
-// RUN: %inner_loops %t.avx2.s --with "vfmadd231ps .*%ymm" | FileCheck %s "--implicit-check-not={{spill|reload}}" --check-prefix=AVX2
 
-// Scores and results of latent attention: tiles of 16 sums stay in registers, of
-// 12 in smaller ones, and memory is only read.
+// Scores and results of latent attention: tiles of 16 sums stay in registers.
 
 // CHECK-LABEL: function mla_decode_mla_bf16_16x512_of_1024x512x64
 // CHECK: loop
@@ -17,12 +14,6 @@
 // CHECK-COUNT-16: vfmadd231ps {{.*}}%zmm
 // CHECK: loop
 // CHECK-COUNT-16: vfmadd231ps {{.*}}%zmm
-
-// AVX2-LABEL: function mla_decode_mla_bf16_16x512_of_1024x512x64
-// AVX2: loop
-// AVX2-COUNT-12: vfmadd231ps {{.*}}%ymm
-// AVX2: loop
-// AVX2-COUNT-12: vfmadd231ps {{.*}}%ymm
 
 !bf16 = !qattn.mla_cache<1024x512+64, bf16>
 !fp8 = !qattn.mla_cache<1024x512+64, fp8_e4m3>

@@ -1,11 +1,9 @@
 // REQUIRES: x86_64
 // RUN: %headrace translate %s --to asm --target cpu:sapphirerapids -o %t.s
 // RUN: %inner_loops %t.s --with "vfmadd231ps .*%zmm" | FileCheck %s --implicit-check-not=spill:
-// RUN: %headrace translate %s --to asm --target cpu:x86-64-v3 -o %t.avx2.s
-// RUN: %inner_loops %t.avx2.s --with "vfmadd231ps .*%ymm" | FileCheck %s --check-prefix=AVX2 --implicit-check-not=spill:
 
-// Attention of many queries: 24 sums of scores and of values in registers, 12 in
-// half as wide ones. Where keys are masked, what the mask is made of is reloaded.
+// Attention of many queries: 24 sums of scores and of values in registers. Where
+// keys are masked, what the mask is made of is reloaded.
 
 // CHECK-LABEL: function prefill_200x4x64_of_200x1x64
 // CHECK: loop
@@ -14,14 +12,6 @@
 // CHECK: loop
 // CHECK-NOT: reload
 // CHECK-COUNT-24: vfmadd231ps {{.*}}%zmm
-
-// AVX2-LABEL: function prefill_200x4x64_of_200x1x64
-// AVX2: loop
-// AVX2-NOT: reload
-// AVX2-COUNT-12: vfmadd231ps {{.*}}%ymm
-// AVX2: loop
-// AVX2-NOT: reload
-// AVX2-COUNT-12: vfmadd231ps {{.*}}%ymm
 
 !q = tensor<200x4x64xf32>
 !k = tensor<200x1x64xf32>

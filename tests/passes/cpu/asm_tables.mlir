@@ -1,25 +1,18 @@
 // REQUIRES: x86_64
 // RUN: %headrace translate %s --to asm --target cpu:sapphirerapids -o %t.s
 // RUN: %inner_loops %t.s --with "%zmm" | FileCheck %s "--implicit-check-not={{spill|reload}}"
-// RUN: %headrace translate %s --to asm --target cpu:x86-64-v3 -o %t.avx2.s
-// RUN: %inner_loops %t.avx2.s --with vpshufb | FileCheck %s --check-prefix=AVX2 "--implicit-check-not={{spill|reload}}"
 
 // Centroids: 16 at a time, four vectors of two columns and of distances. Tables:
-// each shuffle looks up a piece of 64 rows (32 with AVX2), and sums stay in
-// registers.
+// each shuffle looks up a piece of 64 rows, and sums stay in registers.
 
 // CHECK-LABEL: function assign_centroids_codebook_d2_e16_g512_i8_a64_1024x1024
 // CHECK: vpermt2ps {{.*}}%zmm
 
 // CHECK-LABEL: function lut_matvec_codebook_d2_e16_g512_i8_a64_1024x1024
 // CHECK-COUNT-8: vpshufb {{.*}}%zmm
-// AVX2-LABEL: function lut_matvec_codebook_d2_e16_g512_i8_a64_1024x1024
-// AVX2-COUNT-4: vpshufb {{.*}}%ymm
 
 // CHECK-LABEL: function lut_matvec_codebook_d2_e16_g512_i8_a64_split_1024x1024
 // CHECK-COUNT-8: vpshufb {{.*}}%zmm
-// AVX2-LABEL: function lut_matvec_codebook_d2_e16_g512_i8_a64_split_1024x1024
-// AVX2-COUNT-4: vpshufb {{.*}}%ymm
 
 !w = !qlinear.packed<1024x1024, #qlinear.codebook<dim = 2, entries = 16, group = 512, table = i8, activation_entries = 64>>
 !s = !qlinear.packed<1024x1024, #qlinear.codebook<dim = 2, entries = 16, group = 512, table = i8, activation_entries = 64, split>>
