@@ -204,7 +204,7 @@ void MlaTiles::addTile(Value output, ArrayRef<Value> at, Value keep,
         }
         return next;
       });
-  auto next = state.begin();
+  Value *next = state.begin();
   forEach([&](Value number, Value col, int64_t lanes, int64_t) {
     v.storeFirst(*next++, output, place(number, col), lanes);
   });
