@@ -1,10 +1,9 @@
 """The CPU's kernel of qattn.prefill on several blocks of queries and keys, against PyTorch."""
 
-import re
-
 import numpy as np
 import pytest
 import torch
+from inner_loops import inner_loops
 
 import headrace as hr
 from headrace import ir
@@ -122,16 +121,11 @@ def test_inner_loops_keep_their_sums_in_registers(target, sums):
     """Of scores and of values: one multiplication for each sum, and nothing spilled."""
     shape = Prefill("assembly", 200, 200, 4, 1, 64, 64)
     artifact = hr.compile(parse_text(module_of(shape), ir.Context(), shape.what), target=target)
-    loops = []
-    for label, body in re.findall(
-        r"^(\.L\w+):(.*?)(?=^\.L|\Z)", artifact.sources["kernels.s"], re.MULTILINE | re.DOTALL
-    ):
-        back = re.search(rf"\bj\w+\t{re.escape(label)}\n", body)
-        if back and len(re.findall(r"\bvfmadd231ps\t[^{\n]*\n", body[: back.start()])) == sums:
-            loops.append(body[: back.start()])
+    sum_of_products = "^(reload: |spill: )?vfmadd231ps [^{]*$"
+    loops = inner_loops(artifact.sources["kernels.s"], sum_of_products)
+    loops = [loop for loop in loops if len(loop.having(sum_of_products)) == sums]
     assert len(loops) >= 2
-    # A place on the stack without an index is a spilled register.
-    assert not [line for loop in loops for line in re.findall(r".*\d\(%rsp\).*", loop)]
+    assert not [line for loop in loops for line in loop.spills]
 
 
 def test_results_do_not_depend_on_threads():

@@ -1,10 +1,9 @@
 """The CPU's kernels of assign_centroids and lut_matvec: other formats, groups that divide by
 little, rows and columns at the edges, and data with ties, NaN and the largest codes."""
 
-import re
-
 import numpy as np
 import pytest
+from inner_loops import inner_loops
 
 import headrace as hr
 from headrace import ir
@@ -164,14 +163,9 @@ def test_instructions(target, register, lookups):
     """A shuffle for as many rows as a vector has bytes; no sum leaves its register."""
     shape = Shape(1024, 1200, 2, 16, 512, 8, 64, 0, split=True)
     source = hr.compile(lookup(shape), target=f"cpu:{target}").sources["kernels.s"]
-    loops = []
-    for label, body in re.findall(r"^(\.L\w+):(.*?)(?=^\.L|\Z)", source, re.MULTILINE | re.DOTALL):
-        back = re.search(rf"\bj\w+\t{re.escape(label)}\n", body)
-        if back and "vpshufb" in body[: back.start()]:
-            loops.append(body[: back.start()])
+    loops = inner_loops(source, "vpshufb")
     assert loops
     for loop in loops:
-        found = re.findall(rf"\tvpshufb\t.*%{register}\d+, %{register}\d+, %{register}\d+", loop)
+        found = loop.having(rf"^vpshufb .*%{register}\d+, %{register}\d+, %{register}\d+")
         assert len(found) == lookups
-        assert not re.search(r"\tv\w+\t%[xyz]mm\d+, [^%]*\(", loop)
-        assert not re.search(r"\tv\w+\t[^%]*\d\(%rsp\)", loop)
+        assert not loop.spills and not loop.having(r"^v\w+ %[xyz]mm\d+, [^%]*\(")
