@@ -16,7 +16,7 @@ def CpuLowerQuantize : Pass<"cpu-lower-quantize", "::mlir::ModuleOp"> {
 
     Before:
     ```mlir
-    qlinear.quantize %x into %q : memref<512xf32>, !qlinear.packed<1x512, #qlinear.act_i8>
+    qlinear.quantize %x into %q : memref<256xf32>, !qlinear.packed<1x256, #qlinear.act_i8>
     ```
     After (shortened):
     ```mlir
@@ -78,13 +78,8 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
     `bf16` says the same of products of bf16 weights and bf16 activations:
     `avx512` and `neon` sum pairs of products, `portable` widens both to f32.
 
-    With many tokens and weights in 16-bit floats, products are of f32 that a tile
-    of weights became once, unless `fast-bf16` says that sums of pairs are faster
-    than those.
-
-    Weights in zigzag bands are multiplied as f32 whatever the activations are, as
-    their scales differ from column to column; one token by q4_k as `cpu-lower-sparse`
-    does. With `vnni` nibbles become f32 by
+    Weights in zigzag bands are multiplied as f32 whatever the activations are:
+    their scales differ from column to column. With `vnni` nibbles become f32 by
     a table in a register (`vpermps`).
 
     Before:
@@ -112,9 +107,7 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
     Option<"dot", "dot", "std::string", /*default=*/"\"portable\"",
            "Instructions for 8-bit products: vnni, avx2, i8mm, dotprod, neon or portable">,
     Option<"bf16", "bf16", "std::string", /*default=*/"\"portable\"",
-           "Instructions for products of bf16: avx512, neon or portable">,
-    Option<"fastBf16", "fast-bf16", "bool", /*default=*/"true",
-           "Whether sums of pairs of bf16 are faster than sums of f32">];
+           "Instructions for products of bf16: avx512, neon or portable">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
@@ -161,12 +154,7 @@ def CpuLowerSparse : Pass<"cpu-lower-sparse", "::mlir::ModuleOp"> {
     put in order first, so that a column that is listed twice counts once.
 
     `lookup` says how nibbles become f32: `avx512` finds them in a table that a
-    register holds (`vpermps`); `avx2` and `portable` convert integers. With
-    `dot=vnni` columns of q4_k are added in integers: in a batch, what the numbers
-    of a group are multiplied with is the largest of its kind times an integer of
-    three limbs of 8 bits, of two where activations are bf16 (2^-22 and 2^-15 of
-    the largest), so `vpdpbusd` adds 64 products of a limb. A batch whose scales
-    are infinite or tiny is added in f32.
+    register holds (`vpermps`); `avx2` and `portable` convert integers.
 
     Before:
     ```mlir
@@ -196,9 +184,7 @@ def CpuLowerSparse : Pass<"cpu-lower-sparse", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"lookup", "lookup", "std::string", /*default=*/"\"portable\"",
-           "Instructions to look up numbers: avx512, avx2, neon or portable">,
-    Option<"dot", "dot", "std::string", /*default=*/"\"portable\"",
-           "Instructions for 8-bit products: vnni, avx2, i8mm, dotprod, neon or portable">];
+           "Instructions to look up numbers: avx512, avx2, neon or portable">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"];

@@ -33,10 +33,6 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
       llvm::cl::desc(
           "Instructions for products of bf16: avx512, neon or portable"),
       llvm::cl::init("portable")};
-  Option<bool> fastBf16{
-      *this, "fast-bf16",
-      llvm::cl::desc("Whether sums of pairs of bf16 are faster than of f32"),
-      llvm::cl::init(true)};
   Option<int64_t> vectorBits{
       *this, "vector-bits",
       llvm::cl::desc("Bits of the widest vector registers"),
@@ -59,8 +55,7 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(headrace::cpu::createCpuLowerQuantize());
   pm.addPass(headrace::cpu::createCpuLowerDequantize());
   pm.addPass(headrace::cpu::createCpuLowerProducts(
-      {options.dot.getValue(), options.bf16.getValue(),
-       options.fastBf16.getValue()}));
+      {options.dot.getValue(), options.bf16.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerRows());
   pm.addPass(headrace::cpu::createCpuLowerRope());
   pm.addPass(headrace::cpu::createCpuLowerAppend());
@@ -73,8 +68,7 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(
       headrace::cpu::createCpuLowerMlaDecode({options.vectorBits.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerSelect());
-  pm.addPass(headrace::cpu::createCpuLowerSparse(
-      {options.lookup.getValue(), options.dot.getValue()}));
+  pm.addPass(headrace::cpu::createCpuLowerSparse({options.lookup.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerPrefill(
       {options.vectorBits.getValue(), options.dot.getValue(),
        options.bf16.getValue()}));

@@ -2,8 +2,6 @@
 
 #include "passes/cpu/StripKernel.h"
 
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-
 using namespace mlir;
 using namespace headrace::cpu;
 using headrace::qlinear::PackedType;
@@ -36,9 +34,7 @@ StripKernel::compute(VectorBuilder &v, Value bytes, const Activations &x,
   Values sums(tokens, v.splat(v.vec(kRows, v.f32()), 0));
   auto accumulate = [&](Value index, int64_t cols, ValueRange carried) {
     Value at = v.add(base, v.mul(index, decoder->pieceBytes()));
-    // AArch64 has too few registers for that.
-    Piece piece{decoder->open(v, bytes, at, cols), index, tokenIndices,
-                !isNeon(dot)};
+    Piece piece{decoder->open(v, bytes, at, cols), index, tokenIndices};
     return piece.single() ? addSinglePiece(v, piece, x, carried)
                           : addPiece(v, piece, x, carried);
   };
@@ -68,7 +64,7 @@ void StripKernel::storeNumbers(VectorBuilder &v, const Piece &piece,
     if (group * decoder->groupCols() >= piece.strip.cols)
       continue;
     Value scale = decoder->scale(v, piece.strip, group);
-    int64_t shift = x.isI8() ? groupShift(i % groups) : 0;
+    int64_t shift = x.isI8() ? decoder->groupShift(i % groups) : 0;
     if (shift)
       scale = v.mulf(scale, v.splat(v.vec(kRows, v.f32()), 1.0 / (1 << shift)));
     v.store(scale, numbers, {v.index(i), v.index(0)});
@@ -93,7 +89,7 @@ Value StripKernel::number(VectorBuilder &v, const Piece &piece,
   if (offset)
     return decoder->groupOffset(v, piece.strip, ofPiece);
   Value scale = decoder->groupScale(v, piece.strip, ofPiece);
-  int64_t shift = x.isI8() ? groupShift(group) : 0;
+  int64_t shift = x.isI8() ? decoder->groupShift(group) : 0;
   return shift
              ? v.mulf(scale, v.splat(v.vec(kRows, v.f32()), 1.0 / (1 << shift)))
              : scale;
@@ -162,31 +158,14 @@ void StripKernel::addChunk(VectorBuilder &v, const Piece &piece, Value index,
   SmallVector<StripWord> words = decoder->chunk(v, piece.strip, index, groups);
   Value col = v.add(v.mul(piece.index, decoder->pieceCols()),
                     decoder->firstCol(v, index));
+  prefetchChunk(v, piece, index, col, x);
   Chunk chunk{index, col, v.shr(col, 5), number, groups};
-  // Chunks share the lines of the numbers before them.
-  int64_t bytes = decoder->pieceBytes() / decoder->chunks();
-  int64_t lines = llvm::divideCeil(bytes, kCacheLine);
-  int64_t count = static_cast<int64_t>(words.size());
-  Value at = v.add(piece.strip.at, v.mul(index, bytes));
-  if (piece.single())
-    keepOrder(v);
-  else
-    prefetchLines(v, piece, at, 0, lines);
   SmallVector<Products> products(groups);
-  for (auto [i, word] : llvm::enumerate(words)) {
+  for (const StripWord &word : words)
     if (x.isI8())
       addIntegers(v, piece, chunk, word, x, products[word.group]);
     else
       addFloats(v, piece, chunk, word, x, products[word.group]);
-    if (piece.single())
-      prefetchLines(v, piece, at, i * lines / count, (i + 1) * lines / count);
-  }
-  // The weights push activations out of the first cache before the next strip
-  // reads them.
-  constexpr int64_t kColumns = 512;
-  if (piece.single())
-    x.prefetchColumns(v, piece.tokens[0], v.add(col, kColumns),
-                      decoder->pieceCols() / decoder->chunks());
   for (int64_t group = 0; group < groups; ++group)
     if (x.isI8())
       finishIntegers(v, piece, chunk, group, products[group], x, totals);
@@ -194,25 +173,24 @@ void StripKernel::addChunk(VectorBuilder &v, const Piece &piece, Value index,
       finishFloats(v, piece, chunk, group, products[group], x, totals);
 }
 
-/// Keeps LLVM's scheduler from moving loads and prefetches over this point.
-void StripKernel::keepOrder(VectorBuilder &v) {
-  LLVM::FenceOp::create(v.b, v.loc, LLVM::AtomicOrdering::acq_rel,
-                        v.b.getStringAttr("singlethread"));
-}
-
-/// Asks for lines [first, last) of a chunk at byte `at` of a later one: far
-/// ahead for the second cache, which can wait for more lines of memory at once
-/// than the first; and from there. With one token they are spread over the
-/// arithmetic; many at once would wait for each other.
-void StripKernel::prefetchLines(VectorBuilder &v, const Piece &piece, Value at,
-                                int64_t first, int64_t last) {
-  constexpr int64_t kFar = 16384, kNear = 4608;
-  for (int64_t line = first; line < last; ++line) {
-    v.prefetch(piece.strip.bytes, v.add(at, line * kCacheLine + kFar), 2);
-    v.prefetch(piece.strip.bytes, v.add(at, line * kCacheLine + kNear), 3);
+/// Asks for the lines of a chunk that is used later, and for activations, which
+/// the weights push out of the first cache before the next strip reads them.
+void StripKernel::prefetchChunk(VectorBuilder &v, const Piece &piece,
+                                Value index, Value col,
+                                const Activations &x) const {
+  // Far ahead for the second cache, which can wait for more lines of memory at
+  // once than the first; and from there.
+  constexpr int64_t kFar = 16384, kNear = 4608, kColumns = 512;
+  // Chunks share the lines of the numbers before them.
+  int64_t bytes = decoder->pieceBytes() / decoder->chunks();
+  Value at = v.add(piece.strip.at, v.mul(index, bytes));
+  for (int64_t line = 0; line < bytes; line += kCacheLine) {
+    v.prefetch(piece.strip.bytes, v.add(at, line + kFar), 2);
+    v.prefetch(piece.strip.bytes, v.add(at, line + kNear), 3);
   }
-  if (piece.single() && first < last)
-    keepOrder(v);
+  if (piece.single())
+    x.prefetchColumns(v, piece.tokens[0], v.add(col, kColumns),
+                      decoder->pieceCols() / decoder->chunks());
 }
 
 void StripKernel::addOffset(VectorBuilder &v, Value offset, Value xSum,
@@ -229,7 +207,7 @@ void StripKernel::addIntegers(VectorBuilder &v, const Piece &piece,
                               const Chunk &chunk, const StripWord &word,
                               const Activations &x, Products &products) const {
   bool first = products.sums[0].empty() && products.sums[1].empty();
-  int64_t shift = codeShift(word) - groupShift(word.group);
+  int64_t shift = decoder->codeShift(word) - decoder->groupShift(word.group);
   Values &sums = products.sums[shift ? 1 : 0];
   if (sums.empty())
     sums.resize(piece.tokens.size());
@@ -237,15 +215,12 @@ void StripKernel::addIntegers(VectorBuilder &v, const Piece &piece,
   if (ownSums && first)
     products.zeros.resize(piece.tokens.size());
   Value codes = decoder->codes(v, word);
-  if (isNeon(dot))
-    codes = v.shr(codes, decoder->codeShift(word));
-  int64_t largest = ((1 << decoder->codeBits()) - 1) << codeShift(word);
   Value col = v.add(chunk.col, word.col);
   for (auto [t, token] : llvm::enumerate(piece.tokens)) {
     if (first && decoder->zeroPoint() && !ownSums)
       sums[t] = zeroPointSum(v, chunk, word, x, token);
     Value xs = spreadWord(v, x.quants(v, token, col, 4));
-    sums[t] = dot4(v, dot, codes, xs, sums[t], largest);
+    sums[t] = dot4(v, dot, codes, xs, sums[t]);
     if (!ownSums)
       continue;
     if (dot == DotKind::Vnni) {
@@ -264,7 +239,7 @@ Value StripKernel::zeroPointSum(VectorBuilder &v, const Chunk &chunk,
                                 const StripWord &word, const Activations &x,
                                 Value token) const {
   Value sum = x.sums(v, token, groupOf32(v, chunk, word.group), 1);
-  int64_t factor = decoder->zeroPoint() << codeShift(word);
+  int64_t factor = decoder->zeroPoint() << decoder->codeShift(word);
   sum = v.mulI(sum, v.splat(v.vec(1, v.i32()), static_cast<double>(-factor)));
   return v.repeat(sum, 0, 1, kRows);
 }

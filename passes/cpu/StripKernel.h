@@ -39,10 +39,9 @@ private:
     StripPiece strip;
     Value index;
     llvm::ArrayRef<Value> tokens;
-    bool unrolled; // if there is a single token
     /// The chunks of a single token follow each other in the code. Those of
     /// more are in a loop, and find their scales and offsets in `numbers`.
-    bool single() const { return unrolled && tokens.size() == 1; }
+    bool single() const { return tokens.size() == 1; }
   };
   /// Where a chunk is.
   struct Chunk {
@@ -79,9 +78,8 @@ private:
   void addChunk(VectorBuilder &v, const Piece &piece, Value index,
                 int64_t number, int64_t groups, const Activations &x,
                 Totals &totals) const;
-  static void keepOrder(VectorBuilder &v);
-  static void prefetchLines(VectorBuilder &v, const Piece &piece, Value at,
-                            int64_t first, int64_t last);
+  void prefetchChunk(VectorBuilder &v, const Piece &piece, Value index,
+                     Value col, const Activations &x) const;
   /// The group of 32 columns that has those of a group of the chunk. Groups of
   /// 16 columns are in groups of 32 that follow each other.
   Value groupOf32(VectorBuilder &v, const Chunk &chunk, int64_t group) const {
@@ -92,14 +90,6 @@ private:
 
   //===-- Packed activations ----------------------------------------------===//
 
-  /// Codes are multiplied where they lie in their bytes, but not by AArch64,
-  /// which shifts bytes as easily as it masks them and multiplies signed ones.
-  int64_t codeShift(const StripWord &word) const {
-    return isNeon(dot) ? 0 : decoder->codeShift(word);
-  }
-  int64_t groupShift(int64_t group) const {
-    return isNeon(dot) ? 0 : decoder->groupShift(group);
-  }
   void addIntegers(VectorBuilder &v, const Piece &piece, const Chunk &chunk,
                    const StripWord &word, const Activations &x,
                    Products &products) const;

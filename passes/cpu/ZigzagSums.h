@@ -4,15 +4,13 @@
 // columns are added at a time, so that the sums are read and written once for
 // all four, and columns come in batches: first the coefficients of a batch,
 // then its products, so that a coefficient is spread over a vector as it is
-// loaded. Where the CPU adds products of bytes, batches of q4_k are added in
-// integers, unless one of their scales is infinite or tiny.
+// loaded.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef HEADRACE_PASSES_CPU_ZIGZAGSUMS_H
 #define HEADRACE_PASSES_CPU_ZIGZAGSUMS_H
 
-#include "passes/cpu/ZigzagLimbs.h"
 #include "passes/cpu/ZigzagSlices.h"
 
 namespace headrace::cpu {
@@ -20,10 +18,9 @@ namespace headrace::cpu {
 class SliceSums {
 public:
   /// For a workgroup whose rows start at `row`. Buffers are allocated at the
-  /// start of the function. `exact`: activations are f32, not rounded ones.
+  /// start of the function.
   SliceSums(VectorBuilder &v, mlir::Value bytes, const SliceDecoder &decoder,
-            qlinear::PackedType weight, mlir::Value row, DotKind dot,
-            bool exact);
+            qlinear::PackedType weight, mlir::Value row);
 
   /// All sums to zero.
   void clear();
@@ -47,15 +44,12 @@ private:
   mlir::Value columnAt(mlir::Value column);
   void addBatch(mlir::Value first, mlir::Value last, mlir::Value end,
                 const Source &source);
-  void setAhead(mlir::Value first, mlir::Value end, const Source &source);
-  void addLimbs(mlir::Value first, mlir::Value last, mlir::Value end,
-                const Source &source);
   void forEachSlice(llvm::function_ref<void(mlir::Value)> body);
   llvm::SmallVector<mlir::Value> slicesOf(llvm::ArrayRef<mlir::Value> columns,
                                           mlir::Value slice);
   void computeCoefficients(llvm::ArrayRef<mlir::Value> columns,
                            llvm::ArrayRef<mlir::Value> factors,
-                           mlir::Value place, bool withOffsets = true);
+                           mlir::Value place);
   void addProducts(llvm::ArrayRef<mlir::Value> columns,
                    llvm::ArrayRef<mlir::Value> ahead, mlir::Value place);
   void prefetch(mlir::Value at, int64_t part, int64_t parts);
@@ -70,7 +64,6 @@ private:
   mlir::Value sums;         // [row]
   mlir::Value coefficients; // [slice of a batch][group]
   mlir::Value offsets;      // [group of 32 rows], what the minima add; or null
-  std::optional<LimbSums> limbs; // what is added in integers
 };
 
 } // namespace headrace::cpu
