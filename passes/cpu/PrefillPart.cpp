@@ -16,14 +16,6 @@ static constexpr double kMinusInfinity =
     -std::numeric_limits<double>::infinity();
 static constexpr double kLog2E = 1.4426950408889634;
 
-static Value splat(VectorBuilder &v, double value) {
-  return v.splat(v.vec(kLanes, v.f32()), value);
-}
-
-static Value everywhere(VectorBuilder &v, Value memref, ValueRange at) {
-  return v.broadcast(memref::LoadOp::create(v.b, v.loc, memref, at), kLanes);
-}
-
 /// Vector `n` of the rows from `row` on.
 Value PrefillPart::loadRows(Value buffer, ArrayRef<Value> at, Value row,
                             int64_t n) {
@@ -103,7 +95,7 @@ SmallVector<Value> PrefillPart::masked(ArrayRef<Value> scores,
         for (auto [i, score] : llvm::enumerate(scores)) {
           auto [t, n] = std::pair(i / tile.vectors, i % tile.vectors);
           next.push_back(v.select(seenBy(tileKeys[t], row, n), score,
-                                  splat(v, kMinusInfinity)));
+                                  splat(kMinusInfinity)));
         }
         scf::YieldOp::create(v.b, loc, next);
       },
@@ -117,16 +109,15 @@ SmallVector<Value> PrefillPart::masked(ArrayRef<Value> scores,
 /// minus itself would be NaN.
 Value PrefillPart::baseOf(Value most) {
   Value none = arith::CmpFOp::create(v.b, v.loc, arith::CmpFPredicate::OEQ,
-                                     most, splat(v, kMinusInfinity));
-  return v.select(none, splat(v, 0), most);
+                                     most, splat(kMinusInfinity));
+  return v.select(none, splat(0), most);
 }
 
 Value PrefillPart::capped(Value score) {
   if (!op.getSoftcap())
     return score;
   double cap = op.getSoftcap()->convertToFloat();
-  return v.mulf(math::TanhOp::create(v.b, v.loc, score),
-                splat(v, cap * kLog2E));
+  return v.mulf(math::TanhOp::create(v.b, v.loc, score), splat(cap * kLog2E));
 }
 
 /// Scores before they are masked.
@@ -135,7 +126,7 @@ SmallVector<Value> PrefillPart::dots(ArrayRef<Value> tileKeys, Value row) {
   for (size_t t = 0; t < tileKeys.size(); ++t)
     for (int64_t n = 0; n < tile.vectors; ++n)
       sums.push_back(form.sumsIntegers() ? loadRows(buffers.start, part, row, n)
-                                         : splat(v, 0));
+                                         : splat(0));
   sums = v.loop(v.index(0), v.index(form.words(rows.dim)), 1, sums,
                 [&](Value col, ValueRange carried) {
                   return addColumn(tileKeys, row, col, carried);
@@ -147,24 +138,12 @@ SmallVector<Value> PrefillPart::dots(ArrayRef<Value> tileKeys, Value row) {
     if (form.sumsIntegers())
       sum = v.toFloat(sum);
     if (form.precision) {
-      Value factor =
-          everywhere(v, buffers.keyFactors, tileKeys[i / tile.vectors]);
+      Value factor = everywhere(buffers.keyFactors, tileKeys[i / tile.vectors]);
       sum = v.mulf(v.mulf(sum, factor), factors[i % tile.vectors]);
     }
     sum = capped(sum);
   }
   return sums;
-}
-
-/// Keys that fill up the last word have no weight.
-void PrefillPart::leaveOut(Value from, Value row) {
-  if (form.perWord == 1)
-    return;
-  v.loop(from, endKey, 1, {}, [&](Value key, ValueRange) -> SmallVector<Value> {
-    for (int64_t n = 0; n < tile.vectors; ++n)
-      storeRows(splat(v, kMinusInfinity), buffers.scores, key, row, n);
-    return {};
-  });
 }
 
 /// Scores of some rows, the largest of each, and what earlier sums are
@@ -208,95 +187,11 @@ SmallVector<Value> PrefillPart::addColumn(ArrayRef<Value> keys, Value row,
   for (int64_t n = 0; n < tile.vectors; ++n)
     queries.push_back(loadRows(buffers.queries, {part, col}, row, n));
   for (Value key : keys) {
-    Value number = everywhere(v, buffers.keys, {key, col});
+    Value number = everywhere(buffers.keys, {key, col});
     for (Value query : queries)
       next.push_back(form.multiply(v, number, query, dots[next.size()]));
   }
   return next;
-}
-
-/// Scores of some rows to weights, which stay f32 but for words.
-void PrefillPart::weigh(Value row) {
-  int64_t vectors = tile.vectors;
-  SmallVector<Value> carried, bases;
-  for (int64_t n = 0; n < vectors; ++n) {
-    carried.push_back(loadRows(buffers.total, part, row, n));
-    bases.push_back(baseOf(loadRows(buffers.largest, part, row, n)));
-  }
-  if (form.isI8())
-    carried.append(vectors, splat(v, 0));
-  carried =
-      v.loop(firstKey, endKey, 1, carried, [&](Value key, ValueRange carried) {
-        SmallVector<Value> next(carried);
-        Value scale;
-        if (form.isI8())
-          scale = everywhere(v, buffers.valueScales, key);
-        for (int64_t n = 0; n < vectors; ++n) {
-          Value score = loadRows(buffers.scores, key, row, n);
-          Value weight = exp2(v, v.subf(score, bases[n]));
-          next[n] = v.addf(next[n], weight);
-          if (form.isI8()) {
-            weight = v.mulf(weight, scale);
-            Value &most = next[vectors + n];
-            most = v.select(v.lessF(most, weight), weight, most);
-          }
-          storeRows(weight, buffers.scores, key, row, n);
-        }
-        return next;
-      });
-  for (int64_t n = 0; n < vectors; ++n)
-    storeRows(carried[n], buffers.total, part, row, n);
-  if (form.precision)
-    roundWeights(row, ValueRange(carried).drop_front(vectors));
-}
-
-/// `largest` are the largest weights of the block times scales, in 8 bits.
-void PrefillPart::roundWeights(Value row, ValueRange largest) {
-  SmallVector<Value> inverses(tile.vectors);
-  for (auto [n, most] : llvm::enumerate(largest)) {
-    Value none = v.lessF(most, splat(v, qattn::kLeastWeight));
-    inverses[n] = v.select(none, splat(v, 0), v.divf(splat(v, 255), most));
-    storeRows(v.mulf(most, splat(v, 1.0 / 255)), buffers.unit, {}, row, n);
-  }
-  Value to = form.perWord == 1 ? buffers.scores : buffers.weights;
-  v.loop(firstKey, endKey, form.perWord, {},
-         [&](Value key, ValueRange) -> SmallVector<Value> {
-           Value word = words(key);
-           for (int64_t n = 0; n < tile.vectors; ++n) {
-             SmallVector<Value> weights;
-             for (int64_t i = 0; i < form.perWord; ++i)
-               weights.push_back(
-                   loadRows(buffers.scores, v.add(key, i), row, n));
-             storeRows(wordOf(weights, inverses[n]), to, word, row, n);
-           }
-           return {};
-         });
-}
-
-/// Weights rounded, as one word. What is between two may become either.
-Value PrefillPart::wordOf(ArrayRef<Value> weights, Value inverse) {
-  auto bits = [&](Value floats) { return v.cast(floats, kLanes, v.i32()); };
-  if (!form.isI8()) {
-    SmallVector<Value> halves;
-    Value half = v.splat(v.vec(kLanes, v.i32()), 0x8000);
-    for (Value weight : weights)
-      halves.push_back(v.add(bits(weight), half));
-    Value high = v.andI(halves.back(), 0xffff0000);
-    return form.perWord == 1 ? v.cast(high, kLanes, v.f32())
-                             : v.orI(high, v.shr(halves[0], 16));
-  }
-  // The last bit of 2^23 is worth one, and of its own bits (0x4b000000) none
-  // are left but in the first number; the last makes up for it.
-  constexpr double kBig = 8388608;
-  if (form.perWord == 1)
-    return v.subf(v.fma(weights[0], inverse, splat(v, kBig)), splat(v, kBig));
-  Value word;
-  for (auto [i, weight] : llvm::enumerate(weights)) {
-    double big = i == 3 ? kBig + (0x100 - 0x4b) : kBig;
-    Value code = v.shl(bits(v.fma(weight, inverse, splat(v, big))), 8 * i);
-    word = word ? v.add(word, code) : code;
-  }
-  return word;
 }
 
 /// Adds weights times values to `width` columns of some rows.
@@ -349,7 +244,7 @@ SmallVector<Value> PrefillPart::addKeys(Value lower, Value upper, bool isMasked,
             masks.push_back(seenBy(key, row, n));
         }
         for (int64_t c = 0; c < width; ++c) {
-          Value number = everywhere(v, buffers.values, {key, v.add(col, c)});
+          Value number = everywhere(buffers.values, {key, v.add(col, c)});
           for (int64_t n = 0; n < tile.vectors; ++n) {
             Value old = carried[next.size()];
             Value sum = form.multiply(v, weights[n], number, old);

@@ -33,6 +33,13 @@ public:
 private:
   using Value = mlir::Value;
 
+  Value splat(double value) {
+    return v.splat(v.vec(kPrefillLanes, v.f32()), value);
+  }
+  Value everywhere(Value memref, mlir::ValueRange at) {
+    return v.broadcast(mlir::memref::LoadOp::create(v.b, v.loc, memref, at),
+                       kPrefillLanes);
+  }
   Value words(Value count);
   Value loadRows(Value buffer, llvm::ArrayRef<Value> at, Value row, int64_t n);
   void storeRows(Value rows, Value buffer, llvm::ArrayRef<Value> at, Value row,

@@ -164,6 +164,7 @@ MEANT_OTHERWISE = [
     ("qattn.prefill/causal", "prefill causal", "prefill bidirectional"),
     ("qattn.prefill/window", r"window = (\d+)", lambda n: f"window = {int(n[1]) + 1}"),
     ("qattn.prefill/softcap", "softcap = 5", "softcap = 6"),
+    ("qattn.prefill/i8, blocks", " precision = i8", ""),
     ("qattn.decode/ring, window", r"window = (\d+)", lambda n: f"window = {int(n[1]) + 1}"),
     ("qattn.decode/softcap", "softcap = 3", "softcap = 4"),
     ("qattn.decode/ring, window", ", layout = ring", ""),

@@ -93,3 +93,12 @@ func.func @stay(%q: tensor<16x4x8xf32>, %k: tensor<16x2x8xf32>, %v: tensor<16x2x
       outs(%om : memref<64x4x8xf32>) {scale = 5.000000e-01 : f32}
   return %o : tensor<16x4x8xf32>
 }
+
+// Chunks have the precision of the whole.
+// CHECK-LABEL: func @precision(
+// CHECK: qattn.prefill causal precision = i8 ins(
+func.func @precision(%q: tensor<64x2x8xf32>, %k: tensor<256x2x8xf32>, %v: tensor<256x2x8xf32>, %o: tensor<64x2x8xf32>) -> tensor<64x2x8xf32> {
+  %r = qattn.prefill causal precision = i8 ins(%q, %k, %v : tensor<64x2x8xf32>, tensor<256x2x8xf32>, tensor<256x2x8xf32>)
+      outs(%o : tensor<64x2x8xf32>) {scale = 5.000000e-01 : f32} -> tensor<64x2x8xf32>
+  return %r : tensor<64x2x8xf32>
+}
