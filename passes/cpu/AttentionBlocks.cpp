@@ -108,6 +108,23 @@ void headrace::cpu::forEachRun(VectorBuilder &v, int64_t count, int64_t size,
       body(v.index(first), size);
 }
 
+void headrace::cpu::choose(VectorBuilder &v, Value condition,
+                           llvm::function_ref<void()> yes,
+                           llvm::function_ref<void()> no) {
+  if (!condition)
+    return no();
+  auto branch = [&](llvm::function_ref<void()> body) {
+    return [&v, body](OpBuilder &nested, Location loc) {
+      OpBuilder::InsertionGuard guard(v.b);
+      v.b.setInsertionPoint(nested.getInsertionBlock(),
+                            nested.getInsertionPoint());
+      body();
+      scf::YieldOp::create(v.b, loc);
+    };
+  };
+  scf::IfOp::create(v.b, v.loc, condition, branch(yes), branch(no));
+}
+
 double headrace::cpu::queryScale(const APFloat &scale,
                                  std::optional<APFloat> cap) {
   // A bound is of scores to the base e.

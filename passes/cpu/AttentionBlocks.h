@@ -53,6 +53,11 @@ void listScales(VectorBuilder &v, qattn::KVCacheType cache, mlir::Value bytes,
 void forEachRun(VectorBuilder &v, int64_t count, int64_t size,
                 llvm::function_ref<void(mlir::Value, int64_t)> body);
 
+/// Emits `yes` where `condition` holds and `no` elsewhere; only `no` where it
+/// is null.
+void choose(VectorBuilder &v, mlir::Value condition,
+            llvm::function_ref<void()> yes, llvm::function_ref<void()> no);
+
 /// What a query is multiplied with, so that `capped` makes scores to the
 /// base 2.
 double queryScale(const llvm::APFloat &scale, std::optional<llvm::APFloat> cap);

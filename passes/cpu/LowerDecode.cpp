@@ -8,6 +8,7 @@
 
 #include "passes/common/DecomposeQAttn.h"
 #include "passes/cpu/AttentionBlocks.h"
+#include "passes/cpu/BlockFetch.h"
 #include "passes/cpu/CacheNumbers.h"
 #include "passes/cpu/IntegerAttention.h"
 #include "passes/cpu/Passes.h"
@@ -51,12 +52,15 @@ public:
         shared(cast<MemRefType>(op.getQ().getType()).getDimSize(0) / groups),
         dim(cache.getDim()), chunks(llvm::divideCeil(dim, kLanes)),
         columns(chunks * kLanes), softmax(v, op, groups * shared) {
-    if (!vnni || cache.getDtype() != CacheDtype::I8 ||
-        dim > kMostIntegerColumns)
-      return;
-    block = kIntegerBlock;
-    columns = static_cast<int64_t>(llvm::alignTo(dim, kLineColumns));
-    integers.emplace(v, op, bytes, groups * shared, kHeads, dim, block);
+    bool exact = vnni && cache.getDtype() == CacheDtype::I8 &&
+                 dim <= kMostIntegerColumns;
+    if (exact) {
+      block = kIntegerBlock;
+      columns = static_cast<int64_t>(llvm::alignTo(dim, kLineColumns));
+      integers.emplace(v, op, bytes, groups * shared, kHeads, dim, block);
+    }
+    ahead.emplace(v, cache, bytes, block, exact ? columns : dim,
+                  op.getSplits().has_value());
   }
 
   void emit() {
@@ -140,12 +144,7 @@ private:
   void addBlock(Value firstGroup, Value lastGroup, TokenRange tokens,
                 Value end) {
     Value count = listSlots(v, cache, op.getTable(), tokens, slots);
-    // The next block, or the last one again.
-    Value more = arith::CmpIOp::create(v.b, v.loc, arith::CmpIPredicate::ult,
-                                       v.add(tokens.first, block), end);
-    ahead = v.select(more, v.index(block * cache.getSlotBytes()), v.index(0));
-    nextBlock = v.add(
-        v.mul(loadScalar(v, slots, v.index(0)), cache.getSlotBytes()), ahead);
+    ahead->start(tokens, loadScalar(v, slots, v.index(0)), end);
     v.loop(firstGroup, lastGroup, 1, {},
            [&](Value group, ValueRange) -> SmallVector<Value> {
              if (cache.hasScales())
@@ -170,54 +169,34 @@ private:
                                  int64_t size) {
         if (kind == KVPart::Value)
           for (Value at : read)
-            v.prefetch(bytes, v.add(at, kTokensAhead * cache.getSlotBytes()));
-        fetchNext(group, kind, offset, read, size);
+            ahead->soon(at, kTokensAhead);
+        ahead->next(kind, group, offset, read, size);
       };
     };
-    auto asFloats = [&] { score(group, head, heads, count); };
-    if (integers)
-      choose(
-          integers->queriesFit(head, heads),
-          [&] {
-            integers->score(scores, head, heads, count, place(KVPart::Key),
-                            fetch(KVPart::Key));
-          },
-          asFloats);
-    else
-      asFloats();
+    choose(
+        v, integers ? integers->queriesFit(head, heads) : Value(),
+        [&] {
+          integers->score(scores, head, heads, count, place(KVPart::Key),
+                          fetch(KVPart::Key));
+        },
+        [&] { score(group, head, heads, count); });
     SmallVector<Value> keep;
     for (int64_t i = 0; i < heads; ++i)
       keep.push_back(weigh(v.add(head, i), i, count));
-    auto addFloats = [&] {
-      int64_t wide = kSums / heads;
-      for (int64_t chunk = 0; chunk < chunks; chunk += wide)
-        addValues(group, head, chunk, std::min(wide, chunks - chunk), keep,
-                  count);
-    };
-    if (integers)
-      choose(
-          integers->splitWeights(scores, heads, fetch(KVPart::Value)),
-          [&] {
-            integers->addValues(sums, head, keep, count, place(KVPart::Value),
-                                fetch(KVPart::Value));
-          },
-          addFloats);
-    else
-      addFloats();
-  }
-
-  void choose(Value condition, llvm::function_ref<void()> yes,
-              llvm::function_ref<void()> no) {
-    auto branch = [&](llvm::function_ref<void()> body) {
-      return [this, body](OpBuilder &nested, Location loc) {
-        OpBuilder::InsertionGuard guard(v.b);
-        v.b.setInsertionPoint(nested.getInsertionBlock(),
-                              nested.getInsertionPoint());
-        body();
-        scf::YieldOp::create(v.b, loc);
-      };
-    };
-    scf::IfOp::create(v.b, v.loc, condition, branch(yes), branch(no));
+    choose(
+        v,
+        integers ? integers->splitWeights(scores, heads, fetch(KVPart::Value))
+                 : Value(),
+        [&] {
+          integers->addValues(sums, head, keep, count, place(KVPart::Value),
+                              fetch(KVPart::Value));
+        },
+        [&] {
+          int64_t wide = kSums / heads;
+          for (int64_t chunk = 0; chunk < chunks; chunk += wide)
+            addValues(group, head, chunk, std::min(wide, chunks - chunk), keep,
+                      count);
+        });
   }
 
   /// Scores of a block, kSums of them at a time: each has a vector of sums,
@@ -243,6 +222,9 @@ private:
              if (whole < dim)
                dots = addColumns(places, head, heads, v.index(whole),
                                  dim - whole, dots);
+             int64_t half = tokens * dim * width() / 2;
+             ahead->next(KVPart::Key, group,
+                         v.add(v.mul(token, dim * width()), half), {}, half);
              Value all = addLanes(v, dots);
              for (int64_t i = 0; i < heads; ++i) {
                SmallVector<int64_t> lanes =
@@ -255,39 +237,19 @@ private:
 
   int64_t width() { return numberBytes(cache.getDtype()); }
 
-  /// Bytes of the keys of a head in a block, and of its values.
-  int64_t shareBytes() { return block * (integers ? columns : dim) * width(); }
-
-  /// Fetches into the second cache what the next block has for `size` bytes,
-  /// which are `read` now. Parts go through the block from front to back, as
-  /// many bytes of it at a time as they read of this one; else a workgroup has
-  /// few bytes of a token, and fetches those.
-  void fetchNext(Value group, KVPart kind, Value offset, ArrayRef<Value> read,
-                 int64_t size) {
-    if (!op.getSplits()) {
-      for (Value at : read)
-        v.prefetch(bytes, v.add(at, ahead), 2);
-      return;
-    }
-    Value at = v.add(nextBlock, v.mul(group, 2 * shareBytes()));
-    at = v.add(v.add(at, kind == KVPart::Key ? 0 : shareBytes()), offset);
-    for (int64_t line = 0; line < size; line += kLineBytes)
-      v.prefetch(bytes, v.add(at, line), 2);
-  }
-
-  /// Fetches a line of each of the keys behind those in `places` into the first
-  /// cache, too.
+  /// Fetches a line of each of the keys behind those in `places`, too. Half of
+  /// the next block's are fetched while lanes are added.
   void fetchKeys(Value group, Value token, ArrayRef<Value> places, Value col,
                  int64_t step) {
     auto tokens = static_cast<int64_t>(places.size());
     SmallVector<Value> read;
     for (Value place : places) {
       read.push_back(v.add(place, v.mul(col, width())));
-      v.prefetch(bytes, v.add(read.back(), tokens * cache.getSlotBytes()));
+      ahead->soon(read.back(), tokens);
     }
-    Value offset = v.add(v.mul(token, dim), v.mul(col, tokens));
-    fetchNext(group, KVPart::Key, v.mul(offset, width()), read,
-              tokens * step * width());
+    Value offset =
+        v.add(v.mul(token, dim * width()), v.mul(col, tokens * width() / 2));
+    ahead->next(KVPart::Key, group, offset, read, tokens * step * width() / 2);
   }
 
   SmallVector<Value> addColumns(ArrayRef<Value> places, Value head,
@@ -383,11 +345,10 @@ private:
     SmallVector<Value> read;
     for (int64_t line = 0; line < size; line += kLineBytes) {
       read.push_back(v.add(place, first * chunk + line));
-      v.prefetch(bytes,
-                 v.add(read.back(), kTokensAhead * cache.getSlotBytes()));
+      ahead->soon(read.back(), kTokensAhead);
     }
     Value offset = v.add(v.mul(token, size), block * first * chunk);
-    fetchNext(group, KVPart::Value, offset, read, size);
+    ahead->next(KVPart::Value, group, offset, read, size);
   }
 
   void finish(Value head) {
@@ -415,14 +376,13 @@ private:
   SmallVector<Value> part; // the index of the part, if there are parts
   RunningSoftmax softmax;
   std::optional<IntegerAttention> integers;
+  std::optional<BlockFetch> ahead;
 
-  Value ahead;     // bytes from this block to the next one
-  Value nextBlock; // where that begins
-  Value query;     // [head][column], scaled
-  Value sums;      // [head][column]
-  Value scores;    // [head of a tile][token], then weights
-  Value slots;     // [token], where the tokens of a block are
-  Value scales;    // [keys, values][token], null without scales
+  Value query;  // [head][column], scaled
+  Value sums;   // [head][column]
+  Value scores; // [head of a tile][token], then weights
+  Value slots;  // [token], where the tokens of a block are
+  Value scales; // [keys, values][token], null without scales
 };
 
 struct CpuLowerDecode
