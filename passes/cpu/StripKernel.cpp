@@ -34,7 +34,9 @@ StripKernel::compute(VectorBuilder &v, Value bytes, const Activations &x,
   Values sums(tokens, v.splat(v.vec(kRows, v.f32()), 0));
   auto accumulate = [&](Value index, int64_t cols, ValueRange carried) {
     Value at = v.add(base, v.mul(index, decoder->pieceBytes()));
-    Piece piece{decoder->open(v, bytes, at, cols), index, tokenIndices};
+    // AArch64 has too few registers for that.
+    Piece piece{decoder->open(v, bytes, at, cols), index, tokenIndices,
+                !isNeon(dot)};
     return piece.single() ? addSinglePiece(v, piece, x, carried)
                           : addPiece(v, piece, x, carried);
   };
@@ -64,7 +66,7 @@ void StripKernel::storeNumbers(VectorBuilder &v, const Piece &piece,
     if (group * decoder->groupCols() >= piece.strip.cols)
       continue;
     Value scale = decoder->scale(v, piece.strip, group);
-    int64_t shift = x.isI8() ? decoder->groupShift(i % groups) : 0;
+    int64_t shift = x.isI8() ? groupShift(i % groups) : 0;
     if (shift)
       scale = v.mulf(scale, v.splat(v.vec(kRows, v.f32()), 1.0 / (1 << shift)));
     v.store(scale, numbers, {v.index(i), v.index(0)});
@@ -89,7 +91,7 @@ Value StripKernel::number(VectorBuilder &v, const Piece &piece,
   if (offset)
     return decoder->groupOffset(v, piece.strip, ofPiece);
   Value scale = decoder->groupScale(v, piece.strip, ofPiece);
-  int64_t shift = x.isI8() ? decoder->groupShift(group) : 0;
+  int64_t shift = x.isI8() ? groupShift(group) : 0;
   return shift
              ? v.mulf(scale, v.splat(v.vec(kRows, v.f32()), 1.0 / (1 << shift)))
              : scale;
@@ -207,7 +209,7 @@ void StripKernel::addIntegers(VectorBuilder &v, const Piece &piece,
                               const Chunk &chunk, const StripWord &word,
                               const Activations &x, Products &products) const {
   bool first = products.sums[0].empty() && products.sums[1].empty();
-  int64_t shift = decoder->codeShift(word) - decoder->groupShift(word.group);
+  int64_t shift = codeShift(word) - groupShift(word.group);
   Values &sums = products.sums[shift ? 1 : 0];
   if (sums.empty())
     sums.resize(piece.tokens.size());
@@ -215,12 +217,15 @@ void StripKernel::addIntegers(VectorBuilder &v, const Piece &piece,
   if (ownSums && first)
     products.zeros.resize(piece.tokens.size());
   Value codes = decoder->codes(v, word);
+  if (isNeon(dot))
+    codes = v.shr(codes, decoder->codeShift(word));
+  int64_t largest = ((1 << decoder->codeBits()) - 1) << codeShift(word);
   Value col = v.add(chunk.col, word.col);
   for (auto [t, token] : llvm::enumerate(piece.tokens)) {
     if (first && decoder->zeroPoint() && !ownSums)
       sums[t] = zeroPointSum(v, chunk, word, x, token);
     Value xs = spreadWord(v, x.quants(v, token, col, 4));
-    sums[t] = dot4(v, dot, codes, xs, sums[t]);
+    sums[t] = dot4(v, dot, codes, xs, sums[t], largest);
     if (!ownSums)
       continue;
     if (dot == DotKind::Vnni) {
@@ -239,7 +244,7 @@ Value StripKernel::zeroPointSum(VectorBuilder &v, const Chunk &chunk,
                                 const StripWord &word, const Activations &x,
                                 Value token) const {
   Value sum = x.sums(v, token, groupOf32(v, chunk, word.group), 1);
-  int64_t factor = decoder->zeroPoint() << decoder->codeShift(word);
+  int64_t factor = decoder->zeroPoint() << codeShift(word);
   sum = v.mulI(sum, v.splat(v.vec(1, v.i32()), static_cast<double>(-factor)));
   return v.repeat(sum, 0, 1, kRows);
 }

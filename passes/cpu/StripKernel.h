@@ -39,9 +39,10 @@ private:
     StripPiece strip;
     Value index;
     llvm::ArrayRef<Value> tokens;
+    bool unrolled; // if there is a single token
     /// The chunks of a single token follow each other in the code. Those of
     /// more are in a loop, and find their scales and offsets in `numbers`.
-    bool single() const { return tokens.size() == 1; }
+    bool single() const { return unrolled && tokens.size() == 1; }
   };
   /// Where a chunk is.
   struct Chunk {
@@ -90,6 +91,14 @@ private:
 
   //===-- Packed activations ----------------------------------------------===//
 
+  /// Codes are multiplied where they lie in their bytes, but not by AArch64,
+  /// which shifts bytes as easily as it masks them and multiplies signed ones.
+  int64_t codeShift(const StripWord &word) const {
+    return isNeon(dot) ? 0 : decoder->codeShift(word);
+  }
+  int64_t groupShift(int64_t group) const {
+    return isNeon(dot) ? 0 : decoder->groupShift(group);
+  }
   void addIntegers(VectorBuilder &v, const Piece &piece, const Chunk &chunk,
                    const StripWord &word, const Activations &x,
                    Products &products) const;
