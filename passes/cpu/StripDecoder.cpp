@@ -63,122 +63,22 @@ Value StripDecoder::integers(VectorBuilder &v, const StripWord &word,
   return v.sub(code, v.splat(v.vec(16, v.i32()), zeroPoint()));
 }
 
-namespace {
-
 /// Arithmetic shift of i32 lanes.
-Value shiftSigned(VectorBuilder &v, Value lanes, int64_t amount) {
+static Value shiftSigned(VectorBuilder &v, Value lanes, int64_t amount) {
   Value by = v.splat(cast<VectorType>(lanes.getType()), amount);
   return arith::ShRSIOp::create(v.b, v.loc, lanes, by);
 }
 
-/// Byte `index` of i32 lanes, signed.
-Value signedByte(VectorBuilder &v, Value lanes, int64_t index) {
+Value StripDecoder::signedByte(VectorBuilder &v, Value lanes, int64_t index) {
   return shiftSigned(v, v.shl(lanes, 24 - 8 * index), 24);
 }
 
-Value unsignedByte(VectorBuilder &v, Value lanes, int64_t index) {
+Value StripDecoder::unsignedByte(VectorBuilder &v, Value lanes, int64_t index) {
   Value low = v.shr(lanes, 8 * index);
   return index == 3 ? low : v.andI(low, 255);
 }
 
-//===----------------------------------------------------------------------===//
-// Two blocks of 32 columns: q4_0, q4_1, q8_0
-//===----------------------------------------------------------------------===//
-
-class PairDecoder : public StripDecoder {
-public:
-  using StripDecoder::StripDecoder;
-  StripPiece open(VectorBuilder &v, Value bytes, Value at,
-                  int64_t cols) const override {
-    StripPiece piece{bytes, at, cols, {}};
-    for (int64_t group = 0; group < cols / 32; ++group)
-      piece.shared.push_back(floats(v, piece, 32 * group));
-    return piece;
-  }
-  Value groupScale(VectorBuilder &, const StripPiece &piece,
-                   int64_t group) const override {
-    return piece.shared[group];
-  }
-};
-
-/// q4_0, and q4_1 with a line of minima behind the scales.
-class NibblePairs : public PairDecoder {
-public:
-  NibblePairs(PackedType weight, bool minima)
-      : PairDecoder(weight), minima(minima) {}
-  int64_t zeroPoint() const override { return minima ? 0 : 8; }
-  bool hasOffsets() const override { return minima; }
-  Value groupOffset(VectorBuilder &v, const StripPiece &piece,
-                    int64_t group) const override {
-    return floats(v, piece, 64 + 32 * group);
-  }
-  SmallVector<StripWord> chunk(VectorBuilder &v, const StripPiece &piece, Value,
-                               int64_t groups) const override {
-    SmallVector<Value> lines;
-    for (int64_t i = 0; i < 4 * groups; ++i)
-      lines.push_back(line(v, piece, v.index(codesAt() + kCacheLine * i)));
-    // High nibbles are 16 columns further.
-    SmallVector<StripWord> words;
-    for (int64_t i = 0; i < 4 * groups; ++i)
-      for (int64_t half : {0, 1})
-        words.push_back({i / 4,
-                         i / 4 * 32 + i % 4 * 4 + 16 * half,
-                         lines[i],
-                         {},
-                         4 * half});
-    return words;
-  }
-
-  bool hasTiles() const override { return true; }
-  Value groupStart(VectorBuilder &v, Value group) const override {
-    return v.add(v.mul(group, 4 * kCacheLine), codesAt());
-  }
-  Value tileCodes(VectorBuilder &v, Value bytes, Value at, Value,
-                  int64_t word) const override {
-    Value line = v.load(bytes, v.add(at, word % 4 * kCacheLine), kCacheLine);
-    Value moved = v.shr(v.cast(line, 16, v.i32()), word / 4 * 4);
-    return v.andI(v.cast(moved, kCacheLine, v.i8()), 15);
-  }
-
-private:
-  int64_t codesAt() const { return minima ? 128 : 64; }
-  bool minima;
-};
-
-class Q8_0Strips : public PairDecoder {
-public:
-  explicit Q8_0Strips(PackedType weight) : PairDecoder(weight) {}
-  int64_t zeroPoint() const override { return 128; }
-  int64_t codeBits() const override { return 8; }
-  int64_t chunks() const override { return 2; }
-  int64_t chunkGroups() const override { return 1; }
-  SmallVector<StripWord> chunk(VectorBuilder &v, const StripPiece &piece,
-                               Value index, int64_t) const override {
-    SmallVector<StripWord> words;
-    Value at = v.mul(index, 8 * kCacheLine);
-    for (int64_t i = 0; i < 8; ++i)
-      words.push_back(
-          {0, 4 * i, line(v, piece, v.add(at, 64 + kCacheLine * i)), {}, 0});
-    return words;
-  }
-  Value codes(VectorBuilder &v, const StripWord &word) const override {
-    return v.xorI(word.low, -128);
-  }
-  bool hasTiles() const override { return true; }
-  Value groupStart(VectorBuilder &v, Value group) const override {
-    return v.add(v.mul(group, 8 * kCacheLine), 64);
-  }
-  Value tileCodes(VectorBuilder &v, Value bytes, Value at, Value,
-                  int64_t word) const override {
-    return v.xorI(v.load(bytes, v.add(at, word * kCacheLine), kCacheLine),
-                  -128);
-  }
-  /// Signed as stored: nothing to take off.
-  Value integers(VectorBuilder &v, const StripWord &word,
-                 int64_t byte) const override {
-    return signedByte(v, v.cast(word.low, 16, v.i32()), byte);
-  }
-};
+namespace {
 
 //===----------------------------------------------------------------------===//
 // Blocks of 256 columns: q4_k, q5_k, q6_k
@@ -375,13 +275,8 @@ std::unique_ptr<StripDecoder> StripDecoder::create(PackedType weight) {
   auto repacked = dyn_cast<RepackedFormatAttr>(weight.getFormat());
   if (!repacked || repacked.getLayout() != "strips16")
     return nullptr;
-  switch (cast<GgufFormatAttr>(repacked.getFormat()).getKind()) {
-  case GgufKind::Q4_0:
-    return std::make_unique<NibblePairs>(weight, /*minima=*/false);
-  case GgufKind::Q4_1:
-    return std::make_unique<NibblePairs>(weight, /*minima=*/true);
-  case GgufKind::Q8_0:
-    return std::make_unique<Q8_0Strips>(weight);
+  GgufKind kind = cast<GgufFormatAttr>(repacked.getFormat()).getKind();
+  switch (kind) {
   case GgufKind::Q4_K:
     return std::make_unique<Q4KStrips>(weight);
   case GgufKind::Q5_K:
@@ -389,6 +284,6 @@ std::unique_ptr<StripDecoder> StripDecoder::create(PackedType weight) {
   case GgufKind::Q6_K:
     return std::make_unique<Q6KStrips>(weight);
   default:
-    return nullptr;
+    return createPairStrips(weight, kind);
   }
 }

@@ -129,6 +129,11 @@ protected:
                           mlir::Value offset);
   /// The codes of a word with high bits.
   mlir::Value composed(VectorBuilder &v, const StripWord &word) const;
+  /// Byte `index` of i32 lanes.
+  static mlir::Value signedByte(VectorBuilder &v, mlir::Value lanes,
+                                int64_t index);
+  static mlir::Value unsignedByte(VectorBuilder &v, mlir::Value lanes,
+                                  int64_t index);
   /// 16 f16 numbers at byte `offset` of the piece, as f32.
   static mlir::Value floats(VectorBuilder &v, const StripPiece &piece,
                             int64_t offset);
@@ -136,6 +141,10 @@ protected:
 private:
   int64_t cols, bytes;
 };
+
+/// The decoder of a format with blocks of 32 columns; null if it has none.
+std::unique_ptr<StripDecoder> createPairStrips(qlinear::PackedType weight,
+                                               qlinear::GgufKind kind);
 
 } // namespace headrace::cpu
 

@@ -2,6 +2,8 @@
 
 #include "passes/cpu/StripKernel.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
 using namespace mlir;
 using namespace headrace::cpu;
 using headrace::qlinear::PackedType;
@@ -160,14 +162,31 @@ void StripKernel::addChunk(VectorBuilder &v, const Piece &piece, Value index,
   SmallVector<StripWord> words = decoder->chunk(v, piece.strip, index, groups);
   Value col = v.add(v.mul(piece.index, decoder->pieceCols()),
                     decoder->firstCol(v, index));
-  prefetchChunk(v, piece, index, col, x);
   Chunk chunk{index, col, v.shr(col, 5), number, groups};
+  // Chunks share the lines of the numbers before them.
+  int64_t bytes = decoder->pieceBytes() / decoder->chunks();
+  int64_t lines = llvm::divideCeil(bytes, kCacheLine);
+  int64_t count = static_cast<int64_t>(words.size());
+  Value at = v.add(piece.strip.at, v.mul(index, bytes));
+  if (piece.single())
+    keepOrder(v);
+  else
+    prefetchLines(v, piece, at, 0, lines);
   SmallVector<Products> products(groups);
-  for (const StripWord &word : words)
+  for (auto [i, word] : llvm::enumerate(words)) {
     if (x.isI8())
       addIntegers(v, piece, chunk, word, x, products[word.group]);
     else
       addFloats(v, piece, chunk, word, x, products[word.group]);
+    if (piece.single())
+      prefetchLines(v, piece, at, i * lines / count, (i + 1) * lines / count);
+  }
+  // The weights push activations out of the first cache before the next strip
+  // reads them.
+  constexpr int64_t kColumns = 512;
+  if (piece.single())
+    x.prefetchColumns(v, piece.tokens[0], v.add(col, kColumns),
+                      decoder->pieceCols() / decoder->chunks());
   for (int64_t group = 0; group < groups; ++group)
     if (x.isI8())
       finishIntegers(v, piece, chunk, group, products[group], x, totals);
@@ -175,24 +194,25 @@ void StripKernel::addChunk(VectorBuilder &v, const Piece &piece, Value index,
       finishFloats(v, piece, chunk, group, products[group], x, totals);
 }
 
-/// Asks for the lines of a chunk that is used later, and for activations, which
-/// the weights push out of the first cache before the next strip reads them.
-void StripKernel::prefetchChunk(VectorBuilder &v, const Piece &piece,
-                                Value index, Value col,
-                                const Activations &x) const {
-  // Far ahead for the second cache, which can wait for more lines of memory at
-  // once than the first; and from there.
-  constexpr int64_t kFar = 16384, kNear = 4608, kColumns = 512;
-  // Chunks share the lines of the numbers before them.
-  int64_t bytes = decoder->pieceBytes() / decoder->chunks();
-  Value at = v.add(piece.strip.at, v.mul(index, bytes));
-  for (int64_t line = 0; line < bytes; line += kCacheLine) {
-    v.prefetch(piece.strip.bytes, v.add(at, line + kFar), 2);
-    v.prefetch(piece.strip.bytes, v.add(at, line + kNear), 3);
+/// Keeps LLVM's scheduler from moving loads and prefetches over this point.
+void StripKernel::keepOrder(VectorBuilder &v) {
+  LLVM::FenceOp::create(v.b, v.loc, LLVM::AtomicOrdering::acq_rel,
+                        v.b.getStringAttr("singlethread"));
+}
+
+/// Asks for lines [first, last) of a chunk at byte `at` of a later one: far
+/// ahead for the second cache, which can wait for more lines of memory at once
+/// than the first; and from there. With one token they are spread over the
+/// arithmetic; many at once would wait for each other.
+void StripKernel::prefetchLines(VectorBuilder &v, const Piece &piece, Value at,
+                                int64_t first, int64_t last) {
+  constexpr int64_t kFar = 16384, kNear = 4608;
+  for (int64_t line = first; line < last; ++line) {
+    v.prefetch(piece.strip.bytes, v.add(at, line * kCacheLine + kFar), 2);
+    v.prefetch(piece.strip.bytes, v.add(at, line * kCacheLine + kNear), 3);
   }
-  if (piece.single())
-    x.prefetchColumns(v, piece.tokens[0], v.add(col, kColumns),
-                      decoder->pieceCols() / decoder->chunks());
+  if (piece.single() && first < last)
+    keepOrder(v);
 }
 
 void StripKernel::addOffset(VectorBuilder &v, Value offset, Value xSum,

@@ -79,8 +79,9 @@ private:
   void addChunk(VectorBuilder &v, const Piece &piece, Value index,
                 int64_t number, int64_t groups, const Activations &x,
                 Totals &totals) const;
-  void prefetchChunk(VectorBuilder &v, const Piece &piece, Value index,
-                     Value col, const Activations &x) const;
+  static void keepOrder(VectorBuilder &v);
+  static void prefetchLines(VectorBuilder &v, const Piece &piece, Value at,
+                            int64_t first, int64_t last);
   /// The group of 32 columns that has those of a group of the chunk. Groups of
   /// 16 columns are in groups of 32 that follow each other.
   Value groupOf32(VectorBuilder &v, const Chunk &chunk, int64_t group) const {

@@ -199,6 +199,6 @@ def parse(name: str) -> Format | None:
     return make(get(parts[0]), parts[1])
 
 
-_USUAL = ("q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k")
+_USUAL = ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k")
 _INNER = {form.name: form for form in (*gguf.FORMATS, *kquants.FORMATS)}
 FORMATS = [make(_INNER[name], ROWS) for name in _USUAL]

@@ -7,7 +7,8 @@
 !x512 = !qlinear.packed<1x512, #qlinear.act_i8>
 
 // A piece is 36 lines: four of numbers and four chunks. The lines of a chunk are
-// loaded before any is used. High nibbles are used where they are, as codes times
+// loaded before any is used, and prefetches lie between products: fences keep
+// LLVM from moving them together. High nibbles are used where they are, as codes times
 // 16, which the scale takes back. d and -dmin are multiplied with sums over the
 // piece. Sums of activations are scaled before there are any rows.
 // CHECK-LABEL: func.func @q4_k(
@@ -25,8 +26,7 @@
 // CHECK: %[[DMIN:.*]] = arith.negf %{{.*}} : vector<16xf32>
 // CHECK: %[[LINE:.*]] = vector.load %{{.*}} : memref<9216xi8>, vector<64xi8>
 // CHECK-COUNT-7: vector.load %{{.*}} : memref<9216xi8>, vector<64xi8>
-// CHECK: memref.prefetch %{{.*}}, read, locality<2>
-// CHECK: memref.prefetch %{{.*}}, read, locality<3>
+// CHECK: llvm.fence syncscope("singlethread") acq_rel
 // CHECK: %[[CODES:.*]] = arith.andi %[[LINE]], %[[LOW]]
 // CHECK: %[[FOUR:.*]] = vector.load %{{.*}} : memref<640xi8>, vector<4xi8>
 // CHECK: %[[WORD:.*]] = vector.extract
@@ -35,6 +35,9 @@
 // CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[CODES]], %[[X]])
 // CHECK: %[[TIMES16:.*]] = arith.andi %[[LINE]], %[[HIGH]]
 // CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[TIMES16]], %{{.*}})
+// CHECK: memref.prefetch %{{.*}}, read, locality<2>
+// CHECK: memref.prefetch %{{.*}}, read, locality<3>
+// CHECK: llvm.fence syncscope("singlethread") acq_rel
 // CHECK-COUNT-14: llvm.call_intrinsic
 // CHECK: vector.load %[[XSUMS]]
 // CHECK: arith.mulf %{{.*}}, %[[SIXTEENTH]]
@@ -139,6 +142,31 @@ func.func @q5_k(%bytes: memref<2816xi8>, %q: memref<320xi8>, %y: memref<16xf32>)
   return
 }
 
+!q5_0 = !qlinear.packed<16x64, #qlinear.repacked<#qlinear.gguf<q5_0>, "strips16">>
+!x64 = !qlinear.packed<1x64, #qlinear.act_i8>
+
+// The byte with the fifth bits of four columns goes to all of them: the bits of
+// columns 0 to 3 are shifted to its upper half, of which each column masks its
+// own.
+// CHECK-LABEL: func.func @q5_0(
+// CHECK-DAG: %[[OWN:.*]] = arith.constant dense<-2143281136> : vector<16xi32>
+// CHECK: %[[BITS:.*]] = vector.load %{{.*}} : memref<704xi8>, vector<64xi8>
+// CHECK: %[[FIRST:.*]] = vector.shuffle %[[BITS]], %[[BITS]] [0, 0, 0, 0, 4, 4, 4, 4,
+// CHECK: %[[LANES:.*]] = vector.bitcast %[[FIRST]] : vector<64xi8> to vector<16xi32>
+// CHECK: arith.shli %[[LANES]]
+// CHECK: %[[MASKED:.*]] = arith.andi
+// CHECK: %[[FIFTH:.*]] = arith.minui %[[MASKED]]
+// CHECK: arith.ori %{{.*}}, %[[FIFTH]]
+// CHECK-COUNT-16: llvm.call_intrinsic
+// CHECK-NOT: llvm.call_intrinsic
+// PORTABLE-LABEL: func.func @q5_0(
+func.func @q5_0(%bytes: memref<704xi8>, %q: memref<80xi8>, %y: memref<16xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<704xi8> to !q5_0
+  %x = qlinear.from_bytes %q : memref<80xi8> to !x64
+  qlinear.matvec ins(%w, %x : !q5_0, !x64) outs(%y : memref<16xf32>)
+  return
+}
+
 !q8_0 = !qlinear.packed<20x64, #qlinear.repacked<#qlinear.gguf<q8_0>, "strips16">, padded = 32x64>
 !three = !qlinear.packed<3x64, #qlinear.act_i8>
 
@@ -168,8 +196,8 @@ func.func @few(%bytes: memref<2176xi8>, %q: memref<240xi8>, %y: memref<3x20xf32>
 // CHECK-LABEL: func.func @many(
 // CHECK: %[[TILE:.*]] = memref.alloca() {alignment = 64 : i64} : memref<64x128xi8>
 // CHECK: memref.alloca() {alignment = 64 : i64} : memref<3x8x32xf32>
-// CHECK: %[[SUMS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<1x108x2x16xf32>
 // CHECK: %[[X:.*]] = memref.alloca() {alignment = 64 : i64} : memref<108x256xi8>
+// CHECK: %[[SUMS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<1x108x2x16xf32>
 // CHECK: scf.for %[[ROW:.*]] = {{.*}} step %c32
 // CHECK: arith.minui %{{.*}}, %c16
 // CHECK: %[[CODES:.*]] = arith.xori %{{.*}} : vector<64xi8>
