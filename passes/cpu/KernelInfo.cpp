@@ -6,6 +6,7 @@
 #include "dialects/QAttn/QAttn.h"
 #include "dialects/QLinear/QLinear.h"
 #include "passes/cpu/CacheTokens.h"
+#include "passes/cpu/FloatMatmul.h"
 #include "passes/cpu/Passes.h"
 #include "passes/cpu/PrefillRows.h"
 #include "passes/cpu/TileMatmul.h"
@@ -170,9 +171,10 @@ Shape shapeOf(Operation *op) {
         int64_t tokens =
             cast<ShapedType>(matmul.getInit().getType()).getDimSize(0);
         Type x = matmul.getX().getType();
-        int64_t rows = canTileMatmul(weight, x, tokens)
-                           ? tileWorkgroupRows(weight, tokens)
-                           : rowsPerWorkgroup(weight);
+        bool tiles = canTileMatmul(weight, x, tokens) ||
+                     canFloatMatmul(weight, x, tokens, DotKind::Portable);
+        int64_t rows = tiles ? tileWorkgroupRows(weight, tokens)
+                             : rowsPerWorkgroup(weight);
         return {weight.getRows(), rows,
                 weight,           x,
                 tokens,           "_n" + std::to_string(tokens)};

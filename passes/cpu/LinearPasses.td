@@ -76,7 +76,9 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
     * `portable`: vector arithmetic for any CPU.
 
     `bf16` says the same of products of bf16 weights and bf16 activations:
-    `avx512` and `neon` sum pairs of products, `portable` widens both to f32.
+    `avx512` and `neon` sum pairs of products, `portable` widens both to f32. Many
+    tokens get a tile of weights that became f32 once, unless `fast-bf16` says that
+    sums of pairs take less time.
 
     Weights in zigzag bands are multiplied as f32 whatever the activations are:
     their scales differ from column to column. With `vnni` nibbles become f32 by
@@ -107,7 +109,9 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
     Option<"dot", "dot", "std::string", /*default=*/"\"portable\"",
            "Instructions for 8-bit products: vnni, avx2, i8mm, dotprod, neon or portable">,
     Option<"bf16", "bf16", "std::string", /*default=*/"\"portable\"",
-           "Instructions for products of bf16: avx512, neon or portable">];
+           "Instructions for products of bf16: avx512, neon or portable">,
+    Option<"fastBf16", "fast-bf16", "bool", /*default=*/"true",
+           "Whether sums of pairs of bf16 are faster than sums of f32">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",

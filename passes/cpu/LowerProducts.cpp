@@ -1,5 +1,6 @@
 //===- LowerProducts.cpp - matvec, matmul and gated_matvec as vectors -----===//
 
+#include "passes/cpu/FloatMatmul.h"
 #include "passes/cpu/GateFunction.h"
 #include "passes/cpu/Passes.h"
 #include "passes/cpu/ProductKernel.h"
@@ -90,8 +91,21 @@ bool isReadable(Value value) {
   return view && isa<MemRefType>(view.getBytes().getType());
 }
 
+/// Whether many tokens are multiplied as f32.
+bool isForFloats(const Product &product, DotKind dot, bool fastPairs) {
+  PackedType weight = product.weights[0].getType();
+  Type x = product.x.getType();
+  if (!isa<MatmulOp>(product.op) ||
+      !canFloatMatmul(weight, x, product.tokens, dot))
+    return false;
+  auto plain = cast<PlainFormatAttr>(weight.getFormat());
+  bool pairs =
+      plain.getKind() == PlainKind::BF16 && getElementTypeOrSelf(x).isBF16();
+  return !pairs || !fastPairs;
+}
+
 LogicalResult lower(const Product &product, DotKind dot, Bf16Kind bf16,
-                    Epilogue epilogue) {
+                    bool fastPairs, Epilogue epilogue) {
   Operation *op = product.op;
   OpBuilder builder(op);
   VectorBuilder v{builder, op->getLoc()};
@@ -135,6 +149,12 @@ LogicalResult lower(const Product &product, DotKind dot, Bf16Kind bf16,
                                          product.x.getType(), product.tokens)) {
     emitTileMatmul(v, product.weights[0], product.x, product.init,
                    product.tokens, dot, *range);
+    op->erase();
+    return success();
+  }
+  if (isForFloats(product, dot, fastPairs)) {
+    emitFloatMatmul(v, product.weights[0], product.x, product.init,
+                    product.tokens, dot, *range);
     op->erase();
     return success();
   }
@@ -200,6 +220,7 @@ struct CpuLowerProducts
                                   << bf16 << "'";
       return signalPassFailure();
     }
+    bool fastPairs = pairs != Bf16Kind::Portable && fastBf16;
     auto plain = [](VectorBuilder &, ArrayRef<Value> values) {
       return values[0];
     };
@@ -208,24 +229,25 @@ struct CpuLowerProducts
       if (auto matvec = dyn_cast<MatvecOp>(op)) {
         lowered = lower(
             {op, {matvec.getWeight()}, matvec.getX(), matvec.getInit(), 1},
-            *kind, pairs, plain);
+            *kind, pairs, fastPairs, plain);
       } else if (auto matmul = dyn_cast<MatmulOp>(op)) {
         int64_t tokens =
             cast<ShapedType>(matmul.getInit().getType()).getDimSize(0);
         lowered = lower(
             {op, {matmul.getWeight()}, matmul.getX(), matmul.getInit(), tokens},
-            *kind, pairs, plain);
+            *kind, pairs, fastPairs, plain);
       } else if (auto gated = dyn_cast<GatedMatvecOp>(op)) {
         Activation activation = gated.getActivation();
-        lowered = lower(
-            {op,
-             {gated.getGate(), gated.getUp()},
-             gated.getX(),
-             gated.getInit(),
-             1},
-            *kind, pairs, [&](VectorBuilder &v, ArrayRef<Value> values) {
-              return v.mulf(activate(v, activation, values[0]), values[1]);
-            });
+        lowered = lower({op,
+                         {gated.getGate(), gated.getUp()},
+                         gated.getX(),
+                         gated.getInit(),
+                         1},
+                        *kind, pairs, fastPairs,
+                        [&](VectorBuilder &v, ArrayRef<Value> values) {
+                          return v.mulf(activate(v, activation, values[0]),
+                                        values[1]);
+                        });
       }
       return failed(lowered) ? WalkResult::interrupt() : WalkResult::advance();
     });

@@ -33,6 +33,10 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
       llvm::cl::desc(
           "Instructions for products of bf16: avx512, neon or portable"),
       llvm::cl::init("portable")};
+  Option<bool> fastBf16{
+      *this, "fast-bf16",
+      llvm::cl::desc("Whether sums of pairs of bf16 are faster than of f32"),
+      llvm::cl::init(true)};
   Option<int64_t> vectorBits{
       *this, "vector-bits",
       llvm::cl::desc("Bits of the widest vector registers"),
@@ -55,7 +59,8 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(headrace::cpu::createCpuLowerQuantize());
   pm.addPass(headrace::cpu::createCpuLowerDequantize());
   pm.addPass(headrace::cpu::createCpuLowerProducts(
-      {options.dot.getValue(), options.bf16.getValue()}));
+      {options.dot.getValue(), options.bf16.getValue(),
+       options.fastBf16.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerRows());
   pm.addPass(headrace::cpu::createCpuLowerRope());
   pm.addPass(headrace::cpu::createCpuLowerAppend());

@@ -1,19 +1,13 @@
-//===- TileMatmul.cpp - products of many tokens with packed weights -------===//
+//===- TileMatmul.cpp - products of many tokens in integers ---------------===//
 //
-// 32 rows by 256 columns are decoded once into a tile with lanes along the
-// rows, which all tokens share, 6 at a time: each activation that is spread
-// over a register serves 32 rows, each line of the tile 6 tokens, and nothing
-// is added up across lanes.
-//
-// Columns pass by in the outer loop. The activations of 256 columns are copied
-// side by side when the first rows of the workgroup meet them, and stay in the
-// second cache for its other rows, as the sums do.
+// 6 tokens at a time. Sums of integers start from the bits of a float, so that
+// they are floats without a conversion.
 //
 //===----------------------------------------------------------------------===//
 
 #include "passes/cpu/TileMatmul.h"
 
-#include "passes/cpu/WeightTile.h"
+#include "passes/cpu/TileLoops.h"
 
 using namespace mlir;
 using namespace headrace::cpu;
@@ -23,147 +17,32 @@ using headrace::qlinear::PackedType;
 namespace {
 
 constexpr int64_t kGroups = kTileCols / 32;
-/// Tokens whose sums and activations have room in the second cache.
-constexpr int64_t kMostTokens = 516;
 
-class TileMatmul {
+class TileMatmul : public TileLoops {
 public:
+  // Without an instruction for dot products registers are short for one.
   TileMatmul(VectorBuilder &v, PackedType weight, WeightTile &tile, Value bytes,
              Activations x, Value init, int64_t tokens, DotKind dot)
-      : v(v), weight(weight), tile(tile), bytes(bytes), x(x), init(init),
-        tokens(tokens), dot(dot) {
-    // Tiles of tokens are all the same; what the last one has too much is
-    // computed and not stored. Registers have room for 6 tokens; without an
-    // instruction for dot products those are short for one.
-    int64_t most = dot == DotKind::Vnni ? 6 : 2;
-    int64_t block =
-        llvm::divideCeil(tokens, llvm::divideCeil(tokens, kMostTokens));
-    int64_t tiles = llvm::divideCeil(block, most);
-    tileTokens = llvm::divideCeil(block, tiles);
-    blockTokens = tiles * tileTokens;
-  }
+      : TileLoops(v, weight, init, tokens, kTileCols,
+                  dot == DotKind::Vnni ? 6 : 2),
+        tile(tile), bytes(bytes), x(x), dot(dot) {}
 
-  void emit(RowRange range) {
-    int64_t rowTiles = llvm::divideCeil(range.most, kTileRows);
+private:
+  void allocate() override {
     tile.allocate(v);
-    sums = buffer({rowTiles, blockTokens, kTileStrips, kTileLanes}, v.f32());
     xQuants = buffer({blockTokens, kTileCols}, v.i8());
     xScales = buffer({blockTokens, kGroups}, v.f32());
     xSums = buffer({blockTokens, kTileCols / tile.groupCols()}, v.i32());
-    loop(v.index(0), v.index(tokens), blockTokens, [&](Value first) {
-      Value count = v.min(v.index(blockTokens), v.sub(v.index(tokens), first));
-      multiplyBlock(range, rowTiles, first, count);
-    });
   }
 
-private:
-  Value buffer(ArrayRef<int64_t> shape, Type element) {
-    return memref::AllocaOp::create(v.b, v.loc, MemRefType::get(shape, element),
-                                    v.b.getI64IntegerAttr(kCacheLine));
-  }
-
-  void loop(Value from, Value to, int64_t step,
-            llvm::function_ref<void(Value)> body) {
-    v.loop(from, to, step, {}, [&](Value i, ValueRange) -> SmallVector<Value> {
-      body(i);
-      return {};
-    });
-  }
-
-  void when(Value condition, llvm::function_ref<void()> body,
-            llvm::function_ref<void()> otherwise = {}) {
-    auto branch = [&](llvm::function_ref<void()> emit) {
-      return [this, emit](OpBuilder &nested, Location loc) {
-        OpBuilder::InsertionGuard guard(v.b);
-        v.b.setInsertionPoint(nested.getInsertionBlock(),
-                              nested.getInsertionPoint());
-        emit();
-        scf::YieldOp::create(v.b, loc);
-      };
-    };
-    if (otherwise)
-      scf::IfOp::create(v.b, v.loc, condition, branch(body), branch(otherwise));
-    else
-      scf::IfOp::create(v.b, v.loc, condition, branch(body));
-  }
-
-  Value compare(arith::CmpIPredicate predicate, Value lhs, Value rhs) {
-    return arith::CmpIOp::create(v.b, v.loc, predicate, lhs, rhs);
-  }
-
-  /// `body` with the number of groups that there are from column
-  /// 256 * `columns`.
-  void withGroups(Value columns, llvm::function_ref<void(int64_t)> body) {
-    int64_t whole = weight.getCols() / kTileCols;
-    int64_t rest = weight.getCols() % kTileCols / 32;
-    if (!rest || !whole)
-      return body(whole ? kGroups : rest);
-    Value isWhole = compare(arith::CmpIPredicate::ult, columns, v.index(whole));
-    when(isWhole, [&] { body(kGroups); }, [&] { body(rest); });
-  }
-
-  /// All rows of the workgroup with `count` tokens from `first`.
-  void multiplyBlock(RowRange range, int64_t rowTiles, Value first,
-                     Value count) {
-    Value zero = v.splat(v.vec(kTileLanes, v.f32()), 0);
-    loop(v.index(0), v.index(rowTiles), 1, [&](Value rowTile) {
-      loop(v.index(0), v.index(blockTokens), 1, [&](Value token) {
-        for (int64_t strip = 0; strip < kTileStrips; ++strip)
-          v.store(zero, sums, sumAt(rowTile, token, strip));
-      });
-    });
-    Value groups = v.index(weight.getCols() / 32);
-    loop(v.index(0), v.index(llvm::divideCeil(weight.getCols(), kTileCols)), 1,
-         [&](Value columns) {
-           Value left = v.sub(groups, v.mul(columns, kGroups));
-           Value here = v.min(left, v.index(kGroups));
-           loop(range.first, range.last, kTileRows, [&](Value row) {
-             withGroups(columns, [&](int64_t count) {
-               tile.fill(v, bytes, row, columns, count);
-             });
-             Value rowTile = rowTileOf(range, row);
-             Value isFirst =
-                 compare(arith::CmpIPredicate::eq, row, range.first);
-             loop(v.index(0), count, tileTokens, [&](Value token) {
-               when(isFirst, [&] { copyTokens(columns, first, token); });
-               prefetchNext(columns, v.add(first, token), rowTile, rowTiles);
-               multiplyTile(rowTile, token, here);
-             });
-           });
-         });
-    loop(range.first, range.last, kTileRows, [&](Value row) {
-      loop(v.index(0), count, 1, [&](Value token) {
-        for (int64_t strip = 0; strip < kTileStrips; ++strip)
-          storeSum(rowTileOf(range, row), token, strip, v.add(first, token),
-                   v.add(row, kTileLanes * strip));
-      });
-    });
-  }
-
-  Value rowTileOf(RowRange range, Value row) {
-    return arith::DivUIOp::create(v.b, v.loc, v.sub(row, range.first),
-                                  v.index(kTileRows));
-  }
-
-  SmallVector<Value> sumAt(Value rowTile, Value token, int64_t strip) {
-    return {rowTile, token, v.index(strip), v.index(0)};
+  void fill(Value row, Value columns, int64_t cols) override {
+    tile.fill(v, bytes, row, columns, cols / 32);
   }
 
   //===-- Activations -----------------------------------------------------===//
 
-  /// The tokens of a tile side by side.
-  void copyTokens(Value columns, Value first, Value token) {
-    loop(v.index(0), v.index(tileTokens), 1, [&](Value t) {
-      Value at = v.add(token, t);
-      // Behind the last token, that one again.
-      Value source = v.min(v.add(first, at), v.index(tokens - 1));
-      withGroups(columns, [&](int64_t groups) {
-        copyToken(source, at, columns, groups);
-      });
-    });
-  }
-
-  void copyToken(Value source, Value at, Value columns, int64_t groups) {
+  void copyToken(Value source, Value at, Value columns, int64_t cols) override {
+    int64_t groups = cols / 32;
     SmallVector<Value> quants; // 64 columns each
     for (int64_t group = 0; group < groups; group += 2) {
       int64_t lanes = std::min<int64_t>(2, groups - group) * 32;
@@ -213,10 +92,8 @@ private:
     return v.shuffle(sums, some);
   }
 
-  /// What the tokens of a tile need for the next columns, a part with each row
-  /// tile of the workgroup.
   void prefetchNext(Value columns, Value token, Value rowTile,
-                    int64_t rowTiles) {
+                    int64_t rowTiles) override {
     constexpr int64_t lines = kTileCols / kCacheLine;
     Value line = arith::DivUIOp::create(v.b, v.loc, v.mul(rowTile, lines),
                                         v.index(rowTiles));
@@ -227,29 +104,22 @@ private:
                  v.mul(next, kGroups));
   }
 
-  //===-- Products --------------------------------------------------------===//
+  //===-- Products
+  //----------------------------------------------------------===//
 
   /// What sums of products start from: with short scales, the bits of an f32.
   int64_t start() const { return tile.hasShortScales() ? kIntegerBits : 0; }
 
-  /// Adds `groups` groups of columns to the sums of a tile.
-  void multiplyTile(Value rowTile, Value token, Value groups) {
-    SmallVector<SmallVector<Value>> at;
-    SmallVector<Value> carried;
-    for (int64_t t = 0; t < tileTokens; ++t)
-      for (int64_t strip = 0; strip < kTileStrips; ++strip) {
-        at.push_back(sumAt(rowTile, v.add(token, t), strip));
-        carried.push_back(v.load(sums, at.back(), kTileLanes));
-      }
-    carried = v.loop(
-        v.index(0), groups, 1, carried, [&](Value group, ValueRange before) {
-          SmallVector<Value> after(before);
-          for (int64_t half = 0; half < 32 / tile.groupCols(); ++half)
-            addGroup(group, half, token, after);
-          return after;
-        });
-    for (auto [sum, indices] : llvm::zip(carried, at))
-      v.store(sum, sums, indices);
+  SmallVector<Value> multiply(Value token, Value cols,
+                              ValueRange sums) override {
+    return v.loop(v.index(0), v.shr(cols, 5), 1, sums,
+                  [&](Value group, ValueRange before) {
+                    SmallVector<Value> after(before);
+                    int64_t halves = 32 / tile.groupCols();
+                    for (int64_t half = 0; half < halves; ++half)
+                      addGroup(group, half, token, after);
+                    return after;
+                  });
   }
 
   /// Half 0, or one of two, of a group of 32 columns.
@@ -316,30 +186,10 @@ private:
     return v.repeat(v.load(xSums, {token, group}, 1), 0, 1, kTileLanes);
   }
 
-  void storeSum(Value rowTile, Value token, int64_t strip, Value outToken,
-                Value row) {
-    Value sum = v.load(sums, sumAt(rowTile, token, strip), kTileLanes);
-    if (weight.getRows() % kTileRows == 0) {
-      v.store(sum, init, {outToken, row});
-      return;
-    }
-    // Past the end the count is negative, which create_mask takes for none.
-    Value left = v.sub(v.index(weight.getRows()), row);
-    Value mask = vector::CreateMaskOp::create(
-        v.b, v.loc, v.vec(kTileLanes, v.b.getI1Type()), left);
-    vector::MaskedStoreOp::create(v.b, v.loc, init, ValueRange{outToken, row},
-                                  mask, sum);
-  }
-
-  VectorBuilder &v;
-  PackedType weight;
   WeightTile &tile;
   Value bytes;
   Activations x;
-  Value init;
-  int64_t tokens, tileTokens, blockTokens;
   DotKind dot;
-  Value sums;    // [rows / 32][token][strip][row]
   Value xQuants; // [token][column]
   Value xScales; // [token][group of 32]
   /// [token][group]: what an offset of one adds, as bits; or what the integer

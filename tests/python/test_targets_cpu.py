@@ -127,6 +127,7 @@ def test_description_is_in_the_stages_and_in_json():
     assert "abi=iree" in cpu.stages(description, abi="iree")[0].run
     facts = description.to_json()
     assert (facts["cpu"], facts["dot"], facts["vector_bits"]) == ("znver5", "vnni", 512)
+    assert facts["fast_bf16"] and not describe("sapphirerapids").fast_bf16
 
 
 LOWERED = """

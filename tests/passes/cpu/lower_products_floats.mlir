@@ -28,19 +28,33 @@ func.func @bf16(%bytes: memref<4352xi8>, %x: memref<544xbf16>, %y: memref<4xf32>
 
 // -----
 
-// Four tokens: four rows at a time, so that what is loaded serves 16 sums.
+// Four tokens: four rows at a time, so that what is loaded serves 16 sums. As
+// f32, 32 rows become a tile, whose rows are transposed to lanes, and so do
+// activations.
 // CHECK-LABEL: func.func @tokens(
-// CHECK: scf.for %[[ROW:.*]] = %{{.*}} to %{{.*}} step %c4
-// CHECK: scf.for %{{.*}} = %c0 to %c128 step %c64 iter_args(
-// CHECK-NOT: memref.prefetch
+// PAIRS: scf.for %[[ROW:.*]] = %{{.*}} to %{{.*}} step %c4
+// PAIRS: scf.for %{{.*}} = %c0 to %c128 step %c64 iter_args(
+// PAIRS-NOT: memref.prefetch
 // PAIRS-COUNT-32: llvm.call_intrinsic
 // PAIRS-NOT: llvm.call_intrinsic
-// WIDE-COUNT-64: vector.fma
+// PAIRS: scf.yield
+// PAIRS-COUNT-16: vector.reduction <add>
+// PAIRS: memref.store %{{.*}}, %{{.*}}[%c0, %[[ROW]]]
+// PAIRS-COUNT-15: memref.store
+// WIDE: %[[TILE:.*]] = memref.alloca() {alignment = 64 : i64} : memref<128x32xf32>
+// WIDE: %[[X:.*]] = memref.alloca() {alignment = 64 : i64} : memref<4x128xf32>
+// Rows behind the last one repeat it.
+// WIDE: arith.minui %{{.*}}, %c7
+// WIDE-COUNT-64: vector.shuffle
+// WIDE: vector.store %{{.*}}, %[[TILE]][
+// WIDE: scf.for %{{.*}} = %c0 to %c4 step %c2
+// WIDE: vector.store %{{.*}}, %[[X]][
+// WIDE: iter_args(
+// WIDE: vector.load %[[TILE]][
+// WIDE: vector.load %[[X]][
+// WIDE-COUNT-16: vector.fma
 // WIDE-NOT: vector.fma
-// CHECK: scf.yield
-// CHECK-COUNT-16: vector.reduction <add>
-// CHECK: memref.store %{{.*}}, %{{.*}}[%c0, %[[ROW]]]
-// CHECK-COUNT-15: memref.store
+// WIDE: vector.maskedstore
 func.func @tokens(%bytes: memref<2048xi8>, %x: memref<4x128xbf16>, %y: memref<4x8xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
   %w = qlinear.from_bytes %bytes : memref<2048xi8> to !qlinear.packed<8x128, #qlinear.plain<bf16>>
   qlinear.matmul ins(%w, %x : !qlinear.packed<8x128, #qlinear.plain<bf16>>, memref<4x128xbf16>) outs(%y : memref<4x8xf32>)

@@ -11,10 +11,10 @@
 // CHECK: %[[TILE:.*]] = memref.alloca() {alignment = 64 : i64} : memref<64x128xi8>
 // CHECK: %[[NUMBERS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<3x8x32xf32>
 // CHECK: %[[ROWQ:.*]] = memref.alloca() {alignment = 64 : i64} : memref<16x256xi8>
-// CHECK: %[[SUMS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<1x10x2x16xf32>
 // CHECK: %[[X:.*]] = memref.alloca() {alignment = 64 : i64} : memref<10x256xi8>
 // CHECK: %[[SCALES:.*]] = memref.alloca() {alignment = 64 : i64} : memref<10x8xf32>
 // CHECK: %[[STARTS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<10x8xi32>
+// CHECK: %[[SUMS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<1x10x2x16xf32>
 // CHECK: scf.for %[[COLUMNS:.*]] = %c0 to %c2
 // CHECK: scf.for %[[ROW:.*]] = %{{.*}} to %{{.*}} step %c32
 // CHECK: scf.if

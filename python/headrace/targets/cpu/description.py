@@ -91,6 +91,8 @@ class CpuDescription:
         vector code.
     bf16: `"avx512"` or `"neon"` for dot products of bf16 (AVX-512 BF16, AArch64's FEAT_BF16),
         `"portable"` for products as f32.
+    fast_bf16: whether those take less time than as many products as f32; Intel's CPUs take twice
+        the time.
     lookup: `"avx512"`, `"avx2"` or `"neon"` for shuffles of 64, 32 or 16 bytes, `"portable"` for
         vector code of 16 bytes.
     vector_bits: width of the widest vector register that kernels use.
@@ -102,6 +104,7 @@ class CpuDescription:
     disabled: tuple[str, ...]
     dot: str
     bf16: str
+    fast_bf16: bool
     lookup: str
     vector_bits: int
 
@@ -129,6 +132,7 @@ class CpuDescription:
             "triple": self.triple,
             "dot": self.dot,
             "bf16": self.bf16,
+            "fast_bf16": self.fast_bf16,
             "lookup": self.lookup,
             "vector_bits": self.vector_bits,
             "features": list(self.features),
@@ -186,6 +190,7 @@ def describe_features(name: str, triple: str, features: Mapping[str, bool]) -> C
         disabled=tuple(sorted((_PROC_NAMES[machine].keys() - used) | (present & _NEVER))),
         dot=_dot(used),
         bf16="avx512" if used >= _BF16 else "neon" if "bf16" in used else "portable",
+        fast_bf16="bf16" in used or (used >= _BF16 and name.startswith("znver")),
         lookup=_lookup(used),
         vector_bits=_vector_bits(used),
     )
