@@ -80,8 +80,9 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
     tokens get a tile of weights that became f32 once, unless `fast-bf16` says that
     sums of pairs take less time.
 
-    Weights in zigzag bands are multiplied as f32 whatever the activations are:
-    their scales differ from column to column. With `vnni` nibbles become f32 by
+    Weights in zigzag bands are multiplied as f32 whatever the activations are, as
+    their scales differ from column to column; one token by q4_k as `cpu-lower-sparse`
+    does. With `vnni` nibbles become f32 by
     a table in a register (`vpermps`).
 
     Before:
@@ -158,7 +159,12 @@ def CpuLowerSparse : Pass<"cpu-lower-sparse", "::mlir::ModuleOp"> {
     put in order first, so that a column that is listed twice counts once.
 
     `lookup` says how nibbles become f32: `avx512` finds them in a table that a
-    register holds (`vpermps`); `avx2` and `portable` convert integers.
+    register holds (`vpermps`); `avx2` and `portable` convert integers. With
+    `dot=vnni` columns of q4_k are added in integers: in a batch, what the numbers
+    of a group are multiplied with is the largest of its kind times an integer of
+    three limbs of 8 bits, of two where activations are bf16 (2^-22 and 2^-15 of
+    the largest), so `vpdpbusd` adds 64 products of a limb. A batch whose scales
+    are infinite or tiny is added in f32.
 
     Before:
     ```mlir
@@ -188,7 +194,9 @@ def CpuLowerSparse : Pass<"cpu-lower-sparse", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"lookup", "lookup", "std::string", /*default=*/"\"portable\"",
-           "Instructions to look up numbers: avx512, avx2, neon or portable">];
+           "Instructions to look up numbers: avx512, avx2, neon or portable">,
+    Option<"dot", "dot", "std::string", /*default=*/"\"portable\"",
+           "Instructions for 8-bit products: vnni, avx2, i8mm, dotprod, neon or portable">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"];

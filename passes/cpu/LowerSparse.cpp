@@ -35,9 +35,10 @@ constexpr int64_t kMostColumns = 1 << 20;
 class SparseKernel {
 public:
   SparseKernel(VectorBuilder &v, SparseMatvecOp op, Value bytes,
-               const SliceDecoder &decoder, RowRange range)
+               const SliceDecoder &decoder, DotKind dot, RowRange range)
       : v(v), op(op), range(range), x(op.getX(), cols()),
-        sums(v, bytes, decoder, op.getWeight().getType(), range.first) {}
+        sums(v, bytes, decoder, op.getWeight().getType(), range.first, dot,
+             /*exact=*/!x.isBF16()) {}
 
   void emit() {
     sums.clear();
@@ -196,7 +197,7 @@ private:
   Value count; // entries of the list
 };
 
-LogicalResult lower(SparseMatvecOp op, NibbleKind nibbles) {
+LogicalResult lower(SparseMatvecOp op, NibbleKind nibbles, DotKind dot) {
   PackedType weight = op.getWeight().getType();
   auto view = op.getWeight().getDefiningOp<FromBytesOp>();
   if (!view || !isa<MemRefType>(view.getBytes().getType()))
@@ -219,7 +220,7 @@ LogicalResult lower(SparseMatvecOp op, NibbleKind nibbles) {
   FailureOr<RowRange> range = workgroupRows(v, op, weight.getRows());
   if (failed(range))
     return failure();
-  SparseKernel(v, op, view.getBytes(), *decoder, *range).emit();
+  SparseKernel(v, op, view.getBytes(), *decoder, dot, *range).emit();
   op->erase();
   return success();
 }
@@ -241,9 +242,22 @@ struct CpuLowerSparse
                                   << lookup << "'";
       return signalPassFailure();
     }
+    std::optional<DotKind> products =
+        llvm::StringSwitch<std::optional<DotKind>>(dot)
+            .Case("vnni", DotKind::Vnni)
+            .Cases({"avx2", "neon", "dotprod", "i8mm", "portable"},
+                   DotKind::Portable)
+            .Default(std::nullopt);
+    if (!products) {
+      getOperation()->emitError()
+          << "cpu-lower-sparse: expected dot of vnni, avx2, i8mm, dotprod, "
+             "neon or portable, but got '"
+          << dot << "'";
+      return signalPassFailure();
+    }
     WalkResult result = getOperation()->walk([&](SparseMatvecOp op) {
-      return failed(lower(op, *nibbles)) ? WalkResult::interrupt()
-                                         : WalkResult::advance();
+      return failed(lower(op, *nibbles, *products)) ? WalkResult::interrupt()
+                                                    : WalkResult::advance();
     });
     if (result.wasInterrupted())
       signalPassFailure();

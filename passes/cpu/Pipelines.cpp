@@ -73,7 +73,8 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(
       headrace::cpu::createCpuLowerMlaDecode({options.vectorBits.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerSelect());
-  pm.addPass(headrace::cpu::createCpuLowerSparse({options.lookup.getValue()}));
+  pm.addPass(headrace::cpu::createCpuLowerSparse(
+      {options.lookup.getValue(), options.dot.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerPrefill(
       {options.vectorBits.getValue(), options.dot.getValue(),
        options.bf16.getValue()}));

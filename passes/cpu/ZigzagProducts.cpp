@@ -31,16 +31,18 @@ constexpr int64_t kTogether = 6;
 class ZigzagProduct {
 public:
   ZigzagProduct(VectorBuilder &v, TypedValue<PackedType> weight, Value x,
-                Value init, const SliceDecoder &decoder, RowRange range)
+                Value init, const SliceDecoder &decoder, DotKind dot,
+                RowRange range)
       : v(v), weight(weight.getType()),
         bytes(weight.getDefiningOp<FromBytesOp>().getBytes()),
-        x(x, this->weight.getCols()), init(init), decoder(decoder),
+        x(x, this->weight.getCols()), init(init), decoder(decoder), dot(dot),
         layout{sliceBand(this->weight), this->weight.getCols(),
                decoder.bytes()},
         range(range) {}
 
   void emitVector() {
-    SliceSums sums(v, bytes, decoder, weight, range.first);
+    bool exact = !x.isI8() && !x.isBF16();
+    SliceSums sums(v, bytes, decoder, weight, range.first, dot, exact);
     sums.clear();
     auto all = [](Value at) { return at; };
     auto factor = [&](Value column) {
@@ -235,6 +237,7 @@ private:
   Activations x;
   Value init;
   const SliceDecoder &decoder;
+  DotKind dot;
   SliceLayout layout;
   RowRange range;
   SmallVector<Value> numbers; // of a part of a slice
@@ -261,7 +264,7 @@ void headrace::cpu::emitZigzagProduct(VectorBuilder &v,
                                       Value init, int64_t tokens, DotKind dot,
                                       RowRange range) {
   std::unique_ptr<SliceDecoder> decoder = decoderOf(weight.getType(), dot);
-  ZigzagProduct product(v, weight, x, init, *decoder, range);
+  ZigzagProduct product(v, weight, x, init, *decoder, dot, range);
   if (cast<MemRefType>(init.getType()).getRank() == 1)
     product.emitVector();
   else

@@ -11,23 +11,15 @@ using headrace::qlinear::GgufKind;
 using headrace::qlinear::PackedType;
 using headrace::qlinear::ZigzagFormatAttr;
 
-namespace {
-
 /// i32 lanes from `values`.
-Value integers(VectorBuilder &v, ArrayRef<int32_t> values) {
+static Value integers(VectorBuilder &v, ArrayRef<int32_t> values) {
   return arith::ConstantOp::create(
       v.b, v.loc,
       DenseElementsAttr::get(
           v.vec(static_cast<int64_t>(values.size()), v.i32()), values));
 }
 
-/// 16 bytes as i32 lanes, unsigned.
-Value loadBytes(VectorBuilder &v, Value bytes, Value at, int64_t offset) {
-  return v.extU(v.load(bytes, v.add(at, offset), kSliceLanes), v.i32());
-}
-
-/// Equal vectors, a power of two of them, as one.
-Value sideBySide(VectorBuilder &v, ArrayRef<Value> parts) {
+Value headrace::cpu::sideBySide(VectorBuilder &v, ArrayRef<Value> parts) {
   if (parts.size() == 1)
     return parts[0];
   Value low = sideBySide(v, parts.take_front(parts.size() / 2));
@@ -35,6 +27,36 @@ Value sideBySide(VectorBuilder &v, ArrayRef<Value> parts) {
   return v.shuffle(
       low, high,
       llvm::to_vector(llvm::seq<int64_t>(2 * VectorBuilder::lanes(low))));
+}
+
+Value headrace::cpu::scalesAndMinimaQ4K(VectorBuilder &v, Value headers,
+                                        int64_t count) {
+  SmallVector<int64_t> parts, rest;
+  SmallVector<int32_t> partShifts, restShifts, partMasks, restMasks;
+  for (int64_t i = 0; i < count; ++i) {
+    // Groups 0 to 3 are the low 6 bits of words 1 (scales) and 2 (minima);
+    // groups 4 to 7 are 4 bits of word 3 under the upper 2 bits of those.
+    parts.append({4 * i + 1, 4 * i + 1, 4 * i + 2, 4 * i + 2});
+    rest.append(4, 4 * i + 3);
+    partShifts.append({0, 2, 0, 2});
+    restShifts.append({0, 0, 0, 4});
+    partMasks.append({0x3f3f3f3f, 0x30303030, 0x3f3f3f3f, 0x30303030});
+    restMasks.append({0, 0x0f0f0f0f, 0, 0x0f0f0f0f});
+  }
+  auto moved = [&](ArrayRef<int64_t> from, ArrayRef<int32_t> shifts,
+                   ArrayRef<int32_t> masks) {
+    Value words = v.shr(v.shuffle(headers, from), integers(v, shifts));
+    return v.andI(words, integers(v, masks));
+  };
+  return v.orI(moved(parts, partShifts, partMasks),
+               moved(rest, restShifts, restMasks));
+}
+
+namespace {
+
+/// 16 bytes as i32 lanes, unsigned.
+Value loadBytes(VectorBuilder &v, Value bytes, Value at, int64_t offset) {
+  return v.extU(v.load(bytes, v.add(at, offset), kSliceLanes), v.i32());
 }
 
 /// Low and high nibbles of bytes to f32, less a zero point.
@@ -157,7 +179,8 @@ public:
     for (Value start : at)
       loaded.push_back(v.load(bytes, start, 16));
     Value headers = v.cast(sideBySide(v, loaded), 4 * count, v.i32());
-    Value sixes = v.cast(sixBits(v, headers, count), 16 * count, v.i8());
+    Value sixes =
+        v.cast(scalesAndMinimaQ4K(v, headers, count), 16 * count, v.i8());
     Value halves = scaledHalves(v, headers, factors);
     SmallVector<Value> results;
     for (int64_t i = 0; i < count; ++i) {
@@ -177,29 +200,6 @@ public:
   }
 
 private:
-  /// In each run of 16 bytes eight scales, then eight minima.
-  static Value sixBits(VectorBuilder &v, Value headers, int64_t count) {
-    SmallVector<int64_t> parts, rest;
-    SmallVector<int32_t> partShifts, restShifts, partMasks, restMasks;
-    for (int64_t i = 0; i < count; ++i) {
-      // Groups 0 to 3 are the low 6 bits of words 1 (scales) and 2 (minima);
-      // groups 4 to 7 are 4 bits of word 3 under the upper 2 bits of those.
-      parts.append({4 * i + 1, 4 * i + 1, 4 * i + 2, 4 * i + 2});
-      rest.append(4, 4 * i + 3);
-      partShifts.append({0, 2, 0, 2});
-      restShifts.append({0, 0, 0, 4});
-      partMasks.append({0x3f3f3f3f, 0x30303030, 0x3f3f3f3f, 0x30303030});
-      restMasks.append({0, 0x0f0f0f0f, 0, 0x0f0f0f0f});
-    }
-    auto moved = [&](ArrayRef<int64_t> from, ArrayRef<int32_t> shifts,
-                     ArrayRef<int32_t> masks) {
-      Value words = v.shr(v.shuffle(headers, from), integers(v, shifts));
-      return v.andI(words, integers(v, masks));
-    };
-    return v.orI(moved(parts, partShifts, partMasks),
-                 moved(rest, restShifts, restMasks));
-  }
-
   /// For each slice d and -dmin, times its factor.
   static Value scaledHalves(VectorBuilder &v, Value headers,
                             ArrayRef<Value> factors) {

@@ -56,6 +56,14 @@ public:
                                                  int64_t part) const = 0;
 };
 
+/// Equal vectors, a power of two of them, as one.
+mlir::Value sideBySide(VectorBuilder &v, llvm::ArrayRef<mlir::Value> parts);
+
+/// Of `count` slices of q4_k whose headers lie side by side (i32 x 4 each): in
+/// each run of 16 bytes eight scales, then eight minima.
+mlir::Value scalesAndMinimaQ4K(VectorBuilder &v, mlir::Value headers,
+                               int64_t count);
+
 /// Where the slices of a zigzag weight are.
 struct SliceLayout {
   int64_t band, cols;

@@ -2,8 +2,6 @@
 
 #include "passes/cpu/ZigzagSums.h"
 
-#include "passes/cpu/ProductKernel.h"
-
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
@@ -15,7 +13,8 @@ static constexpr int64_t kTogether = 4;
 static constexpr int64_t kBatchSlices = 64;
 
 SliceSums::SliceSums(VectorBuilder &v, Value bytes, const SliceDecoder &decoder,
-                     qlinear::PackedType weight, Value row)
+                     qlinear::PackedType weight, Value row, DotKind dot,
+                     bool exact)
     : v(v), bytes(bytes), decoder(decoder),
       layout{sliceBand(weight), weight.getCols(), decoder.bytes()},
       rows(sliceWorkgroupRows(weight)), base(layout.columnZero(v, row)) {
@@ -33,14 +32,20 @@ SliceSums::SliceSums(VectorBuilder &v, Value bytes, const SliceDecoder &decoder,
   coefficients = buffer({kBatchSlices, kSliceLanes});
   if (decoder.hasOffsets())
     offsets = buffer({rows / 32});
+  if (LimbSums::canAdd(weight, dot))
+    limbs.emplace(v, bytes, rows, /*limbs=*/exact ? 3 : 2);
 }
 
 /// Columns of a batch.
 int64_t SliceSums::batch() const {
+  if (limbs)
+    return limbs->batch();
   return kBatchSlices / slices() / kTogether * kTogether;
 }
 
 void SliceSums::clear() {
+  if (limbs)
+    limbs->clear();
   for (Value buffer : {sums, offsets}) {
     if (!buffer)
       continue;
@@ -57,9 +62,15 @@ void SliceSums::clear() {
 void SliceSums::addAll(Value count, const Source &source) {
   Value left = arith::RemUIOp::create(v.b, v.loc, count, v.index(kTogether));
   Value whole = v.sub(count, left);
+  if (limbs)
+    setAhead(v.index(0), count, source);
   v.loop(v.index(0), whole, batch(), {},
          [&](Value first, ValueRange) -> SmallVector<Value> {
-           addBatch(first, v.min(v.add(first, batch()), whole), count, source);
+           Value last = v.min(v.add(first, batch()), whole);
+           if (limbs)
+             addLimbs(first, last, count, source);
+           else
+             addBatch(first, last, count, source);
            return {};
          });
   v.loop(whole, count, 1, {}, [&](Value at, ValueRange) -> SmallVector<Value> {
@@ -76,6 +87,8 @@ void SliceSums::addColumn(Value column, Value factor) {
 
 Value SliceSums::load(Value row) {
   Value sum = v.load(sums, row, kSliceLanes);
+  if (limbs)
+    sum = v.addf(sum, limbs->load(row));
   if (!offsets)
     return sum;
   Value group = arith::DivUIOp::create(v.b, v.loc, row, v.index(32));
@@ -118,6 +131,47 @@ void SliceSums::addBatch(Value first, Value last, Value end,
   });
 }
 
+/// Says which columns come next, of `end` in all: a batch from `first` on, the
+/// last one again behind the end.
+void SliceSums::setAhead(Value first, Value end, const Source &source) {
+  v.loop(v.index(0), v.index(batch()), 1, {},
+         [&](Value at, ValueRange) -> SmallVector<Value> {
+           Value next = v.min(v.add(first, at), v.sub(end, v.index(1)));
+           limbs->setAhead(at, columnAt(source.column(next)));
+           return {};
+         });
+}
+
+/// The same as `addBatch`, in integers if they can stand for the scales.
+void SliceSums::addLimbs(Value first, Value last, Value end,
+                         const Source &source) {
+  Value count = v.sub(last, first);
+  limbs->advance();
+  setAhead(last, end, source);
+  v.loop(first, last, kTogether, {},
+         [&](Value at, ValueRange) -> SmallVector<Value> {
+           Value factors = v.splat(v.vec(kTogether, v.f32()), 0);
+           for (int64_t i = 0; i < kTogether; ++i)
+             factors = v.insert(source.factor(source.column(v.add(at, i))),
+                                factors, i);
+           limbs->setFactors(v.sub(at, first), factors);
+           return {};
+         });
+  auto branch = scf::IfOp::create(v.b, v.loc, limbs->computeCoefficients(count),
+                                  /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(v.b);
+  v.b.setInsertionPointToStart(branch.thenBlock());
+  limbs->addProducts(count);
+  v.b.setInsertionPointToStart(branch.elseBlock());
+  v.loop(first, last, 1, {}, [&](Value at, ValueRange) -> SmallVector<Value> {
+    Value column = source.column(at);
+    computeCoefficients(columnAt(column), source.factor(column), v.index(0),
+                        /*withOffsets=*/false);
+    addProducts(columnAt(column), {}, v.index(0));
+    return {};
+  });
+}
+
 void SliceSums::forEachSlice(llvm::function_ref<void(Value)> body) {
   v.loop(v.index(0), v.index(slices()), 1, {},
          [&](Value slice, ValueRange) -> SmallVector<Value> {
@@ -135,7 +189,8 @@ SmallVector<Value> SliceSums::slicesOf(ArrayRef<Value> columns, Value slice) {
 
 /// Coefficients of some columns go to `place` and behind, slice by slice.
 void SliceSums::computeCoefficients(ArrayRef<Value> columns,
-                                    ArrayRef<Value> factors, Value place) {
+                                    ArrayRef<Value> factors, Value place,
+                                    bool withOffsets) {
   int64_t together = static_cast<int64_t>(columns.size());
   forEachSlice([&](Value slice) {
     SmallVector<Value> found =
@@ -143,7 +198,7 @@ void SliceSums::computeCoefficients(ArrayRef<Value> columns,
     Value first = v.add(place, v.mul(slice, together));
     for (auto [i, value] : llvm::enumerate(found))
       v.store(value, coefficients, {v.add(first, i), v.index(0)});
-    if (!offsets)
+    if (!offsets || !withOffsets)
       return;
     Value sum = found[0];
     for (Value value : ArrayRef<Value>(found).drop_front())

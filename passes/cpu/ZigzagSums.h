@@ -4,13 +4,15 @@
 // columns are added at a time, so that the sums are read and written once for
 // all four, and columns come in batches: first the coefficients of a batch,
 // then its products, so that a coefficient is spread over a vector as it is
-// loaded.
+// loaded. Where the CPU adds products of bytes, batches of q4_k are added in
+// integers, unless one of their scales is infinite or tiny.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef HEADRACE_PASSES_CPU_ZIGZAGSUMS_H
 #define HEADRACE_PASSES_CPU_ZIGZAGSUMS_H
 
+#include "passes/cpu/ZigzagLimbs.h"
 #include "passes/cpu/ZigzagSlices.h"
 
 namespace headrace::cpu {
@@ -18,9 +20,10 @@ namespace headrace::cpu {
 class SliceSums {
 public:
   /// For a workgroup whose rows start at `row`. Buffers are allocated at the
-  /// start of the function.
+  /// start of the function. `exact`: activations are f32, not rounded ones.
   SliceSums(VectorBuilder &v, mlir::Value bytes, const SliceDecoder &decoder,
-            qlinear::PackedType weight, mlir::Value row);
+            qlinear::PackedType weight, mlir::Value row, DotKind dot,
+            bool exact);
 
   /// All sums to zero.
   void clear();
@@ -44,12 +47,15 @@ private:
   mlir::Value columnAt(mlir::Value column);
   void addBatch(mlir::Value first, mlir::Value last, mlir::Value end,
                 const Source &source);
+  void setAhead(mlir::Value first, mlir::Value end, const Source &source);
+  void addLimbs(mlir::Value first, mlir::Value last, mlir::Value end,
+                const Source &source);
   void forEachSlice(llvm::function_ref<void(mlir::Value)> body);
   llvm::SmallVector<mlir::Value> slicesOf(llvm::ArrayRef<mlir::Value> columns,
                                           mlir::Value slice);
   void computeCoefficients(llvm::ArrayRef<mlir::Value> columns,
                            llvm::ArrayRef<mlir::Value> factors,
-                           mlir::Value place);
+                           mlir::Value place, bool withOffsets = true);
   void addProducts(llvm::ArrayRef<mlir::Value> columns,
                    llvm::ArrayRef<mlir::Value> ahead, mlir::Value place);
   void prefetch(mlir::Value at, int64_t part, int64_t parts);
@@ -64,6 +70,7 @@ private:
   mlir::Value sums;         // [row]
   mlir::Value coefficients; // [slice of a batch][group]
   mlir::Value offsets;      // [group of 32 rows], what the minima add; or null
+  std::optional<LimbSums> limbs; // what is added in integers
 };
 
 } // namespace headrace::cpu

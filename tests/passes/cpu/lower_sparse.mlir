@@ -1,5 +1,6 @@
 // RUN: %headrace_opt %s --split-input-file --cpu-form-kernels --cpu-lower-sparse --canonicalize --cse | FileCheck %s
 // RUN: %headrace_opt %s --split-input-file --cpu-form-kernels --cpu-lower-sparse=lookup=avx512 | FileCheck %s --check-prefix=AVX512
+// RUN: %headrace_opt %s --split-input-file --cpu-form-kernels --cpu-lower-sparse="lookup=avx512 dot=vnni" --canonicalize --cse | FileCheck %s --check-prefix=VNNI
 
 // doc: columns
 // The columns of the list in batches of 64: first what their groups share times
@@ -83,4 +84,36 @@ func.func @main(%w: !weight, %x: tensor<8xf32>, %list: tensor<8xi32>, %count: te
   %y = qlinear.sparse_matvec ins(%w, %x, %list, %count : !weight, tensor<8xf32>, tensor<8xi32>, tensor<1xi32>)
       outs(%0 : tensor<256xf32>) -> tensor<256xf32>
   return %y : tensor<256xf32>
+}
+
+// -----
+
+// With VNNI columns of q4_k are added in integers, in batches of 128 slices: the
+// scales of their groups times x, then limbs of 8 bits, then the products, while
+// the next batch is prefetched; in f32 if a scale is infinite or tiny. bf16 has
+// two limbs.
+// VNNI-LABEL: func.func private @sparse_matvec_q4_k_zigzag1024_1024x64_bf16(
+// VNNI:         scf.for %{{.*}} = %c0 to %{{.*}} step %c32 {
+// VNNI:           scf.for %[[SLICE:.*]] = %c0 to %c4 step %c1
+// VNNI:             scf.for %{{.*}} = %c0 to %{{.*}} step %c4
+// VNNI:               memref.prefetch
+// VNNI:               arith.maxsi
+// VNNI:             arith.cmpi slt, %{{.*}}, %{{.*}} : vector<16xi32>
+// VNNI:           scf.if
+// VNNI:             arith.xori %{{.*}}, %{{.*}} : vector<16xi32>
+// VNNI:             scf.for %[[PART:.*]] = %c0 to %c8 step %c1 {
+// VNNI:               scf.for
+// VNNI:                 scf.if
+// VNNI:                   memref.prefetch
+// VNNI-COUNT-16:        llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// VNNI-NOT:             llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// VNNI:               arith.sitofp
+// VNNI:           } else {
+// VNNI:             vector.fma
+!weight = !qlinear.packed<1024x64, #qlinear.zigzag<#qlinear.gguf<q4_k>, band = 1024>>
+func.func @main(%w: !weight, %x: tensor<64xbf16>, %list: tensor<64xi32>, %count: tensor<1xi32>) -> tensor<1024xf32> {
+  %0 = tensor.empty() : tensor<1024xf32>
+  %y = qlinear.sparse_matvec ins(%w, %x, %list, %count : !weight, tensor<64xbf16>, tensor<64xi32>, tensor<1xi32>)
+      outs(%0 : tensor<1024xf32>) -> tensor<1024xf32>
+  return %y : tensor<1024xf32>
 }
