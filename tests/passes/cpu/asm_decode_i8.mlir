@@ -1,12 +1,18 @@
 // REQUIRES: x86_64
 // RUN: %headrace translate %s --to asm --target cpu:sapphirerapids -o %t.s
-// RUN: %inner_loops %t.s --with "vfmadd231ps .*%zmm" | FileCheck %s "--implicit-check-not={{spill|reload}}"
+// RUN: %inner_loops %t.s --with "(vpdpbusd|vfmadd231ps) .*%zmm" | FileCheck %s --implicit-check-not=spill:
 
-// A cache of integers: each value is widened once for four heads of queries.
+// A cache of integers is multiplied as it is with three limbs of queries and of
+// weights, or widened once for four heads of queries.
 
 // CHECK-LABEL: function decode_kv_i8_16x128_of_1024x4
+// CHECK: loop
+// CHECK-COUNT-24: vpdpbusd {{.*}}%zmm
+// CHECK: loop
 // CHECK: vcvtdq2ps {{.*}}%zmm
 // CHECK-COUNT-16: vfmadd231ps {{.*}}%zmm
+// CHECK: loop
+// CHECK-COUNT-24: vpdpbusd {{.*}}%zmm
 
 !cache = !qattn.kv_cache<1024x4x128, i8, scale = per_token>
 !q = tensor<16x128xf32>
