@@ -2,11 +2,12 @@
 
     inner_loops.py kernels.s --with vpdpbusd
 
-Reads AT&T assembly with LLVM's comments, as `headrace translate --to asm` writes it, and prints the
-loops that no other loop is inside of, function by function. A loop reaches from a label to the last
-jump back to it. `spill` marks that a register is saved to the stack, `reload` that it is loaded
-from there. Arrays that a kernel keeps on the stack are neither: LLVM's comments tell them apart. A
-reload without a spill in its loop is of what the loop does not change, like a constant.
+Reads assembly of x86-64 (AT&T) or AArch64 with LLVM's comments, as `headrace translate --to asm`
+writes it, and prints the loops that no other loop is inside of, function by function. A loop
+reaches from a label to the last jump back to it. `spill` marks that a register is saved to the
+stack, `reload` that it is loaded from there. Arrays that a kernel keeps on the stack are neither:
+LLVM's comments tell them apart. A reload without a spill in its loop is of what the loop does not
+change, like a constant.
 
     function matvec_q4_k_64x512_i8
     loop .LBB0_2: 3 instructions
@@ -26,6 +27,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+JUMP = re.compile(r"\s+(?:j\w+|b(?:\.\w+)?|cbn?z|tbn?z)\s+(?:[^,\s]+, )*(\.L\w+)")
 STACK = re.compile(r"\d+-byte (?:Folded )?(Spill|Reload)")
 
 
@@ -53,38 +55,41 @@ def inner_loops(assembly: str, pattern: str = "") -> list[Loop]:
 
     Raises ValueError for assembly without the comments that name spills.
     """
-    if "# -- Begin function" not in assembly:
+    mark = next((mark for mark in ("#", "//") if f"{mark} -- Begin function" in assembly), None)
+    if mark is None:
         raise ValueError("expected assembly with LLVM's comments ('# -- Begin function NAME')")
-    found = [loop for name, lines in _functions(assembly) for loop in _loops(name, lines)]
+    found = [
+        loop for name, lines in _functions(assembly, mark) for loop in _loops(name, lines, mark)
+    ]
     return [loop for loop in found if loop.having(pattern)]
 
 
-def _functions(assembly: str) -> Iterator[tuple[str, list[str]]]:
-    parts = re.split(r"# -- Begin function (\S+)\n", assembly)
+def _functions(assembly: str, mark: str) -> Iterator[tuple[str, list[str]]]:
+    parts = re.split(rf"{mark} -- Begin function (\S+)\n", assembly)
     for name, text in zip(parts[1::2], parts[2::2], strict=True):
-        yield name, text.partition("# -- End function")[0].splitlines()
+        yield name, text.partition(f"{mark} -- End function")[0].splitlines()
 
 
-def _loops(function: str, lines: list[str]) -> Iterator[Loop]:
+def _loops(function: str, lines: list[str], mark: str) -> Iterator[Loop]:
     labels: dict[str, int] = {}
     ends: dict[str, int] = {}  # label -> the last jump back to it
     for number, line in enumerate(lines):
         if here := re.match(r"(\.L\w+):", line):
             labels[here[1]] = number
-        elif (jump := re.match(r"\s+j\w+\s+(\.L\w+)", line)) and jump[1] in labels:
+        elif (jump := JUMP.match(line)) and jump[1] in labels:
             ends[jump[1]] = number
     for label, end in ends.items():
         start = labels[label]
         if not any(
             start <= labels[other] and ends[other] <= end for other in ends if other != label
         ):
-            body = tuple(filter(None, map(_instruction, lines[start + 1 : end + 1])))
-            yield Loop(function, label, body)
+            every = (_instruction(text, mark) for text in lines[start + 1 : end + 1])
+            yield Loop(function, label, tuple(filter(None, every)))
 
 
-def _instruction(line: str) -> str:
+def _instruction(line: str, mark: str) -> str:
     """What a line says to the CPU; empty for labels, directives and comments."""
-    text, _, comment = line.partition("#")
+    text, _, comment = line.partition(mark)
     if not re.match(r"\s+[a-z]", text):
         return ""
     instruction = " ".join(text.split())

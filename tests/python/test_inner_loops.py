@@ -53,6 +53,36 @@ early:                                  # @early
 """
 
 
+AARCH64 = """\
+	.globl	twice                           // -- Begin function twice
+twice:                                  // @twice
+// %bb.0:
+	cbz	x1, .LBB0_3
+.LBB0_1:                                // =>This Loop Header: Depth=1
+	mov	w8, #8                          // =0x8
+.LBB0_2:                                //   Parent Loop BB0_1 Depth=1
+	ldr	q1, [sp, #16]                   // 16-byte Reload
+	sdot	v0.4s, v1.16b, v2.16b
+	subs	x8, x8, #1
+	b.ne	.LBB0_2
+	tbnz	w9, #0, .LBB0_1
+.LBB0_3:
+	ret
+                                        // -- End function
+"""
+
+
+def test_loops_of_aarch64():
+    (loop,) = inner_loops(AARCH64, "sdot")
+    assert (loop.function, loop.label) == ("twice", ".LBB0_2")
+    assert loop.body == (
+        "reload: ldr q1, [sp, #16]",
+        "sdot v0.4s, v1.16b, v2.16b",
+        "subs x8, x8, #1",
+        "b.ne .LBB0_2",
+    )
+
+
 def test_loops():
     twice, permuted, early = inner_loops(ASSEMBLY)
     assert (twice.function, twice.label, len(twice.body)) == ("twice", ".LBB0_2", 7)
