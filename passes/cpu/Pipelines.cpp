@@ -77,7 +77,7 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
       {options.lookup.getValue(), options.dot.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerPrefill(
       {options.vectorBits.getValue(), options.dot.getValue(),
-       options.bf16.getValue()}));
+       options.fastBf16 ? options.bf16.getValue() : "portable"}));
   pm.addPass(headrace::cpu::createCpuLowerAssign());
   pm.addPass(headrace::cpu::createCpuLowerLookup({options.lookup.getValue()}));
   pm.addPass(createCanonicalizerPass());

@@ -12,8 +12,10 @@ from headrace.check.operations.attention import Prefill, module_of, outs_of
 from headrace.check.operations.text import poison
 from headrace.modules import parse_text
 from headrace.references import rounded_attention
+from headrace.targets.cpu import describe
 
 SMALL = "cpu:x86-64-v3"  # products are f32
+PAIRS = "cpu:znver4"  # products are of pairs of bf16
 # What each shape is about is in its name; sizes are no multiples of 4, and keys are in 2 blocks.
 SHAPES = {
     "causal": Prefill("causal", 70, 70, 6, 2, 37, 21),
@@ -73,7 +75,10 @@ def test_prefill(name, precision):
     shape = precise(SHAPES[name], precision)
     rng = np.random.default_rng(list(SHAPES).index(name))
     end = shape.tokens - shape.queries
-    for target in ("cpu", SMALL) if name in ("window", "wide") else ("cpu",):
+    targets = ["cpu", SMALL] if name in ("window", "wide") else ["cpu"]
+    if precision == "bf16" and describe(None).bf16 == "avx512":
+        targets.append(PAIRS)
+    for target in targets:
         program = compiled(shape, target)
         for offset in (end, -20, shape.tokens + 30) if shape.offset else (0,):
             inputs = numbers(shape, rng)

@@ -1,5 +1,5 @@
 // REQUIRES: x86_64
-// RUN: %headrace translate %s --to asm --target cpu:sapphirerapids -o %t.s
+// RUN: %headrace translate %s --to asm --target cpu:znver5 -o %t.s
 // RUN: %inner_loops %t.s --with "vpdpbusd .*%zmm" | FileCheck %s --check-prefix=BYTES --implicit-check-not=spill:
 // RUN: %inner_loops %t.s --with "vdpbf16ps .*%zmm" | FileCheck %s --check-prefix=PAIRS --implicit-check-not=spill:
 
