@@ -138,6 +138,6 @@ private:
 
 void headrace::common::populateDecomposeAttentionPatterns(
     RewritePatternSet &patterns, const TypeConverter &types) {
-  patterns.add<DecomposeDecode, DecomposeMergePartials>(
-      types, patterns.getContext());
+  patterns.add<DecomposeDecode, DecomposeMergePartials>(types,
+                                                        patterns.getContext());
 }

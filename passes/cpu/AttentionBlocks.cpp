@@ -126,13 +126,13 @@ void headrace::cpu::choose(VectorBuilder &v, Value condition,
 }
 
 double headrace::cpu::queryScale(const APFloat &scale,
-                                 std::optional<APFloat> cap) {
+                                 const std::optional<APFloat> &cap) {
   // A bound is of scores to the base e.
   return scale.convertToDouble() * (cap ? 1.0 : llvm::numbers::log2e);
 }
 
 Value headrace::cpu::capped(VectorBuilder &v, Value scores,
-                            std::optional<APFloat> cap) {
+                            const std::optional<APFloat> &cap) {
   if (!cap)
     return scores;
   auto floats = cast<VectorType>(scores.getType());

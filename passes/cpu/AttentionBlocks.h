@@ -60,12 +60,13 @@ void choose(VectorBuilder &v, mlir::Value condition,
 
 /// What a query is multiplied with, so that `capped` makes scores to the
 /// base 2.
-double queryScale(const llvm::APFloat &scale, std::optional<llvm::APFloat> cap);
+double queryScale(const llvm::APFloat &scale,
+                  const std::optional<llvm::APFloat> &cap);
 
 /// Products of a query times `queryScale` and keys, bounded by `cap` if there
 /// is one, times log2(e).
 mlir::Value capped(VectorBuilder &v, mlir::Value scores,
-                   std::optional<llvm::APFloat> cap);
+                   const std::optional<llvm::APFloat> &cap);
 
 /// Lane l of the result is the sum of the lanes of `vectors[l]`, of which there
 /// are 16.
