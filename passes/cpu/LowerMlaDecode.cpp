@@ -61,24 +61,35 @@ public:
     // The recurrence scales what is summed.
     tiles.loadQuery(op.getQScale() ? Value() : scale());
     start();
-    forEachBlock(v, tokensOfPart(v, seen, op.getSplits() ? number : Value()),
-                 kBlock, [&](TokenRange tokens) {
-                   Value count =
-                       listSlots(v, cache, op.getTable(), tokens, slots);
-                   tiles.decode(slots, count, scales);
-                   Value scores = tiles.score(count);
-                   forEachVectorOfHeads([&](Value head) {
-                     if (scales)
-                       recur(scores, head, count);
-                     else
-                       weigh(scores, head, count);
-                   });
-                   tiles.addValues(op.getInit(), part, keep, count);
-                 });
+    TokenRange all = tokensOfPart(v, seen, op.getSplits() ? number : Value());
+    Value end = v.add(all.first, all.count);
+    forEachBlock(v, all, kBlock, [&](TokenRange tokens) {
+      Value count = listSlots(v, cache, op.getTable(), tokens, slots);
+      tiles.decode(slots, count, scales);
+      Value scores = tiles.score(count);
+      forEachVectorOfHeads([&](Value head) {
+        if (scales)
+          recur(scores, head, count);
+        else
+          weigh(scores, head, count);
+      });
+      tiles.addValues(op.getInit(), part, keep, count, nextBlock(tokens, end));
+    });
     finish();
   }
 
 private:
+  /// The byte where the block behind `tokens` begins, as though what follows in
+  /// memory were next; of the last one, where itself does.
+  Value nextBlock(TokenRange tokens, Value end) {
+    int64_t size = cache.getSlotBytes();
+    Value more = arith::CmpIOp::create(v.b, v.loc, arith::CmpIPredicate::ult,
+                                       v.add(tokens.first, kBlock), end);
+    Value ahead = v.select(more, v.index(kBlock * size), v.index(0));
+    Value slot = loadScalar(v, slots, v.index(0));
+    return v.add(v.mul(slot, size), ahead);
+  }
+
   void allocate(int64_t tokens) {
     auto buffer = [&](ArrayRef<int64_t> shape, Type type) {
       return kernelBuffer(v, op, shape, type);

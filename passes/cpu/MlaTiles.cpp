@@ -151,10 +151,10 @@ Value MlaTiles::score(Value count) {
 }
 
 void MlaTiles::addValues(Value output, ArrayRef<Value> at, Value keep,
-                         Value count) {
+                         Value count, Value next) {
   auto addColumns = [&](Value column, int64_t size) {
     forEachRun(v, heads, sizes.heads, [&](Value head, int64_t some) {
-      addTile(output, at, keep, count, head, some, column, size);
+      addTile(output, at, keep, count, next, head, some, column, size);
     });
   };
   // Columns outside: the values of a few of them stay in the first-level cache
@@ -169,9 +169,21 @@ void MlaTiles::addValues(Value output, ArrayRef<Value> at, Value keep,
     addColumns(v.index(whole), content - whole);
 }
 
+/// The share of a tile's columns in the bytes of a token.
+void MlaTiles::fetchColumns(Value next, Value token, Value column) {
+  constexpr int64_t kLineBytes = 64;
+  int64_t size = sizes.chunks * kLanes;
+  int64_t share = llvm::divideCeil(cache.getSlotBytes() * size, content);
+  Value tile = arith::DivUIOp::create(v.b, v.loc, column, v.index(size));
+  Value at = v.add(v.add(next, v.mul(token, cache.getSlotBytes())),
+                   v.mul(tile, share));
+  for (int64_t line = 0; line < share; line += kLineBytes)
+    v.prefetch(bytes, v.add(at, line), 2);
+}
+
 void MlaTiles::addTile(Value output, ArrayRef<Value> at, Value keep,
-                       Value count, Value head, int64_t heads, Value column,
-                       int64_t columns) {
+                       Value count, Value next, Value head, int64_t heads,
+                       Value column, int64_t columns) {
   auto forEach =
       [&](llvm::function_ref<void(Value, Value, int64_t, int64_t)> body) {
         for (int64_t i = 0; i < heads; ++i)
@@ -192,7 +204,8 @@ void MlaTiles::addTile(Value output, ArrayRef<Value> at, Value keep,
   });
   state =
       v.loop(v.index(0), count, 1, state, [&](Value token, ValueRange carried) {
-        SmallVector<Value> values, next;
+        fetchColumns(next, token, column);
+        SmallVector<Value> values, sums;
         forEachVector(columns, [&](int64_t col, int64_t) {
           values.push_back(v.load(keys, {token, v.add(column, col)}, kLanes));
         });
@@ -200,12 +213,12 @@ void MlaTiles::addTile(Value output, ArrayRef<Value> at, Value keep,
           Value weight = v.broadcast(
               loadScalar(v, scores, {token, v.add(head, i)}), kLanes);
           for (Value value : values)
-            next.push_back(v.fma(weight, value, carried[next.size()]));
+            sums.push_back(v.fma(weight, value, carried[sums.size()]));
         }
-        return next;
+        return sums;
       });
-  Value *next = state.begin();
+  Value *sum = state.begin();
   forEach([&](Value number, Value col, int64_t lanes, int64_t) {
-    v.storeFirst(*next++, output, place(number, col), lanes);
+    v.storeFirst(*sum++, output, place(number, col), lanes);
   });
 }

@@ -49,9 +49,10 @@ public:
   mlir::Value score(mlir::Value count);
 
   /// output[at..., head, column] = output * keep[head] + the sum of weights
-  /// ([token][head], where the scores were) times values.
+  /// ([token][head], where the scores were) times values. Meanwhile as many
+  /// tokens from byte `next` of the cache on are fetched into the second cache.
   void addValues(mlir::Value output, llvm::ArrayRef<mlir::Value> at,
-                 mlir::Value keep, mlir::Value count);
+                 mlir::Value keep, mlir::Value count, mlir::Value next);
 
 private:
   mlir::Value headOf(mlir::Value number);
@@ -60,8 +61,10 @@ private:
   void decodePart(LatentPart part, mlir::Value row, int64_t column,
                   mlir::Value scale);
   void addTile(mlir::Value output, llvm::ArrayRef<mlir::Value> at,
-               mlir::Value keep, mlir::Value count, mlir::Value head,
-               int64_t heads, mlir::Value column, int64_t columns);
+               mlir::Value keep, mlir::Value count, mlir::Value next,
+               mlir::Value head, int64_t heads, mlir::Value column,
+               int64_t columns);
+  void fetchColumns(mlir::Value next, mlir::Value token, mlir::Value column);
 
   VectorBuilder &v;
   qattn::MlaDecodeOp op;
