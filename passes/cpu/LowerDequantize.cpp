@@ -2,6 +2,8 @@
 
 #include "passes/cpu/BlockDecoder.h"
 #include "passes/cpu/Passes.h"
+#include "passes/cpu/ProductKernel.h"
+#include "passes/cpu/StripDecoder.h"
 #include "passes/cpu/Workgroup.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -33,6 +35,70 @@ void decodeRow(VectorBuilder &v, const BlockDecoder &decoder, PackedType type,
   v.loop(v.index(0), v.index(whole), 1, {},
          [&](Value index, ValueRange) -> SmallVector<Value> {
            decode(index, 8);
+           return {};
+         });
+  if (rest)
+    decode(v.index(whole), rest);
+}
+
+constexpr int64_t kStripRows = 16;
+
+/// The columns of a piece of a strip, a vector of its rows each, to `columns`
+/// [column, row].
+void decodePiece(VectorBuilder &v, const StripDecoder &decoder,
+                 const StripPiece &piece, Value columns) {
+  for (int64_t chunk = 0; chunk < decoder.chunks(); ++chunk) {
+    SmallVector<Value> scales, offsets;
+    for (int64_t i = 0; i < decoder.chunkGroups(); ++i) {
+      int64_t group = decoder.groupOf(chunk, i);
+      if (group * decoder.groupCols() >= piece.cols)
+        break;
+      scales.push_back(decoder.scale(v, piece, group));
+      if (decoder.hasOffsets())
+        offsets.push_back(decoder.offset(v, piece, group));
+    }
+    if (scales.empty())
+      continue;
+    Value index = v.index(chunk), first = decoder.firstCol(v, index);
+    for (const StripWord &word :
+         decoder.chunk(v, piece, index, static_cast<int64_t>(scales.size())))
+      for (int64_t byte = 0; byte < 4; ++byte) {
+        Value weights = v.mulf(v.toFloat(decoder.integers(v, word, byte)),
+                               scales[word.group]);
+        if (!offsets.empty())
+          weights = v.addf(weights, offsets[word.group]);
+        v.store(weights, columns, {v.add(first, word.col + byte), v.index(0)});
+      }
+  }
+}
+
+/// The rows of a strip, a piece at a time.
+void decodeStrip(VectorBuilder &v, const StripDecoder &decoder, PackedType type,
+                 Value bytes, Value row, Value out, Value columns) {
+  int64_t cols = decoder.pieceCols();
+  Value base = v.mul(row, type.getBlockRowBytes() / kStripRows);
+  Value rows = v.min(v.index(kStripRows), v.sub(v.index(type.getRows()), row));
+  auto decode = [&](Value index, int64_t count) {
+    Value at = v.add(base, v.mul(index, decoder.pieceBytes()));
+    decodePiece(v, decoder, decoder.open(v, bytes, at, count), columns);
+    Value first = v.mul(index, cols);
+    auto copyRow = [&](Value r, ValueRange) -> SmallVector<Value> {
+      auto copy = [&](Value col, ValueRange) -> SmallVector<Value> {
+        Value weight =
+            memref::LoadOp::create(v.b, v.loc, columns, ValueRange{col, r});
+        memref::StoreOp::create(v.b, v.loc, weight, out,
+                                ValueRange{v.add(row, r), v.add(first, col)});
+        return {};
+      };
+      v.loop(v.index(0), v.index(count), 1, {}, copy);
+      return {};
+    };
+    v.loop(v.index(0), rows, 1, {}, copyRow);
+  };
+  int64_t whole = type.getCols() / cols, rest = type.getCols() % cols;
+  v.loop(v.index(0), v.index(whole), 1, {},
+         [&](Value index, ValueRange) -> SmallVector<Value> {
+           decode(index, cols);
            return {};
          });
   if (rest)
@@ -119,18 +185,29 @@ private:
                             "cpu-form-kernels first");
     PackedType type = op.getPacked().getType();
     auto decoder = BlockDecoder::create(type);
+    auto strips = StripDecoder::create(type);
     bool floats =
         isa<PlainFormatAttr>(type.getFormat()) && type.getCols() % 16 == 0;
-    if (!decoder && !floats && !isa<Q4NXFormatAttr>(type.getFormat()))
+    if (!decoder && !strips && !floats &&
+        !isa<Q4NXFormatAttr>(type.getFormat()))
       return op.emitOpError() << "has no CPU kernel for " << type.getFormat();
     OpBuilder builder(op);
     VectorBuilder v{builder, op.getLoc()};
     FailureOr<RowRange> range = workgroupRows(v, op, type.getRows());
     if (failed(range))
       return failure();
-    v.loop(range->first, range->last, 1, {},
+    Value columns;
+    if (strips)
+      columns = memref::AllocaOp::create(
+          v.b, v.loc,
+          MemRefType::get({strips->pieceCols(), kStripRows}, v.f32()),
+          v.b.getI64IntegerAttr(kCacheLine));
+    v.loop(range->first, range->last, strips ? kStripRows : 1, {},
            [&](Value row, ValueRange) -> SmallVector<Value> {
-             if (decoder)
+             if (strips)
+               decodeStrip(v, *strips, type, view.getBytes(), row, op.getInit(),
+                           columns);
+             else if (decoder)
                decodeRow(v, *decoder, type, view.getBytes(), row, op.getInit());
              else if (floats)
                decodeFloatRow(v, type, view.getBytes(), row, op.getInit());

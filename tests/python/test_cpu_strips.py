@@ -86,6 +86,28 @@ def test_stored_weights_are_laid_out_once_and_multiplied(name):
     assert np.linalg.norm(y - want) < 1e-6 * np.linalg.norm(want)
 
 
+@pytest.mark.parametrize(
+    ("name", "rows", "columns", "target"),
+    [
+        ("q4_0", 17, 96, "cpu"),
+        ("q4_1", 33, 128, V3),
+        ("q5_0", 1, 160, "cpu"),
+        ("q5_1", 18, 32, V3),
+        ("q8_0", 31, 96, "cpu"),
+        ("q4_k", 49, 288, "cpu"),
+        ("q5_k", 16, 544, V3),
+        ("q6_k", 35, 416, "cpu"),
+    ],
+)
+def test_decoding(name, rows, columns, target):
+    spec = hr.ops.dequantize(rows, columns, format=f"{name}:strips16")
+    form = formats.get(spec.format)
+    (weight,) = any_weights(spec, np.random.default_rng(columns))
+    artifact = hr.compile(spec, target=target)
+    y = np.asarray(artifact(weight, threads=2, poison=True))
+    np.testing.assert_array_equal(y, form.decode(weight, rows, columns))
+
+
 def test_bytes_may_start_anywhere():
     spec = spec_of("q6_k", 32, 512, "matvec", "i8")
     (weight,) = any_weights(spec, np.random.default_rng(5))

@@ -32,6 +32,29 @@ func.func @tail(%bytes: memref<792xi8>, %out: memref<4x288xf32>) attributes {hea
   return
 }
 
+// A strip of 16 rows: columns of a piece, a vector of rows each, are kept until
+// rows are written. Of the second piece there are 32 columns, of the second strip
+// one row.
+// CHECK-LABEL: func.func @strips(
+// CHECK-SAME: %[[BYTES:.*]]: memref<2304xi8>, %[[OUT:.*]]: memref<17x96xf32>)
+// CHECK: %[[COLUMNS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<64x16xf32>
+// CHECK: scf.for %[[ROW:.*]] = {{.*}} step %c16
+// CHECK: %[[LEFT:.*]] = arith.subi %c17, %[[ROW]]
+// CHECK: %[[ROWS:.*]] = arith.minui %[[LEFT]], %c16
+// CHECK-COUNT-64: vector.store %{{.*}}, %[[COLUMNS]][%{{.*}}, %c0] : memref<64x16xf32>, vector<16xf32>
+// CHECK: scf.for %[[R:.*]] = %c0 to %[[ROWS]]
+// CHECK: scf.for %[[C:.*]] = %c0 to %c64
+// CHECK: %[[WEIGHT:.*]] = memref.load %[[COLUMNS]][%[[C]], %[[R]]]
+// CHECK: memref.store %[[WEIGHT]], %[[OUT]][
+// CHECK-COUNT-32: vector.store
+// CHECK-NOT: vector.store
+// CHECK: scf.for %{{.*}} = %c0 to %c32
+func.func @strips(%bytes: memref<2304xi8>, %out: memref<17x96xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<2304xi8> to !qlinear.packed<17x96, #qlinear.repacked<#qlinear.gguf<q4_0>, "strips16">, padded = 32x128>
+  qlinear.dequantize ins(%w : !qlinear.packed<17x96, #qlinear.repacked<#qlinear.gguf<q4_0>, "strips16">, padded = 32x128>) outs(%out : memref<17x96xf32>)
+  return
+}
+
 // Columns of q4nx end where the matrix does, not where its padding does.
 // CHECK-LABEL: func.func @q4nx(
 // CHECK: %[[BAND:.*]] = arith.divui %{{.*}}, %c32
