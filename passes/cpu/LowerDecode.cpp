@@ -35,7 +35,7 @@ constexpr int64_t kLanes = kAttentionLanes;
 /// Tokens of a block: few enough for the hardware to follow as many pages; more
 /// of integers, whose sums cost more for each block.
 constexpr int64_t kBlock = 32, kIntegerBlock = 64;
-/// Vectors of sums that stay in registers.
+/// Vectors of sums that stay in registers, of AArch64 fewer.
 constexpr int64_t kSums = 16;
 /// Heads that are computed together, so that each key and value that is loaded
 /// serves all of them.
@@ -47,8 +47,9 @@ constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 
 class DecodeKernel {
 public:
-  DecodeKernel(VectorBuilder &v, DecodeOp op, Value bytes, bool vnni)
+  DecodeKernel(VectorBuilder &v, DecodeOp op, Value bytes, bool vnni, bool neon)
       : v(v), op(op), cache(op.getCache().getType()), bytes(bytes),
+        mostSums(neon ? 4 : kSums), mostHeads(neon ? 2 : kHeads),
         parts(op.getSplits().value_or(1)), groups(cache.getHeads()),
         shared(cast<MemRefType>(op.getQ().getType()).getDimSize(0) / groups),
         dim(cache.getDim()), chunks(llvm::divideCeil(dim, kLanes)),
@@ -151,7 +152,7 @@ private:
              if (cache.hasScales())
                listScales(v, cache, bytes, slots, group, scales);
              Value head = v.mul(group, shared);
-             forEachRun(v, shared, kHeads, [&](Value i, int64_t heads) {
+             forEachRun(v, shared, mostHeads, [&](Value i, int64_t heads) {
                addHeads(group, v.add(head, i), heads, count);
              });
              return {};
@@ -193,17 +194,17 @@ private:
                               fetch(KVPart::Value));
         },
         [&] {
-          int64_t wide = kSums / heads;
+          int64_t wide = mostSums / heads;
           for (int64_t chunk = 0; chunk < chunks; chunk += wide)
             addValues(group, head, chunk, std::min(wide, chunks - chunk), keep,
                       count);
         });
   }
 
-  /// Scores of a block, kSums of them at a time: each has a vector of sums,
+  /// Scores of a block, mostSums of them at a time: each has a vector of sums,
   /// whose lanes are added at the end.
   void score(Value group, Value head, int64_t heads, Value count) {
-    int64_t tokens = kSums / heads;
+    int64_t tokens = mostSums / heads;
     v.loop(v.index(0), count, tokens, {},
            [&](Value token, ValueRange) -> SmallVector<Value> {
              SmallVector<Value> places;
@@ -211,7 +212,7 @@ private:
                places.push_back(numbersAt(v, cache, KVPart::Key,
                                           loadScalar(v, slots, v.add(token, t)),
                                           group));
-             SmallVector<Value> dots(kSums, zero());
+             SmallVector<Value> dots(mostSums, zero());
              // A line of each key at a time, then what is left.
              int64_t step = kLineBytes / width(), whole = dim / step * step;
              dots = v.loop(v.index(0), v.index(whole), step, dots,
@@ -226,6 +227,7 @@ private:
              int64_t half = tokens * dim * width() / 2;
              ahead->next(KVPart::Key, group,
                          v.add(v.mul(token, dim * width()), half), {}, half);
+             dots.resize(kLanes, zero());
              Value all = addLanes(v, dots);
              for (int64_t i = 0; i < heads; ++i) {
                SmallVector<int64_t> lanes =
@@ -372,6 +374,7 @@ private:
   DecodeOp op;
   KVCacheType cache;
   Value bytes;
+  int64_t mostSums, mostHeads;
   int64_t parts, groups, shared, dim, chunks, columns;
   int64_t block = kBlock;
   SmallVector<Value> part; // the index of the part, if there are parts
@@ -390,8 +393,9 @@ struct CpuLowerDecode
     : headrace::cpu::impl::CpuLowerDecodeBase<CpuLowerDecode> {
   using Base::Base;
   void runOnOperation() override {
+    bool neon = dot == "neon" || dot == "dotprod" || dot == "i8mm";
     if (failed(lowerWithCache<DecodeOp, DecodeKernel>(getOperation(),
-                                                      dot == "vnni")))
+                                                      dot == "vnni", neon)))
       signalPassFailure();
   }
 };
