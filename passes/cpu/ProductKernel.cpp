@@ -323,14 +323,18 @@ void Activations::prefetchColumns(VectorBuilder &v, Value token, Value col,
   }
 }
 
-void Activations::prefetch(VectorBuilder &v, Value token, Value col,
-                           int64_t lines, Value group) const {
-  Value row = v.mul(token, rowBytes);
-  for (int64_t line = 0; line < lines; ++line)
-    v.prefetch(data, v.add(v.add(row, col), kCacheLine * line), 2);
-  Value scale = v.add(v.add(row, v.mul(group, 4)), cols);
-  v.prefetch(data, scale, 2);
-  v.prefetch(data, v.add(scale, cols / 32 * 4), 2);
+void Activations::prefetchLine(VectorBuilder &v, Value token, Value col,
+                               Value line) const {
+  auto compare = [&](arith::CmpIPredicate predicate, int64_t rhs) -> Value {
+    return arith::CmpIOp::create(v.b, v.loc, predicate, line, v.index(rhs));
+  };
+  // A scale and a sum for each 32 columns.
+  Value scales = v.add(v.shr(col, 3), cols);
+  Value numbers = v.select(compare(arith::CmpIPredicate::eq, kLines - 2),
+                           scales, v.add(scales, cols / 32 * 4));
+  Value at = v.select(compare(arith::CmpIPredicate::ult, kLines - 2),
+                      v.add(col, v.mul(line, kCacheLine)), numbers);
+  v.prefetch(data, v.add(v.mul(token, rowBytes), at), 2);
 }
 
 std::unique_ptr<ProductKernel> ProductKernel::create(PackedType weight,

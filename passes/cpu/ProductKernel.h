@@ -105,10 +105,13 @@ public:
   /// Asks for columns [col, col + count) of a token, for the first cache.
   void prefetchColumns(VectorBuilder &v, mlir::Value token, mlir::Value col,
                        int64_t count) const;
-  /// Asks for `lines` cache lines of a token's integers from `col`, and for the
-  /// numbers of group `group`, for the second cache.
-  void prefetch(VectorBuilder &v, mlir::Value token, mlir::Value col,
-                int64_t lines, mlir::Value group) const;
+  /// What 256 columns need is in as many cache lines: four of integers, one of
+  /// scales, one of sums.
+  static constexpr int64_t kLines = 6;
+  /// Asks for line `line` (index) of what the columns from `col` need of a
+  /// token, for the second cache.
+  void prefetchLine(VectorBuilder &v, mlir::Value token, mlir::Value col,
+                    mlir::Value line) const;
 
 private:
   mlir::Value words(VectorBuilder &v, mlir::Value token, mlir::Value group,

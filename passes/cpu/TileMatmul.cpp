@@ -94,18 +94,14 @@ private:
 
   void prefetchNext(Value columns, Value token, Value rowTile,
                     int64_t rowTiles) override {
-    constexpr int64_t lines = kTileCols / kCacheLine;
-    Value line = arith::DivUIOp::create(v.b, v.loc, v.mul(rowTile, lines),
-                                        v.index(rowTiles));
-    Value next = v.add(columns, 1);
-    Value col = v.add(v.mul(next, kTileCols), v.mul(line, kCacheLine));
-    for (int64_t t = 0; t < tileTokens; ++t)
-      x.prefetch(v, v.add(token, t), col, llvm::divideCeil(lines, rowTiles),
-                 v.mul(next, kGroups));
+    int64_t own = llvm::divideCeil(Activations::kLines, rowTiles);
+    Value col = v.mul(v.add(columns, 1), kTileCols);
+    for (int64_t i = 0; i < own; ++i)
+      for (int64_t t = 0; t < tileTokens; ++t)
+        x.prefetchLine(v, v.add(token, t), col, v.add(v.mul(rowTile, own), i));
   }
 
-  //===-- Products
-  //----------------------------------------------------------===//
+  //===-- Products --------------------------------------------------------===//
 
   /// What sums of products start from: with short scales, the bits of an f32.
   int64_t start() const { return tile.hasShortScales() ? kIntegerBits : 0; }
