@@ -48,6 +48,10 @@ public:
 
   /// Bytes from a piece to the next.
   virtual int64_t pieceBytes() const = 0;
+  /// Whether to ask for each line of memory another time, twice as far ahead.
+  /// Measured on an Emerald Rapids: up to a tenth faster with the formats that
+  /// do so, the same or slower with the others.
+  virtual bool asksTwice() const { return false; }
   /// Columns that share a scale: 32 or 16.
   virtual int64_t groupCols() const { return 32; }
   /// The largest unsigned integer.

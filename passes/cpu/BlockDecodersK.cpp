@@ -119,6 +119,7 @@ protected:
 class Q5KDecoder : public Q4KDecoder {
 public:
   int64_t pieceBytes() const override { return 176; }
+  bool asksTwice() const override { return true; }
   int64_t largest() const override { return 31; }
   Value quants(VectorBuilder &v, const Piece &piece,
                int64_t step) const override {
@@ -152,6 +153,7 @@ protected:
 class Q6KDecoder : public SixteenDecoder {
 public:
   int64_t pieceBytes() const override { return 210; }
+  bool asksTwice() const override { return true; }
   int64_t largest() const override { return 63; }
   int64_t zeroPoint() const override { return 32; }
   Value quants(VectorBuilder &v, const Piece &piece,

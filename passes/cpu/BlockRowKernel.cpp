@@ -14,6 +14,9 @@ using headrace::qlinear::PackedType;
 
 namespace {
 
+/// Bytes ahead where lines are asked for that are asked for twice.
+constexpr int64_t kFarther = 16384;
+
 class BlockRowKernel : public ProductKernel {
 public:
   BlockRowKernel(PackedType weight, DotKind dot,
@@ -50,8 +53,11 @@ public:
                             v.splat(v.vec(16, v.f32()), 0));
     auto accumulate = [&](Value piece, int64_t groups, ValueRange carried) {
       Value at = v.add(base, v.mul(piece, decoder->pieceBytes()));
-      for (int64_t line = 0; line < decoder->pieceBytes(); line += kCacheLine)
+      for (int64_t line = 0; line < decoder->pieceBytes(); line += kCacheLine) {
         prefetchAhead(v, bytes, v.add(at, line));
+        if (decoder->asksTwice())
+          v.prefetch(bytes, v.add(at, line + kFarther), 2);
+      }
       Piece open = decoder->open(v, bytes, base, piece, groups);
       Value col = v.mul(piece, kPieceCols);
       if (x.isI8())
