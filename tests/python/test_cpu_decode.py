@@ -1,5 +1,7 @@
 """The CPU's kernel of qattn.decode on caches of several blocks, and with every number of heads."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,7 @@ def test_decode(dtype, layout, target):
     assert found.error <= found.bound, found
 
 
+@functools.cache
 def integers(heads, groups, dim, tokens, target="cpu"):
     """A program of one decode over an 8-bit cache, by limbs where the CPU can, and the cache."""
     cache = KVCache(Layout("contiguous", tokens), groups, dim, "i8")
