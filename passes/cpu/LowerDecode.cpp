@@ -1,8 +1,7 @@
 //===- LowerDecode.cpp - attention of one query as vectors ----------------===//
 //
-// Tokens are taken in blocks. What is loaded and decoded of a key or value
-// serves four heads of queries that share it. Softmax runs along: each block
-// rescales what was summed before it.
+// Softmax runs along blocks of tokens. What is loaded and decoded of a key or
+// value serves four heads of queries that share it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -32,13 +31,11 @@ using namespace headrace::qattn;
 namespace {
 
 constexpr int64_t kLanes = kAttentionLanes;
-/// Tokens of a block: few enough for the hardware to follow as many pages; more
-/// of integers, whose sums cost more for each block.
+/// Tokens of a block; more of integers, whose sums cost more for each block.
 constexpr int64_t kBlock = 32, kIntegerBlock = 64;
 /// Vectors of sums that stay in registers, of AArch64 fewer.
 constexpr int64_t kSums = 16;
-/// Heads that are computed together, so that each key and value that is loaded
-/// serves all of them.
+/// Heads that are computed together, sharing what is loaded.
 constexpr int64_t kHeads = 4;
 constexpr int64_t kLineBytes = 64;
 /// Tokens from which values are fetched into the first cache ahead.
