@@ -140,23 +140,6 @@ public:
     return words;
   }
 
-  bool hasTiles() const override { return true; }
-  Value groupStart(VectorBuilder &v, Value group) const override {
-    return v.add(v.mul(v.shr(group, 1), 8 * kCacheLine), 256);
-  }
-  Value groupMask(VectorBuilder &v, Value group) const override {
-    Value isHigh = arith::CmpIOp::create(v.b, v.loc, arith::CmpIPredicate::eq,
-                                         v.andI(group, 1), v.index(1));
-    auto type = v.vec(kCacheLine, v.i8());
-    return v.select(isHigh, v.splat(type, -16), v.splat(type, 15));
-  }
-  int64_t tileShift(int64_t group) const override { return group % 2 * 4; }
-  Value tileCodes(VectorBuilder &v, Value bytes, Value at, Value mask,
-                  int64_t word) const override {
-    return v.andI(v.load(bytes, v.add(at, word * kCacheLine), kCacheLine),
-                  mask);
-  }
-
 protected:
   static Value number(VectorBuilder &v, const StripPiece &piece, int64_t group,
                       int64_t which) {
@@ -171,7 +154,6 @@ class Q5KStrips : public Q4KStrips {
 public:
   explicit Q5KStrips(PackedType weight) : Q4KStrips(weight) {}
   int64_t codeBits() const override { return 5; }
-  bool hasTiles() const override { return false; }
   int64_t groupShift(int64_t) const override { return 0; }
   SmallVector<StripWord> chunk(VectorBuilder &v, const StripPiece &piece,
                                Value index, int64_t groups) const override {

@@ -100,27 +100,6 @@ public:
   virtual mlir::Value integers(VectorBuilder &v, const StripWord &word,
                                int64_t byte) const;
 
-  //===-- Groups of 32 columns, by a number known at run time -------------===//
-
-  virtual bool hasTiles() const { return false; }
-  /// Byte index of the first line of a group, from the start of the piece.
-  virtual mlir::Value groupStart(VectorBuilder &v, mlir::Value group) const {
-    return {};
-  }
-  /// What `tileCodes` needs to know of the group, or null.
-  virtual mlir::Value groupMask(VectorBuilder &v, mlir::Value group) const {
-    return {};
-  }
-  /// How far the codes of `tileCodes` are shifted left.
-  virtual int64_t tileShift(int64_t group) const { return 0; }
-  /// Columns 4 * word to 4 * word + 3 of the group whose lines start at byte
-  /// `at`: unsigned codes, i8 x 64.
-  virtual mlir::Value tileCodes(VectorBuilder &v, mlir::Value bytes,
-                                mlir::Value at, mlir::Value mask,
-                                int64_t word) const {
-    return {};
-  }
-
 protected:
   explicit StripDecoder(qlinear::PackedType weight);
 

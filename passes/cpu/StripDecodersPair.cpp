@@ -54,17 +54,6 @@ public:
     return words;
   }
 
-  bool hasTiles() const override { return true; }
-  Value groupStart(VectorBuilder &v, Value group) const override {
-    return v.add(v.mul(group, 4 * kCacheLine), codesAt());
-  }
-  Value tileCodes(VectorBuilder &v, Value bytes, Value at, Value,
-                  int64_t word) const override {
-    Value line = v.load(bytes, v.add(at, word % 4 * kCacheLine), kCacheLine);
-    Value moved = v.shr(v.cast(line, 16, v.i32()), word / 4 * 4);
-    return v.andI(v.cast(moved, kCacheLine, v.i8()), 15);
-  }
-
 private:
   int64_t codesAt() const { return minima ? 128 : 64; }
   bool minima;
@@ -144,15 +133,6 @@ public:
   }
   Value codes(VectorBuilder &v, const StripWord &word) const override {
     return v.xorI(word.low, -128);
-  }
-  bool hasTiles() const override { return true; }
-  Value groupStart(VectorBuilder &v, Value group) const override {
-    return v.add(v.mul(group, 8 * kCacheLine), 64);
-  }
-  Value tileCodes(VectorBuilder &v, Value bytes, Value at, Value,
-                  int64_t word) const override {
-    return v.xorI(v.load(bytes, v.add(at, word * kCacheLine), kCacheLine),
-                  -128);
   }
   /// Signed as stored: nothing to take off.
   Value integers(VectorBuilder &v, const StripWord &word,
