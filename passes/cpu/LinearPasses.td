@@ -16,7 +16,7 @@ def CpuLowerQuantize : Pass<"cpu-lower-quantize", "::mlir::ModuleOp"> {
 
     Before:
     ```mlir
-    qlinear.quantize %x into %q : memref<256xf32>, !qlinear.packed<1x256, #qlinear.act_i8>
+    qlinear.quantize %x into %q : memref<512xf32>, !qlinear.packed<1x512, #qlinear.act_i8>
     ```
     After (shortened):
     ```mlir
