@@ -24,11 +24,13 @@ class Fake:
     def __init__(self, spec, spoil):
         self.spec, self.spoil = spec, spoil
         self.sees_threads = len(signature(spoil).parameters) == 2
+        self.manifest = {}  # what needs no machine of its own runs here
 
     @property
     def arguments(self):
         count = {"quantize": 1, "dequantize": 1, "gated_matvec": 3}.get(self.spec.op, 2)
-        return [SimpleNamespace(role="input", updated=None)] * count
+        inputs = [SimpleNamespace(role="input", updated=None)] * count
+        return [*inputs, SimpleNamespace(role="output", updated=None)]
 
     def bind(self, *inputs, threads, poison):
         assert poison

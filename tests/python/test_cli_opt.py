@@ -1,6 +1,8 @@
 """`headrace opt`: passes in C++ and in Python, parts, diagnostics."""
 
+import os
 import shlex
+import stat
 
 import pytest
 
@@ -184,3 +186,16 @@ def test_chunks_keep_line_numbers():
     first, second = split_chunks("a\nb\n// -----\nc")
     assert first == "a\nb\n"
     assert second.split("\n")[3] == "c"
+
+
+def test_output_to_what_is_no_file_keeps_it(opt, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        code, _, err = opt("module {}", "-o", pipe)
+        assert (code, err) == (0, "")
+        assert b"module" in os.read(reader, 100)
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)

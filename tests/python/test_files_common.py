@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import stat
 
 import numpy as np
 import pytest
@@ -255,3 +256,10 @@ def test_files_have_the_usual_permissions(tmp_path):
     (tmp_path / "other").touch()
     path = write(tmp_path / "a")
     assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe.gguf")
+    with pytest.raises(FileError, match="not a regular file"):
+        files.write_gguf(tmp_path / "pipe.gguf", [ONE])
+    assert stat.S_ISFIFO((tmp_path / "pipe.gguf").stat().st_mode)

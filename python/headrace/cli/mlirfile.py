@@ -25,7 +25,7 @@ def read(path: str) -> str:
 
 
 def write(path: str, content: str | bytes) -> None:
-    """Write a file whole or not at all; `-` is standard output."""
+    """Write a file whole or not at all; `-` is standard output, and devices are written to."""
     data = content.encode() if isinstance(content, str) else content
     if path == "-":
         sys.stdout.buffer.write(data)
@@ -33,6 +33,10 @@ def write(path: str, content: str | bytes) -> None:
         return
     work = Path(f"{path}.{secrets.token_hex(4)}.partial")
     try:
+        if Path(path).exists() and not Path(path).is_file():
+            # A file in the place of a device such as /dev/null would harm the whole machine.
+            Path(path).write_bytes(data)
+            return
         work.write_bytes(data)
         work.replace(path)
     except OSError as error:

@@ -26,6 +26,9 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
     If it does not, or the process dies, what was at `path` stays. It is written beside `path`, so
     that it is on the same disk. Mappings of an old file at `path` stay valid.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        # A device such as /dev/null must not be replaced.
+        raise FileError(f"{path}: cannot write: not a regular file")
     partial = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.partial")
     try:
         with partial.open("xb") as file:
