@@ -6,6 +6,9 @@
 
 #include "mlir/CAPI/IR.h"
 #include "mlir/CAPI/Registration.h"
+#include "mlir/IR/OperationSupport.h"
+
+#include <type_traits>
 
 using namespace mlir;
 using namespace headrace::qlinear;
@@ -17,6 +20,16 @@ void headraceRegisterPasses() { headrace::registerPasses(); }
 
 void headraceRegisterDialects(MlirDialectRegistry registry) {
   headrace::registerDialects(*unwrap(registry));
+}
+
+void headraceOperationFingerprint(MlirOperation op, MlirStringCallback output,
+                                  void *outputData) {
+  OperationFingerPrint fingerprint(unwrap(op));
+  static_assert(std::is_trivially_copyable_v<OperationFingerPrint>,
+                "its bytes are the hash");
+  output(mlirStringRefCreate(reinterpret_cast<const char *>(&fingerprint),
+                             sizeof(fingerprint)),
+         outputData);
 }
 
 static PackedType packed(MlirType type) {

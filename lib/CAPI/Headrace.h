@@ -34,6 +34,13 @@ MLIR_CAPI_EXPORTED MlirAttribute headracePackedTypeGetFormat(MlirType type);
 MLIR_CAPI_EXPORTED bool headraceAttributeIsAFormat(MlirAttribute attribute);
 MLIR_CAPI_EXPORTED MlirStringRef headraceFormatGetName(MlirAttribute format);
 
+//===-- Operations --------------------------------------------------------===//
+
+/// 20 bytes that differ where an operation, or one in it, was changed since.
+MLIR_CAPI_EXPORTED void headraceOperationFingerprint(MlirOperation op,
+                                                     MlirStringCallback output,
+                                                     void *outputData);
+
 //===-- Code emission -----------------------------------------------------===//
 
 typedef enum HeadraceEmit {

@@ -142,6 +142,24 @@ NB_MODULE(_headrace, m) {
       nb::arg("objects"), nb::arg("output"),
       "Link object files to a shared library, in this process.");
 
+  m.def(
+      "print_operation",
+      [](MlirOperation op) {
+        std::string text;
+        mlirOperationPrint(op, append, &text);
+        return text;
+      },
+      nb::arg("operation"),
+      "What str() gives, without a call of Python for each token.");
+  m.def(
+      "fingerprint",
+      [](MlirOperation op) {
+        std::string bytes;
+        headraceOperationFingerprint(op, append, &bytes);
+        return nb::bytes(bytes.data(), bytes.size());
+      },
+      nb::arg("operation"),
+      "Bytes that differ where an operation, or one in it, was changed since.");
   m.def("llvm_version", [] { return std::string(LLVM_VERSION_STRING); });
   m.def(
       "host_cpu",

@@ -21,6 +21,7 @@ from typing import Any
 
 from headrace import ir
 from headrace.errors import CompileError, UsageError, unknown
+from headrace.native import native
 from headrace.passmanager import PassManager
 from headrace.pipeline_text import nest, pass_name, split, unwrap
 from headrace.plugins import load_pass_plugin
@@ -39,13 +40,17 @@ class Snapshot:
     name: str
     seconds: float
     operation: ir.Operation
+    # An earlier stage that is the same.
+    same: Snapshot | None = None
     _text: str | None = field(default=None, repr=False)
 
     @property
     def text(self) -> str:
         """The module in MLIR's pretty form."""
+        if self.same is not None:
+            return self.same.text
         if self._text is None:
-            self._text = str(self.operation)
+            self._text = native().print_operation(self.operation)
         return self._text
 
 
@@ -73,9 +78,15 @@ class Trace:
         return [snapshot.name for snapshot in self._snapshots]
 
     def append(self, name: str, seconds: float, operation: ir.Operation) -> Snapshot:
-        """Add a stage; a name that is taken gets a number."""
+        """Add a stage; a name that is taken gets a number.
+
+        What is the very operation of the stage before is printed with it, once.
+        """
         count = sum(_base(taken) == name for taken in self.names())
-        snapshot = Snapshot(f"{name}.{count + 1}" if count else name, seconds, operation)
+        last = self._snapshots[-1] if self._snapshots else None
+        same = (last.same or last) if last and last.operation is operation else None
+        full = f"{name}.{count + 1}" if count else name
+        snapshot = Snapshot(full, seconds, operation, same)
         self._snapshots.append(snapshot)
         return snapshot
 
@@ -163,9 +174,14 @@ def run_stages(
     trace = Trace()
     before = module.operation.clone()
     _dump(folder, trace, trace.append("input", 0.0, before))
+    fingerprint = native().fingerprint
+    stamp = fingerprint(module.operation)
     for step in steps:
         seconds = _run_step(module, step, before, plugins, folder)
-        before = module.operation.clone()
+        # Most passes find nothing to do in most modules.
+        if (now := fingerprint(module.operation)) != stamp:
+            stamp = now
+            before = module.operation.clone()
         name = f"after:{step[0] if isinstance(step, tuple) else pass_name(step)}"
         _dump(folder, trace, trace.append(name, seconds, before))
     return trace

@@ -89,6 +89,34 @@ def test_python_pass_by_name_and_as_a_stage():
     assert "@renamed" in str(module)
 
 
+CHANGES = {
+    "attribute of a function": lambda f: f.attributes.__setitem__("a", ir.UnitAttr.get(f.context)),
+    "property": lambda f: first(f).attributes.__setitem__(
+        "value", ir.IntegerAttr.get(ir.IndexType.get(f.context), 7)
+    ),
+    "operation": lambda f: first(f).erase(),
+    "order": lambda f: first(f).move_after(first(f, 1)),
+    "operand": lambda f: first(f, 2).operands.__setitem__(0, f.regions[0].blocks[0].arguments[0]),
+}
+
+
+def first(function, at=0):
+    return function.regions[0].blocks[0].operations[at].operation
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_stages_without_a_change_are_kept_once_and_no_change_is_missed(change):
+    def run(operation, _):
+        change(operation.regions[0].blocks[0].operations[0].operation)
+
+    module = parse()
+    trace = run_pipeline(module, "symbol-dce,change,symbol-dce", passes={"change": run})
+    texts = [snapshot.text for snapshot in trace]
+    assert texts[0] == texts[1] == str(parse()) and texts[2] == texts[3] == str(module)
+    assert texts[0] != texts[2]
+    assert [snapshot.same is not None for snapshot in trace] == [False, True, False, True]
+
+
 def test_python_pass_that_makes_invalid_ir_is_caught(tmp_path):
     def spoil(operation, handle):
         del operation.regions[0].blocks[0].operations[0].operation.attributes["sym_name"]
