@@ -41,8 +41,8 @@ public:
         range(range) {}
 
   void emitVector() {
-    bool exact = !x.isI8() && !x.isBF16();
-    SliceSums sums(v, bytes, decoder, weight, range.first, dot, exact);
+    SliceSums sums(v, bytes, decoder, weight, range.first, dot,
+                   /*exact=*/!x.isBF16());
     sums.clear();
     auto all = [](Value at) { return at; };
     auto factor = [&](Value column) {

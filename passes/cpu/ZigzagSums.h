@@ -20,7 +20,8 @@ namespace headrace::cpu {
 class SliceSums {
 public:
   /// For a workgroup whose rows start at `row`. Buffers are allocated at the
-  /// start of the function. `exact`: activations are f32, not rounded ones.
+  /// start of the function. `exact`: as good as f32, else within
+  /// what rounding to bf16 leaves.
   SliceSums(VectorBuilder &v, mlir::Value bytes, const SliceDecoder &decoder,
             qlinear::PackedType weight, mlir::Value row, DotKind dot,
             bool exact);

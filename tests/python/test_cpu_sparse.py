@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import headrace as hr
-from headrace import formats, ir
+from headrace import formats, ir, reference
 from headrace.check.compiled import Compiled
 from headrace.check.operations.running import worst_of
 from headrace.check.operations.sparse import matvec_case, select_case
@@ -235,3 +235,14 @@ def test_scales_and_activations_of_every_size(d, x, dtype):
 def assembly(text):
     module = parse_text(text, ir.Context(), "sparse")
     return hr.compile(module, target="cpu:sapphirerapids").sources["kernels.s"]
+
+
+def test_a_whole_product_with_8_bit_activations_is_as_good_as_f32():
+    spec = OpSpec.parse("matvec:m=64,k=512,format=q4_k:zigzag,activations=i8")
+    kernel = hr.compile(spec, target="cpu")
+    draw = np.random.default_rng(5)
+    values = draw.standard_normal((64, 512)).astype(np.float32)
+    weights = formats.get(spec.format).encode(values)
+    x = draw.standard_normal(512).astype(np.float32)
+    want = reference.evaluate(spec, reference.quantized_activations(x), [weights])
+    assert reference.relative_l2(kernel(x, weights), want) <= reference.BOUNDS["f32"]
