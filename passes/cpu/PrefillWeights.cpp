@@ -44,7 +44,10 @@ void PrefillPart::weigh(Value row) {
           Value weight = exp2(v, v.subf(score, bases[n]));
           next[n] = v.addf(next[n], weight);
           if (form.isI8()) {
-            weight = v.mulf(weight, scale);
+            // Keys that fill up a word have no weight, but no scale either.
+            Value some = arith::CmpFOp::create(
+                v.b, v.loc, arith::CmpFPredicate::UNE, weight, splat(0));
+            weight = v.select(some, v.mulf(weight, scale), splat(0));
             Value &most = next[vectors + n];
             most = v.select(v.lessF(most, weight), weight, most);
           }
