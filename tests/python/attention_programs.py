@@ -260,3 +260,15 @@ class Decode:
         scale = float(np.float32(self.scale))
         result, lse = attention(queries, keys, values, seen, scale, self.softcap)
         return (result, lse) if self.splits is not None else (result[0], lse[0])
+
+
+def prefill_numbers(shape, rng):
+    """Standard normal q, k and v of a `Prefill` case."""
+    return [
+        rng.normal(size=size).astype(np.float32)
+        for size in (
+            (shape.queries, shape.heads, shape.key),
+            (shape.tokens, shape.groups, shape.key),
+            (shape.tokens, shape.groups, shape.value),
+        )
+    ]

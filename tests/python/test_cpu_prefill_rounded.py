@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from attention_programs import prefill_numbers
 
 from headrace import ir
 from headrace.check.compiled import Compiled
@@ -29,17 +30,6 @@ SHAPES = {
     "one key": Prefill("one key", 9, 1, 2, 1, 1, 1),
     "wide": Prefill("wide", 17, 130, 1, 1, 2048, 2048, offset=True),  # all that there is room for
 }
-
-
-def numbers(shape, rng):
-    return [
-        rng.normal(size=size).astype(np.float32)
-        for size in (
-            (shape.queries, shape.heads, shape.key),
-            (shape.tokens, shape.groups, shape.key),
-            (shape.tokens, shape.groups, shape.value),
-        )
-    ]
 
 
 def compiled(shape, target):
@@ -81,7 +71,7 @@ def test_prefill(name, precision):
     for target in targets:
         program = compiled(shape, target)
         for offset in (end, -20, shape.tokens + 30) if shape.offset else (0,):
-            inputs = numbers(shape, rng)
+            inputs = prefill_numbers(shape, rng)
             number = [np.array([offset], np.int32)] if shape.offset else []
             check(shape, inputs, offset, program(*inputs, *number))
 
@@ -94,7 +84,7 @@ def test_hard_numbers(precision, target):
     program = compiled(shape, target)
     rng = np.random.default_rng(5)
     offset = 100
-    plain = numbers(shape, rng)
+    plain = prefill_numbers(shape, rng)
     cases = []
     for part, token in ((0, 3), (1, 127), (1, 0), (2, 128), (2, 139)):
         for bad in (np.nan, np.inf, 3.4e38 if precision == "bf16" else -np.inf):
@@ -118,7 +108,7 @@ def test_results_do_not_depend_on_threads(precision):
     """Each row is summed in one order, whoever computes it."""
     shape = Prefill("threads", 200, 200, 4, 1, 32, 32, precision=precision)
     program = compiled(shape, "cpu")
-    inputs = numbers(shape, np.random.default_rng(3))
+    inputs = prefill_numbers(shape, np.random.default_rng(3))
     first = program(*inputs)
     for got, want in zip(program(*inputs), first, strict=True):
         np.testing.assert_array_equal(got, want)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 import pytest
+from attention_programs import prefill_numbers
 
 from headrace import ir
 from headrace.check.operations.attention import Prefill, module_of, outs_of
@@ -21,17 +22,6 @@ ERRORS = {"bf16": 3.4e-3, "i8": 1.3e-2}
 def meaning(shape):
     program = Meaning(parse_text(module_of(shape), ir.Context(), shape.what))
     return lambda *inputs: program(*inputs, *poison(outs_of(shape)))
-
-
-def numbers(shape, rng):
-    return [
-        rng.normal(size=size).astype(np.float32)
-        for size in (
-            (shape.queries, shape.heads, shape.key),
-            (shape.tokens, shape.groups, shape.key),
-            (shape.tokens, shape.groups, shape.value),
-        )
-    ]
 
 
 def distance(got, want):
@@ -55,7 +45,7 @@ def test_error_against_exact_attention(precision):
 @pytest.mark.parametrize("size", [1e-25, 1e-3, 1e3, 1e15])
 def test_meaning_of_any_magnitude(precision, size):
     shape = Prefill("sizes", 5, 260, 4, 2, 8, 6, offset=True, precision=precision)
-    q, k, v = numbers(shape, np.random.default_rng(2))
+    q, k, v = prefill_numbers(shape, np.random.default_rng(2))
     q, k, v = q * np.float32(size), k / np.float32(size), v * np.float32(size)
     offset = np.array([255], np.int32)
     got = meaning(shape)(q, k, v, offset)
@@ -72,7 +62,7 @@ def test_what_is_not_finite_reaches_what_sees_it_only(precision, bad):
     """Of a key and of a value in the middle of a block, and of a query."""
     shape = Prefill("bad", 6, 6, 4, 2, 5, 5, precision=precision)
     program = meaning(shape)
-    inputs = numbers(shape, np.random.default_rng(3))
+    inputs = prefill_numbers(shape, np.random.default_rng(3))
     clean = program(*inputs)
     for part in (1, 2):
         spoiled = [array.copy() for array in inputs]
