@@ -76,6 +76,34 @@ def CpuLowerRows : Pass<"cpu-lower-rows", "::mlir::ModuleOp"> {
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
+def CpuPoisonScratch : Pass<"cpu-poison-scratch", "::mlir::ModuleOp"> {
+  let summary = "Fill the scratch memory of kernels with NaN before they use it";
+  let description = [{
+    For tests: a kernel that reads what it did not write may find a harmless number
+    there for years. Each `memref.alloca` of a kernel is filled with ones right
+    after it: NaN in floats, -1 in integers. `headrace check` compiles everything
+    with and without this pass, and both must give the same results.
+
+    Before:
+    ```mlir
+    %sums = memref.alloca() : memref<20xf32>
+    ```
+    After:
+    ```mlir
+    %sums = memref.alloca() : memref<20xf32>
+    %nan = arith.constant dense<0xFFFFFFFF> : vector<16xf32>
+    scf.for %i = %c0 to %c16 step %c16 {
+      vector.store %nan, %sums[%i] : memref<20xf32>, vector<16xf32>
+    }
+    ...                                                  // the last four, one by one
+    ```
+
+    <!-- lit: tests/passes/cpu/poison_scratch.mlir#floats -->
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
 def CpuApproximateMath : Pass<"cpu-approximate-math", "::mlir::ModuleOp"> {
   let summary = "Polynomials for exp, log, tanh, cos and sin";
   let description = [{

@@ -44,6 +44,10 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
   Option<std::string> abi{*this, "abi",
                           llvm::cl::desc("Who calls the kernels: plan or iree"),
                           llvm::cl::init("plan")};
+  Option<bool> poisonScratch{
+      *this, "poison-scratch",
+      llvm::cl::desc("Whether scratch memory of kernels starts as NaN"),
+      llvm::cl::init(false)};
 };
 
 void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
@@ -81,6 +85,8 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(headrace::cpu::createCpuLowerAssign());
   pm.addPass(headrace::cpu::createCpuLowerLookup({options.lookup.getValue()}));
   pm.addPass(createCanonicalizerPass());
+  if (options.poisonScratch)
+    pm.addPass(headrace::cpu::createCpuPoisonScratch());
   pm.addPass(createCSEPass());
   pm.addPass(headrace::cpu::createCpuApproximateMath());
   pm.addPass(headrace::cpu::createCpuBindWorkgroupIds());

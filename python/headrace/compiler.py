@@ -39,6 +39,7 @@ def compile(
     keep_ir: bool = True,
     timing: bool = False,
     cache: bool = True,
+    poison_scratch: bool = False,
     **options: Any,
 ) -> Any:
     """Compile `source` for `target`.
@@ -56,6 +57,8 @@ def compile(
     timing: record the seconds of each stage in the manifest (`timing`).
     cache: take the artifact of an equal module that was compiled before for the same target, see
         `headrace.artifact_cache`; never done with `dump_dir` or `timing`.
+    poison_scratch: kernels fill scratch memory of their own with NaN (0xFF) first, to show whether
+        they read what they did not write; nothing changes where the target's kernels have none.
 
     Raises `UsageError` for a request that cannot be meant and `CompileError` when a pass fails.
     """
@@ -71,9 +74,10 @@ def compile(
             raise UsageError(
                 "compile: a torch.nn.Module needs example inputs: compile(model, (x,), target=...)"
             )
-        if dump_dir is not None or timing:
+        if dump_dir is not None or timing or poison_scratch:
             raise UsageError(
-                "compile: dump_dir and timing go with single modules, not with a torch.nn.Module"
+                "compile: dump_dir, timing and poison_scratch go with single modules, "
+                "not with a torch.nn.Module"
             )
         if quantize is not None:
             options["quantize"] = quantize
@@ -86,6 +90,8 @@ def compile(
             f"but the source is {type(source).__name__}"
         )
     target_object, description = targets.parse(target)
+    if poison_scratch and target_object.poisoned is not None:
+        description = target_object.poisoned(description)
     if isinstance(source, str) and not source.endswith(".mlir"):
         source = OpSpec.parse(source)
     module = load_module(source)

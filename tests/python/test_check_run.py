@@ -57,7 +57,7 @@ def compiled(monkeypatch):
     """Makes `compile` return fakes with the given spoiler."""
 
     def use(spoil):
-        def compile(spec, *, target, keep_ir, cache):
+        def compile(spec, *, target, keep_ir, cache, poison_scratch):
             assert not cache
             if isinstance(spoil, Exception):
                 raise spoil

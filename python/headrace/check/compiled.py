@@ -32,42 +32,54 @@ PLAIN = "f32"
 THREADS = (1, 2, 5)
 
 
-class ThreadsError(HeadraceError):
-    """The number of threads changed a result."""
+class DifferenceError(HeadraceError):
+    """Something changed a result that must not change it."""
 
 
 def run_with_threads(artifact: Any, inputs: Sequence[Array]) -> tuple[Array, ...]:
     """All results, which are the same for each of `THREADS` bit for bit; inputs stay unchanged.
 
-    Outputs and scratch memory are poisoned. Inputs that the program updates are results. What was
-    compiled for AArch64 runs under QEMU elsewhere.
-    Raises `ThreadsError` where the number of threads changes a result.
+    Outputs and what lies between kernels are poisoned. Inputs that the program updates are results.
+    What was compiled for AArch64 runs under QEMU elsewhere.
+    Raises `DifferenceError` where the number of threads changes a result.
     """
-    machine = artifact.manifest.get("requires", {}).get("machine")
-    emulated = machine == "aarch64" and machine != host().machine
-    runs = run_plan(artifact, inputs, THREADS) if emulated else _run_here(artifact, inputs)
     first: tuple[Array, ...] = ()
-    for threads, arguments in zip(THREADS, runs, strict=True):
-        found = _results(artifact.arguments, arguments)
+    for threads, found in zip(THREADS, _run(artifact, inputs, THREADS), strict=True):
         first = first or found
-        for number, (one, other) in enumerate(zip(first, found, strict=True)):
-            if one.tobytes() != other.tobytes():
-                raise ThreadsError(
-                    f"expected result {number} to be the same for {THREADS[0]} and {threads} "
-                    "threads, bit for bit, but it is another one"
-                )
+        _compare(first, found, f"for {THREADS[0]} and {threads} threads")
     return first
 
 
-def _run_here(artifact: Any, inputs: Sequence[Array]) -> Iterator[list[Array]]:
-    """For each of `THREADS`, all arguments after a call."""
+def _compare(results: Sequence[Array], others: Sequence[Array], where: str) -> None:
+    for number, (one, other) in enumerate(zip(results, others, strict=True)):
+        if one.tobytes() != other.tobytes():
+            raise DifferenceError(
+                f"expected result {number} to be the same {where}, bit for bit, "
+                "but it is another one"
+            )
+
+
+def _run(
+    artifact: Any, inputs: Sequence[Array], threads: Sequence[int]
+) -> Iterator[tuple[Array, ...]]:
+    """For each number of threads, the results of a call."""
+    machine = artifact.manifest.get("requires", {}).get("machine")
+    emulated = machine == "aarch64" and machine != host().machine
+    for arguments in (run_plan if emulated else _run_here)(artifact, inputs, threads):
+        yield _results(artifact.arguments, arguments)
+
+
+def _run_here(
+    artifact: Any, inputs: Sequence[Array], threads: Sequence[int]
+) -> Iterator[list[Array]]:
+    """For each number of threads, all arguments after a call."""
     arguments = [argument for argument in artifact.arguments if argument.role == "input"]
-    for threads in THREADS:
+    for count in threads:
         arrays = [
             array.copy() if argument.updated is not None else array
             for argument, array in zip(arguments, inputs, strict=True)
         ]
-        call = artifact.bind(*arrays, threads=threads, poison=True)
+        call = artifact.bind(*arrays, threads=count, poison=True)
         call.run()
         yield [*arrays, *map(np.asarray, call.outputs)]
 
@@ -83,15 +95,25 @@ def _results(arguments: Sequence[Argument], arrays: Sequence[Array]) -> tuple[Ar
 
 
 class Compiled:
-    """A module compiled for a target, called as `Meaning` is; see `run_with_threads`."""
+    """A module compiled for a target, called as `Meaning` is; see `run_with_threads`.
+
+    It is compiled twice: as for anybody, and with kernels that fill their scratch memory with NaN
+    first. Both must give the same results bit for bit.
+    """
 
     def __init__(self, module: Any, target: str) -> None:
         from headrace.compiler import compile
 
-        self._artifact = compile(module, target=target, keep_ir=False, cache=False)
+        self._artifact, self._poisoned = (
+            compile(module, target=target, keep_ir=False, cache=False, poison_scratch=poison)
+            for poison in (False, True)
+        )
 
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:
-        return run_with_threads(self._artifact, inputs)
+        results = run_with_threads(self._artifact, inputs)
+        for found in _run(self._poisoned, inputs, THREADS[:1]):
+            _compare(results, found, "whatever the kernels find in their scratch memory")
+        return results
 
 
 def tasks_of(cell: Cell, seed: int) -> list[Task]:

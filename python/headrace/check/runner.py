@@ -14,7 +14,7 @@ import numpy.typing as npt
 from headrace import formats, reference, targets
 from headrace.check import data as drawn
 from headrace.check import families
-from headrace.check.compiled import check_case, run_with_threads, tasks_of
+from headrace.check.compiled import Compiled, check_case, tasks_of
 from headrace.check.pool import each
 from headrace.check.rows import Report, Row, worst
 from headrace.check.shapes import generator, specs
@@ -113,8 +113,6 @@ def _describe(target: str, task: Task) -> str:
 
 def check_task(target: str, seed: int, task: Task) -> list[Row]:
     """The rows of one operation: its worst error against each reference."""
-    from headrace.compiler import compile
-
     cell, spec = task
     if isinstance(spec, families.Task):
         return check_case(target, seed, cell, spec)
@@ -123,9 +121,9 @@ def check_task(target: str, seed: int, task: Task) -> list[Row]:
         return [_row(target, cell, "-", "-", reference.NOT_FINITE, 0.0, reason, "-")]
     by_reference: dict[str, list[Row]] = {}
     try:
-        artifact = compile(spec, target=target, keep_ir=False, cache=False)
+        program = Compiled(spec, target)
         for data in drawn.draw(spec, generator(seed, "data", str(spec))):
-            (result,) = run_with_threads(artifact, data.inputs)
+            (result,) = program(*data.inputs)
             found = comparisons(spec, data.x, data.weights, result)
             for name, error, bound in found:
                 row = _row(target, cell, _shape(spec), str(spec), error, bound, name, data.name)

@@ -88,6 +88,9 @@ class Target:
     emitters: text or bytes made from a lowered module, for `headrace translate --to NAME`; called
         as `emitter(module, description)`.
     sources: text that artifacts keep: file name -> name of its emitter.
+    poisoned: makes of a description one of the same kernels that fill scratch memory of their own
+        with NaN before they use it; None where no kernel has such memory. `headrace check` compares
+        the results of both.
     options: some options that `describe` takes, for messages and `headrace targets`.
     """
 
@@ -100,6 +103,7 @@ class Target:
     plugins: tuple[Path, ...] = ()
     emitters: Mapping[str, Callable[[ir.Module, Any], str | bytes]] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    poisoned: Callable[[Any], Any] | None = None
     options: tuple[str, ...] = ()
     summary: str = ""
 

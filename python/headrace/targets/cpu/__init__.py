@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +27,14 @@ def stages(description: CpuDescription, *, abi: str = "plan") -> list[Stage]:
         f'capabilities="{CAPABILITIES}" dot={description.dot} bf16={description.bf16} '
         f"fast-bf16={str(description.fast_bf16).lower()} "
         f"lookup={description.lookup} "
-        f"vector-bits={description.vector_bits} abi={abi}"
+        f"vector-bits={description.vector_bits} abi={abi} "
+        f"poison-scratch={str(description.poison_scratch).lower()}"
     )
     return [Stage("cpu", f"headrace-cpu-pipeline{{{options}}}")]
+
+
+def _poisoned(description: CpuDescription) -> CpuDescription:
+    return replace(description, poison_scratch=True)
 
 
 def _package(module: ir.Module, description: CpuDescription, folder: Path, **how: Any) -> Any:
@@ -54,6 +60,7 @@ TARGET = Target(
     describe=describe,
     stages=stages,
     package=_package,
+    poisoned=_poisoned,
     emitters={
         "asm": _emitter("assembly"),
         "llvm": _emitter("llvm_ir"),

@@ -96,6 +96,7 @@ class CpuDescription:
     lookup: `"avx512"`, `"avx2"` or `"neon"` for shuffles of 64, 32 or 16 bytes, `"portable"` for
         vector code of 16 bytes.
     vector_bits: width of the widest vector register that kernels use.
+    poison_scratch: kernels fill their scratch memory with NaN before they use it, for tests.
     """
 
     name: str
@@ -107,6 +108,7 @@ class CpuDescription:
     fast_bf16: bool
     lookup: str
     vector_bits: int
+    poison_scratch: bool = False
 
     @property
     def machine(self) -> str:
@@ -136,6 +138,7 @@ class CpuDescription:
             "lookup": self.lookup,
             "vector_bits": self.vector_bits,
             "features": list(self.features),
+            **({"poison_scratch": True} if self.poison_scratch else {}),
         }
 
 
