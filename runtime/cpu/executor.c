@@ -32,9 +32,10 @@
 #include <unistd.h>
 
 /// How long a waiting thread spins before it sleeps. Longer than the gap
-/// between two steps or two back-to-back calls, far shorter than a scheduler
-/// tick.
-#define SPIN_NS 40000
+/// between two steps or two calls of a loop that copies activations in and
+/// results out, far shorter than a scheduler tick: waking takes 35 to 65 us, an
+/// idle process burns nothing.
+#define SPIN_NS 200000
 /// The same between the steps of a job, where others are computing or about to
 /// wake: a thread that sleeps here may wake on the CPU of the one that wakes it
 /// and share that from then on. Only where each thread can have a CPU.
@@ -104,6 +105,14 @@ typedef struct {
   uint32_t threads;
 } job_t;
 
+/// The workgroups of the current step that a thread has still to run: from
+/// `begin` (low 32 bits) to `end` (high 32 bits). Its owner takes them from the
+/// front, as one stream through memory; a thread that has none left takes them
+/// from the back.
+typedef struct {
+  alignas(64) _Atomic uint64_t range;
+} share_t;
+
 /// CPUs as the kernel numbers them; threads on later ones are left alone.
 #define MAX_CPUS 1024
 typedef struct {
@@ -124,6 +133,7 @@ static struct {
   uint32_t cpus;        ///< how many the process may use
   job_t job;            ///< published to thread i by opening calls[i]
   place_t places[HR_MAX_THREADS];
+  share_t shares[HR_MAX_THREADS]; ///< of the step that runs
   alignas(64) _Atomic uint32_t arrived;
   gate_t barrier;
   gate_t calls[HR_MAX_THREADS]; ///< opened once for each job of that thread
@@ -152,28 +162,50 @@ static void adopt_pool(void) {
   }
 }
 
-/// Waits until all threads of the job are here. With `leave` set a thread only
-/// reports that it is done; it must not touch the job afterwards.
-static void arrive(uint32_t threads, bool leave) {
-  uint32_t phase = atomic_load(&pool.barrier.value);
-  if (atomic_fetch_add(&pool.arrived, 1) + 1 == threads) {
-    atomic_store(&pool.arrived, 0);
-    gate_open(&pool.barrier);
-  } else if (!leave) {
-    gate_wait(&pool.barrier, phase,
-              threads <= pool.cpus ? JOB_SPIN_NS : SPIN_NS);
-  }
+/// How many workgroups a step has; more than `UINT32_MAX` if it has too many.
+static uint64_t workgroups(const hr_step *step) {
+  const uint64_t plane = (uint64_t)step->grid[0] * step->grid[1];
+  if (plane > UINT32_MAX && step->grid[2])
+    return plane;
+  return plane * step->grid[2];
 }
 
 /// The workgroups before those of `thread`, rounded up: a single one is the
 /// caller's, who need not wait for anybody to wake.
-static uint64_t share_of(uint64_t total, uint32_t thread, uint32_t threads) {
+static uint64_t first_of(uint64_t total, uint32_t thread, uint32_t threads) {
   return total / threads * thread +
          (total % threads * thread + threads - 1) / threads;
 }
 
-/// Runs this thread's share of one step: one contiguous range of workgroups, so
-/// that a kernel that walks a weight row by row reads one stream per thread.
+/// Gives each thread its share of a step. Nobody runs workgroups meanwhile.
+static void share_out(const hr_step *step, uint32_t threads) {
+  const uint64_t total = workgroups(step);
+  for (uint32_t i = 0; i < threads; ++i)
+    atomic_store_explicit(&pool.shares[i].range,
+                          first_of(total, i + 1, threads) << 32 |
+                              first_of(total, i, threads),
+                          memory_order_relaxed);
+}
+
+/// Takes a workgroup from the front or the back of a share.
+static bool take(share_t *share, bool front, uint64_t *workgroup) {
+  uint64_t range = atomic_load_explicit(&share->range, memory_order_relaxed);
+  for (;;) {
+    const uint64_t begin = (uint32_t)range, end = range >> 32;
+    if (begin >= end)
+      return false;
+    const uint64_t rest = front ? range + 1 : range - ((uint64_t)1 << 32);
+    if (atomic_compare_exchange_weak_explicit(&share->range, &range, rest,
+                                              memory_order_relaxed,
+                                              memory_order_relaxed)) {
+      *workgroup = front ? begin : end - 1;
+      return true;
+    }
+  }
+}
+
+/// Runs this thread's share of one step, then what others have left: one that
+/// still wakes, or whose CPU or memory is slower just now.
 static void run_step(const hr_step *step, void *const *slots, uint32_t thread,
                      uint32_t threads) {
   void *bindings[HR_MAX_BINDINGS];
@@ -181,22 +213,38 @@ static void run_step(const hr_step *step, void *const *slots, uint32_t thread,
     bindings[i] = (char *)slots[step->slots[i]] + step->offsets[i];
 
   const uint64_t x = step->grid[0], y = step->grid[1];
-  const uint64_t total = x * y * step->grid[2];
-  const uint64_t begin = share_of(total, thread, threads);
-  const uint64_t end = share_of(total, thread + 1, threads);
-  for (uint64_t i = begin; i < end; ++i) {
-    const uint32_t workgroup[3] = {(uint32_t)(i % x), (uint32_t)(i / x % y),
-                                   (uint32_t)(i / x / y)};
-    step->kernel(bindings, step->constants, workgroup);
+  uint64_t taken;
+  for (uint32_t i = 0; i < threads; ++i)
+    while (take(&pool.shares[(thread + i) % threads], i == 0, &taken)) {
+      const uint32_t workgroup[3] = {(uint32_t)(taken % x),
+                                     (uint32_t)(taken / x % y),
+                                     (uint32_t)(taken / x / y)};
+      step->kernel(bindings, step->constants, workgroup);
+    }
+}
+
+/// Waits until all threads of the job have run the step before `next`, which is
+/// null behind the last step: there a thread other than the caller only reports
+/// that it is done and must not touch the job afterwards.
+static void arrive(const job_t *job, uint32_t thread, const hr_step *next) {
+  uint32_t phase = atomic_load(&pool.barrier.value);
+  if (atomic_fetch_add(&pool.arrived, 1) + 1 == job->threads) {
+    atomic_store(&pool.arrived, 0);
+    if (next)
+      share_out(next, job->threads);
+    gate_open(&pool.barrier);
+  } else if (next || thread == 0) {
+    gate_wait(&pool.barrier, phase,
+              job->threads <= pool.cpus ? JOB_SPIN_NS : SPIN_NS);
   }
 }
 
 static void run_job(const job_t *shared, uint32_t thread) {
   const job_t job = *shared;
   for (uint32_t i = 0; i < job.num_steps; ++i) {
+    const hr_step *next = i + 1 < job.num_steps ? &job.steps[i + 1] : NULL;
     run_step(&job.steps[i], job.slots, thread, job.threads);
-    if (job.threads > 1)
-      arrive(job.threads, thread != 0 && i + 1 == job.num_steps);
+    arrive(&job, thread, next);
   }
 }
 
@@ -307,8 +355,9 @@ static uint64_t largest_grid(const hr_step *steps, uint32_t num_steps) {
   for (uint32_t i = 0; i < num_steps; ++i) {
     if (!steps[i].kernel || steps[i].num_bindings > HR_MAX_BINDINGS)
       return 0;
-    const uint32_t *grid = steps[i].grid;
-    const uint64_t total = (uint64_t)grid[0] * grid[1] * grid[2];
+    const uint64_t total = workgroups(&steps[i]);
+    if (total > UINT32_MAX)
+      return 0;
     largest = total > largest ? total : largest;
   }
   return largest;
@@ -327,8 +376,10 @@ int32_t hr_plan_run(const hr_step *steps, uint32_t num_steps,
   int32_t result = HR_NO_THREADS;
   if (start_threads(threads - 1)) {
     pool.job = (job_t){steps, num_steps, slots, threads};
-    if (num_steps)
+    if (num_steps) {
+      share_out(&steps[0], threads);
       wake_threads(threads);
+    }
     run_job(&pool.job, 0);
     result = HR_OK;
   }

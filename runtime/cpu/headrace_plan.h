@@ -37,7 +37,8 @@ extern "C" {
 /// Results of `hr_plan_run`.
 enum {
   HR_OK = 0,
-  HR_INVALID_PLAN = 1, ///< null kernel, too many bindings, or no threads asked.
+  HR_INVALID_PLAN = 1, ///< null kernel, too many bindings, a grid of more than
+                       ///< UINT32_MAX workgroups, or no threads asked.
   HR_NO_THREADS = 2    ///< the system refused to start a thread; nothing ran.
 };
 
@@ -59,7 +60,8 @@ typedef struct {
 
 /// Runs the steps in order on up to `threads` threads, one after the other:
 /// a step sees everything that earlier steps wrote. Workgroups of a step run in
-/// any order; each thread takes one contiguous range of them, x fastest.
+/// any order. Each thread has one contiguous range of them, x fastest, and
+/// takes from the end of another's when it is through with its own.
 HR_EXPORT int32_t hr_plan_run(const hr_step *steps, uint32_t num_steps,
                               void *const *slots, uint32_t threads);
 

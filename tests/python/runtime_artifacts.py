@@ -64,6 +64,18 @@ KERNEL(wait_i32) {
     ;
   *(int32_t *)b[1] = flag[1];
 }
+// y[i] = 1; the first workgroup waits (a minute at most) for all others: did they run?
+KERNEL(others_i32) {
+  volatile int32_t *y = b[0];
+  int32_t left = 1;
+  if (wg[0] == 0)
+    for (int32_t ms = 0; left && ms < 60000; ++ms, usleep(1000)) {
+      left = 0;
+      for (int32_t i = 1; i < c[0]; ++i)
+        left += !y[i];
+    }
+  y[wg[0]] = wg[0] || !left;
+}
 KERNEL(nothing) { (void)b, (void)c, (void)wg; }
 """
 

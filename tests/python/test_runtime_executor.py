@@ -47,7 +47,9 @@ def test_thread_count_may_change_with_every_call(artifact: hr.Artifact) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5, 24, 100])
-@pytest.mark.parametrize("grid", [[24, 1, 1], [1, 24, 1], [3, 4, 2], [5, 3, 7], [1, 1, 1]])
+@pytest.mark.parametrize(
+    "grid", [[24, 1, 1], [1, 24, 1], [3, 4, 2], [5, 3, 7], [1, 1, 1], [3000, 1, 1]]
+)
 def test_every_workgroup_runs_once(
     tmp_path: Path, library: Path, grid: list[int], threads: int
 ) -> None:
@@ -194,17 +196,32 @@ def test_idle_threads_sleep(artifact: hr.Artifact) -> None:
         assert after[thread][1] - ticks <= 1
 
 
-def test_the_caller_takes_the_first_workgroups(tmp_path: Path, library: Path) -> None:
-    for count in (1, 2, 5, 7):
-        folder = write_artifact(
-            tmp_path / f"{count}.hr",
-            library,
-            arguments=[argument("y0", "output", "i32", [count])],
-            plan=[step("thread_i32", [count, 1, 1], ["a0"])],
-        )
-        ran = hr.load(folder)(threads=3)
-        assert ran[0] == threading.get_native_id()
-        assert len(set(ran.tolist())) == min(count, 3)
+def test_a_single_workgroup_is_the_callers(tmp_path: Path, library: Path) -> None:
+    folder = write_artifact(
+        tmp_path / "one.hr",
+        library,
+        arguments=[argument("y0", "output", "i32", [1])],
+        plan=[step("thread_i32", [1, 1, 1], ["a0"])],
+    )
+    for _ in range(5):
+        assert hr.load(folder)(threads=3) == [threading.get_native_id()]
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_a_thread_that_is_through_helps_the_others(
+    tmp_path: Path, library: Path, threads: int
+) -> None:
+    count = 40
+    folder = write_artifact(
+        tmp_path / "others.hr",
+        library,
+        arguments=[argument("y0", "output", "i32", [count])],
+        plan=[
+            step("clear_i32", [1, 1, 1], ["a0"], [count]),
+            step("others_i32", [count, 1, 1], ["a0"], [count]),
+        ],
+    )
+    assert_array_equal(hr.load(folder)(threads=threads), np.ones(count, np.int32))
 
 
 def test_threads_may_run_where_they_could_before(artifact: hr.Artifact) -> None:
@@ -241,5 +258,8 @@ def test_the_executor_rejects_an_invalid_plan(library: Path) -> None:
     assert handle.hr_plan_run(ctypes.byref(good), 1, None, 0) == 1
     null = shared_library._Step(grid=(1, 1, 1))
     assert handle.hr_plan_run(ctypes.byref(null), 1, None, 1) == 1
+    for grid in [(1 << 16, 1 << 16, 1), (1 << 31, 1 << 31, 4)]:
+        endless = shared_library._Step(kernel=good.kernel, grid=grid)
+        assert handle.hr_plan_run(ctypes.byref(endless), 1, None, 2) == 1
     crowded = shared_library._Step(kernel=good.kernel, grid=(1, 1, 1), num_bindings=65)
     assert handle.hr_plan_run(ctypes.byref(crowded), 1, None, 1) == 1
