@@ -1,8 +1,8 @@
-//===- KernelInfo.cpp - what a kernel is called, costs and covers ---------===//
+//===- KernelInfo.cpp - which operations have kernels, and how they are cut
+//===//
 
 #include "passes/cpu/KernelInfo.h"
 
-#include "dialects/Interfaces/CostInterface.h"
 #include "dialects/QAttn/QAttn.h"
 #include "dialects/QLinear/QLinear.h"
 #include "passes/cpu/CacheTokens.h"
@@ -14,10 +14,10 @@
 
 #include "llvm/ADT/TypeSwitch.h"
 
-#include <cmath>
-
 using namespace mlir;
 using namespace headrace::cpu;
+using headrace::common::precision;
+using Shape = headrace::common::KernelShape;
 using namespace headrace::qlinear;
 using namespace headrace::qattn;
 
@@ -72,42 +72,7 @@ static int64_t lookupRowsPerWorkgroup(PackedType weight) {
   return kMostTileRows / tile * tile;
 }
 
-MemRefType headrace::cpu::bufferType(Type type) {
-  auto bytes = [&](int64_t size) {
-    return MemRefType::get({size}, IntegerType::get(type.getContext(), 8));
-  };
-  if (auto packed = dyn_cast<PackedType>(type))
-    return bytes(packed.getStorageBytes());
-  if (isa<qattn::KVCacheType, qattn::MlaCacheType>(type))
-    return bytes(qattn::geometryOf(type).storageBytes);
-  auto tensor = dyn_cast<RankedTensorType>(type);
-  if (!tensor || !tensor.hasStaticShape())
-    return {};
-  return MemRefType::get(tensor.getShape(), tensor.getElementType());
-}
-
 namespace {
-
-/// How the work of an operation is cut, and which words its name has.
-struct Shape {
-  /// Rows that workgroups share, and how many one takes.
-  int64_t rows = 1, rowsPerGroup = 1;
-  /// The matrix that the operation is about, or null.
-  PackedType matrix;
-  /// Activations of a product.
-  Type x;
-  int64_t tokens = 1;
-  /// What sizes and types there are beside the matrix.
-  std::string suffix;
-  /// The format for reports where there is no matrix.
-  std::string format;
-};
-
-StringRef precision(Type x) {
-  if (isa<PackedType>(x))
-    return "i8";
-  return cast<ShapedType>(x).getElementType().isBF16() ? "bf16" : "f32";
-}
 
 /// `_7x1152`.
 std::string sizesOf(Type type) {
@@ -159,7 +124,9 @@ Shape tablesOf(PackedType weight, ShapedType results) {
   return shape;
 }
 
-Shape shapeOf(Operation *op) {
+} // namespace
+
+Shape headrace::cpu::shapeOf(Operation *op) {
   return TypeSwitch<Operation *, Shape>(op)
       .Case([](MatvecOp matvec) -> Shape {
         PackedType weight = matvec.getWeight().getType();
@@ -297,50 +264,10 @@ Shape shapeOf(Operation *op) {
       });
 }
 
-} // namespace
-
 bool headrace::cpu::hasKernel(Operation *op) {
   return isa<MatvecOp, MatmulOp, GatedMatvecOp, DequantizeOp, QuantizeOp,
              RmsNormOp, LayerNormOp, GatedActivationOp, RopeOp, DecodeOp,
              AppendKVOp, FetchKVOp, MergePartialsOp, QuantizeKVOp, AppendMlaOp,
              FetchMlaOp, MlaDecodeOp, PrefillOp, AssignCentroidsOp, LutMatvecOp,
              SelectColumnsOp, SparseMatvecOp>(op);
-}
-
-KernelInfo headrace::cpu::describeKernel(Operation *op) {
-  Shape shape = shapeOf(op);
-  Builder b(op->getContext());
-  KernelInfo info;
-  info.workgroups = llvm::divideCeil(shape.rows, shape.rowsPerGroup);
-  info.name = op->getName().stripDialect().str();
-  auto add = [&](StringRef key, Attribute value) {
-    info.attributes.push_back(b.getNamedAttr(key, value));
-  };
-  add("op", b.getStringAttr(op->getName().getStringRef()));
-  if (PackedType matrix = shape.matrix) {
-    StringRef format = matrix.getFormat().getFormatName();
-    info.name += "_" + format.str() + "_" + std::to_string(matrix.getRows()) +
-                 "x" + std::to_string(matrix.getCols());
-    add("format", b.getStringAttr(format));
-    add("m", b.getI64IntegerAttr(matrix.getRows()));
-    add("k", b.getI64IntegerAttr(matrix.getCols()));
-    add("n", b.getI64IntegerAttr(shape.tokens));
-  }
-  if (!shape.format.empty())
-    add("format", b.getStringAttr(shape.format));
-  info.name += shape.suffix;
-  if (shape.x) {
-    info.name += "_" + precision(shape.x).str();
-    add("activations", b.getStringAttr(precision(shape.x)));
-  }
-  // Parameters of formats follow a colon; symbols of objects have none.
-  llvm::replace(info.name, ':', '_');
-  Cost cost = cast<CostOpInterface>(op).getCost({});
-  auto count = [&](double value) {
-    return b.getI64IntegerAttr(std::llround(value));
-  };
-  add("bytes", count(cost.movedBytes()));
-  add("operations", count(cost.operations));
-  add(kWorkgroupRows, b.getI64IntegerAttr(shape.rowsPerGroup));
-  return info;
 }

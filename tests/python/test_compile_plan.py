@@ -4,7 +4,7 @@ import pytest
 
 from headrace import ir
 from headrace.errors import CompileError
-from headrace.targets.cpu.plan import argument_infos, read_plan
+from headrace.targets.plan import argument_infos, read_plan
 
 KERNEL = """
 func.func private @k(memref<64xi8>, memref<?xf32, strided<[1], offset: ?>>)

@@ -64,20 +64,8 @@ def _executor(machine: str) -> Traversable:
 
 def plan_manifest(trace: Trace, description: CpuDescription) -> dict[str, Any]:
     """Everything of the manifest that does not depend on files."""
-    from headrace.modules import entry_function
-    from headrace.targets.cpu.plan import argument_infos, read_plan
+    from headrace.targets.plan import program_of
 
-    before = trace["input"].operation
-    after = trace[PLAN_PASS].operation
-    functions = _functions(after)
-    entries = [op for op in functions if "headrace.plan" in op.operation.attributes]
-    if len(entries) != 1:
-        raise CompileError(
-            f"expected one function with headrace.plan after {PLAN_PASS}, but got {len(entries)}"
-        )
-    entry = entries[0]
-    plan = read_plan(entry, [op for op in functions if op is not entry])
-    arguments = argument_infos(entry_function(before), entry)
     return {
         "loader": "shared-library",
         "requires": {
@@ -86,11 +74,7 @@ def plan_manifest(trace: Trace, description: CpuDescription) -> dict[str, Any]:
             "features": description.required_features,
         },
         "description": description.to_json(),
-        "entry": entry.name.value,
-        "arguments": arguments,
-        "transients": plan.transients,
-        "kernels": plan.kernels,
-        "plan": plan.steps,
+        **program_of(trace, PLAN_PASS),
     }
 
 
@@ -128,8 +112,3 @@ def _emit(generate: Callable[..., Any], module: ir.Module, description: CpuDescr
         )
     except (RuntimeError, ValueError) as error:
         raise CompileError(f"target cpu: code generation failed: {error}") from error
-
-
-def _functions(module: ir.Operation) -> list[Any]:
-    body = module.regions[0].blocks[0]
-    return [op for op in body.operations if op.operation.name == "func.func"]

@@ -1,4 +1,4 @@
-"""Reads the plan: the entry function after `cpu-form-kernels`, as the manifest writes it.
+"""Reads the plan: the entry function after `<target>-form-kernels`, as the manifest writes it.
 
 The entry is straight-line code over memrefs: allocations are transients, calls are steps, views
 with a constant offset are slices of what they view.
@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace import ir
 from headrace.errors import CompileError
 
-__all__ = ["Plan", "argument_infos", "dtype_bytes", "read_plan"]
+if TYPE_CHECKING:
+    from headrace.pipeline import Trace
+
+__all__ = ["Plan", "argument_infos", "dtype_bytes", "program_of", "read_plan"]
 
 # View-like operations that keep the first byte where it is.
 _SAME_START = frozenset(
@@ -43,8 +46,35 @@ def dtype_bytes(kind: ir.Type) -> int:
     return int(width) // 8
 
 
+def program_of(trace: Trace, plan_pass: str) -> dict[str, Any]:
+    """What a manifest says of the program whatever the target: from `entry` to `plan`.
+
+    trace: the run that lowered it; its plan is what there is after `plan_pass`.
+    """
+    from headrace.modules import entry_function
+
+    module: Any = trace[plan_pass].operation
+    functions = [
+        op for op in module.regions[0].blocks[0].operations if op.operation.name == "func.func"
+    ]
+    entries = [op for op in functions if "headrace.plan" in op.operation.attributes]
+    if len(entries) != 1:
+        raise CompileError(
+            f"expected one function with headrace.plan after {plan_pass}, but got {len(entries)}"
+        )
+    entry = entries[0]
+    plan = read_plan(entry, [op for op in functions if op is not entry])
+    return {
+        "entry": entry.name.value,
+        "arguments": argument_infos(entry_function(trace["input"].operation), entry),
+        "transients": plan.transients,
+        "kernels": plan.kernels,
+        "plan": plan.steps,
+    }
+
+
 def argument_infos(function: Any, plan: Any) -> list[dict[str, Any]]:
-    """The manifest's `arguments`: the function before `cpu-form-kernels`, and the plan it became.
+    """The manifest's `arguments`: the function before kernels are formed, and the plan it became.
 
     Inputs in order, then those results that are arguments of the plan as outputs. A name comes from
     the attribute `headrace.name`, or is `arg0`, `y0`, ....
@@ -145,7 +175,7 @@ def _kernel_info(function: Any) -> dict[str, Any]:
         value = item.attr
         if isinstance(value, ir.StringAttr | ir.IntegerAttr):
             info[item.name] = value.value
-        elif isinstance(value, ir.DenseI64ArrayAttr):
+        elif isinstance(value, ir.DenseI64ArrayAttr | ir.DenseI32ArrayAttr):
             info[item.name] = list(value)
         else:
             info[item.name] = str(value)

@@ -1,11 +1,11 @@
 //===- GateFunction.cpp - silu and gelu on vectors ------------------------===//
 
-#include "passes/cpu/GateFunction.h"
+#include "passes/common/GateFunction.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
-using namespace headrace::cpu;
+using namespace headrace::common;
 using headrace::qlinear::Activation;
 
 static Value splatLike(VectorBuilder &v, Value like, double value) {
@@ -16,7 +16,7 @@ static Value splatLike(VectorBuilder &v, Value like, double value) {
 
 // x / (1 + exp(-s x)): silu with s = 1; gelu_tanh is the same curve along
 // another argument, as (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)).
-Value headrace::cpu::activate(VectorBuilder &v, Activation kind, Value x) {
+Value headrace::common::activate(VectorBuilder &v, Activation kind, Value x) {
   Value argument = x;
   if (kind == Activation::GeluTanh) {
     Value cube = v.mulf(v.mulf(x, x), x);
