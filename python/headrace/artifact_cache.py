@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from headrace import ir
     from headrace.targets import Target
 
-__all__ = ["entry_of", "load", "store"]
+__all__ = ["cache_folder", "entry_of", "load", "store"]
 
 _LIMIT_BYTES = 1 << 30
 
@@ -38,7 +38,7 @@ def entry_of(module: ir.Module, target: Target, description: Any, **options: Any
 
     options: whatever else the files of the artifact depend on.
     """
-    folder = _folder()
+    folder = cache_folder("artifacts")
     if folder is None or not _is_ours(target):
         return None
     parts = [_package(), target.name, repr(description), repr(sorted(options.items())), str(module)]
@@ -69,12 +69,13 @@ def store(artifact: Artifact, entry: Path) -> None:
         return  # a full disk, say: compiling worked all the same
 
 
-def _folder() -> Path | None:
+def cache_folder(kind: str) -> Path | None:
+    """Where things of a kind are cached; None if they are not to be."""
     chosen = os.environ.get("HEADRACE_CACHE")
     if chosen == "off":
         return None
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = (Path(chosen) if chosen else home / "headrace") / "artifacts"
+    folder = (Path(chosen) if chosen else home / "headrace") / kind
     if folder.exists():
         # A library that somebody else may have written must not be loaded.
         status = folder.stat()

@@ -1,0 +1,246 @@
+"""Run Metal Shading Language on this machine, and find what would go wrong on a device.
+
+    library = msl.build(source)
+    library.launch("scale", buffers=[x, y], constants=[3], grid=(8, 1, 1), threads=(64, 1, 1))
+
+The source is what a device would compile. A launch runs it thread by thread, in an order that is
+drawn; what no device promises is a `SimulationError` (docs/simulator.md).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headrace.errors import UsageError, unknown
+from headrace.sim import simt
+from headrace.sim.errors import SimulationError
+from headrace.sim.failures import describe
+from headrace.sim.inner_loop import InnerLoop, inner_loop
+from headrace.sim.msl_compiler import Compiled, compile_library
+from headrace.sim.msl_kernels import Kernel
+from headrace.sim.simt import Schedule, Traffic
+
+__all__ = [
+    "InnerLoop",
+    "Library",
+    "Run",
+    "Schedule",
+    "SimulationError",
+    "Traffic",
+    "build",
+    "inner_loop",
+]
+
+# What every device with simdgroups of 32 allows.
+MAX_THREADS = 1024
+MAX_THREADGROUP_BYTES = 32 << 10
+
+
+def build(
+    source: str,
+    *,
+    trace: bool = False,
+    check: bool = True,
+    kernels: Sequence[str] | None = None,
+    function_constants: Mapping[int, int | float | bool] | None = None,
+    include: Sequence[Path] = (),
+    defines: Mapping[str, str] | None = None,
+) -> Library:
+    """Compiles MSL for the simulator; what was compiled before is taken from the cache.
+
+    trace: count loads and stores. check: look at each access: bounds to the byte, races, reading
+    threadgroup memory that nobody wrote. Without, a launch is several times faster and only pages
+    next to buffers guard them. kernels: their names; None for all that the source has, templates
+    where they are instantiated. function_constants: values by index. include: folders of headers.
+    defines: macros.
+
+    Raises CompileError with what clang says, by lines of the source.
+    """
+    compiled = compile_library(
+        source,
+        checked=check or trace,
+        kernels=None if kernels is None else list(kernels),
+        constants=dict(function_constants or {}),
+        include=[Path(folder) for folder in include],
+        defines=dict(defines or {}),
+    )
+    return Library(compiled, check=check, trace=trace)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a launch says about itself. traffic: one entry for each buffer, in order of bindings;
+    None unless the library was built with `trace`. threadgroup_bytes: of all arrays of a
+    threadgroup."""
+
+    traffic: tuple[Traffic, ...] | None
+    threadgroup_bytes: int
+
+
+class Library:
+    """Compiled kernels. kernels: by name."""
+
+    def __init__(self, compiled: Compiled, *, check: bool, trace: bool) -> None:
+        self._compiled = compiled
+        self._check = check
+        self._trace = trace
+        simt.library()  # kernels' libraries link to it
+        try:
+            self._loaded = ctypes.CDLL(str(compiled.path))
+        except OSError as error:
+            if "undefined symbol: " in str(error):
+                name = str(error).rpartition("undefined symbol: ")[2]
+                raise UsageError(
+                    f"MSL: '{name}' has no value; a function constant takes one in "
+                    "function_constants={index: value}"
+                ) from error
+            raise
+        self.kernels: dict[str, Kernel] = {kernel.name: kernel for kernel in compiled.kernels}
+
+    def launch(
+        self,
+        name: str,
+        *,
+        buffers: Sequence[np.ndarray[Any, Any] | None],
+        constants: Sequence[int] = (),
+        threadgroup: Sequence[int] = (),
+        grid: tuple[int, int, int],
+        threads: tuple[int, int, int],
+        schedule: Schedule | None = None,
+    ) -> Run:
+        """Runs a kernel over `grid` workgroups of `threads` threads.
+
+        buffers: by binding; None where the kernel has none. Those that it may write get what it
+        wrote; after a SimulationError they are as before. constants: 32-bit integers, bound as one
+        buffer behind the others. threadgroup: bytes of the kernel's threadgroup arguments.
+        """
+        kernel = self.kernels.get(name)
+        if kernel is None:
+            raise unknown("kernel", name, self.kernels)
+        arrays = [*buffers]
+        if constants:
+            arrays.append(np.asarray(constants, np.int32))
+        launch = simt.Launch(
+            entry=self._address(f"headrace_entry_{self._number(name)}"),
+            workgroup_limit=MAX_THREADGROUP_BYTES,
+            checked=self._check,
+            traced=self._trace,
+        )
+        _set_sizes(launch, kernel, grid, threads)
+        self._set_buffers(launch, kernel, arrays)
+        _set_arrays(launch, kernel, threadgroup)
+        schedule = schedule or Schedule()
+        launch.order = simt.ORDERS.index(schedule.order)
+        launch.seed = schedule.seed
+
+        failure = simt.Failure()
+        counts = (simt.TrafficCounts * simt.MAX_BUFFERS)()
+        used = ctypes.c_uint64()
+        with simt.one_launch:
+            kind = simt.library().headrace_simt_launch(
+                ctypes.byref(launch), ctypes.byref(failure), counts, ctypes.byref(used)
+            )
+        if kind:
+            raise describe(failure, kernel, self._compiled.line_of)
+        traffic = tuple(simt.traffic_of(counts[index]) for index in range(len(arrays)))
+        return Run(traffic if self._trace else None, used.value)
+
+    def _number(self, name: str) -> int:
+        return list(self.kernels).index(name)
+
+    def _address(self, symbol: str) -> int:
+        return ctypes.cast(self._loaded[symbol], ctypes.c_void_p).value or 0
+
+    def _arguments(self, kernel: Kernel) -> list[tuple[bool, int]]:
+        """Of each parameter, whether it may be written and how many bytes it has at least."""
+        count = len(kernel.parameters)
+        found = (_Argument * max(count, 1)).in_dll(
+            self._loaded, f"headrace_arguments_{self._number(kernel.name)}"
+        )
+        return [(bool(one.writable), one.size) for one in found[:count]]
+
+    def _set_buffers(
+        self, launch: simt.Launch, kernel: Kernel, arrays: list[np.ndarray[Any, Any] | None]
+    ) -> None:
+        wanted: dict[int, tuple[str, bool, int]] = {}
+        for parameter, (writable, size) in zip(
+            kernel.parameters, self._arguments(kernel), strict=True
+        ):
+            if parameter.kind == "buffer":
+                wanted[parameter.index] = (parameter.name, writable, size)
+        where = f"kernel '{kernel.name}'"
+        if len(arrays) > simt.MAX_BUFFERS:
+            raise UsageError(f"{where}: expected at most 31 buffers, but got {len(arrays)}")
+        for index, (parameter_name, _, _) in wanted.items():
+            if index >= len(arrays) or arrays[index] is None:
+                raise UsageError(
+                    f"{where}: expected a buffer at {index} for '{parameter_name}', but got none"
+                )
+        for index, array in enumerate(arrays):
+            if array is None:
+                continue
+            parameter_name, writable, size = wanted.get(index, ("", False, 0))
+            if not parameter_name:
+                raise UsageError(f"{where}: has no buffer {index}; allowed: {sorted(wanted)}")
+            if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
+                raise UsageError(f"{where}: expected a contiguous array as buffer {index}")
+            if writable and not array.flags.writeable:
+                raise UsageError(f"{where}: buffer {index} is written, but its array is read-only")
+            if array.nbytes < size:
+                raise UsageError(
+                    f"{where}: expected {size} bytes or more for '{parameter_name}' (buffer "
+                    f"{index}), but got {array.nbytes}"
+                )
+            for other in range(index):
+                first = arrays[other]
+                if first is not None and first.nbytes and np.may_share_memory(first, array):
+                    raise UsageError(f"{where}: buffers {other} and {index} overlap")
+            launch.buffers[index] = simt.Buffer(array.ctypes.data, array.nbytes, writable)
+
+
+class _Argument(ctypes.Structure):
+    """metal_shim::Argument of runtime/msl/host.h."""
+
+    _fields_ = [
+        ("space", ctypes.c_int),
+        ("writable", ctypes.c_int),
+        ("size", ctypes.c_ulong),
+    ]
+
+
+def _set_sizes(
+    launch: simt.Launch, kernel: Kernel, grid: tuple[int, int, int], threads: tuple[int, int, int]
+) -> None:
+    for what, size in (("grid", grid), ("threads", threads)):
+        if len(size) != 3 or min(size) < 1:
+            raise UsageError(
+                f"kernel '{kernel.name}': expected three positive sizes as {what}, but got {size}"
+            )
+    limit = min(MAX_THREADS, kernel.max_threads or MAX_THREADS)
+    if math.prod(threads) > limit:
+        raise UsageError(
+            f"kernel '{kernel.name}': expected at most {limit} threads in a workgroup, but got "
+            f"{math.prod(threads)}"
+        )
+    if math.prod(grid) * math.prod(threads) >= 1 << 31:
+        raise UsageError(f"kernel '{kernel.name}': expected fewer than 2^31 threads in all")
+    launch.grid[:] = grid
+    launch.threads[:] = threads
+
+
+def _set_arrays(launch: simt.Launch, kernel: Kernel, sizes: Sequence[int]) -> None:
+    wanted = [parameter.index for parameter in kernel.parameters if parameter.kind == "threadgroup"]
+    for index, size in enumerate(sizes):
+        if index not in wanted or size <= 0:
+            raise UsageError(
+                f"kernel '{kernel.name}': expected the bytes of threadgroup arguments {wanted}, "
+                f"but got {list(sizes)}"
+            )
+        launch.arrays[index] = size
