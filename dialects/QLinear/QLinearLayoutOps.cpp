@@ -59,8 +59,28 @@ static QuantFormatAttrInterface blockFormat(PackedType type) {
   return repacked ? repacked.getFormat() : type.getFormat();
 }
 
+PackedType RepackOp::getPackedType() {
+  return cast<PackedType>(getResult() ? getResult().getType()
+                                      : getDest().getType());
+}
+
+void RepackOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  if (!getDest())
+    return;
+  effects.emplace_back(MemoryEffects::Read::get(), &getPackedMutable(),
+                       SideEffects::DefaultResource::get());
+  effects.emplace_back(MemoryEffects::Write::get(), &getDestMutable()[0],
+                       SideEffects::DefaultResource::get());
+}
+
 LogicalResult RepackOp::verify() {
-  PackedType source = getPacked().getType(), result = getResult().getType();
+  if (!getDest() == !getResult())
+    return emitOpError() << "expected either a destination (in a kernel) or a "
+                            "result, but got "
+                         << (getDest() ? "both" : "neither");
+  PackedType source = getPacked().getType(), result = getPackedType();
   if (source.getRows() != result.getRows() ||
       source.getCols() != result.getCols())
     return emitOpError() << "expected a result of " << source.getRows() << "x"
@@ -76,15 +96,22 @@ LogicalResult RepackOp::verify() {
                           "\"rows8\", \"rows16\" or \"strips16\"";
 }
 
-OpFoldResult RepackOp::fold(FoldAdaptor) {
-  if (getPacked().getType() == getResult().getType())
-    return getPacked();
+LogicalResult RepackOp::fold(FoldAdaptor,
+                             SmallVectorImpl<OpFoldResult> &results) {
+  if (getDest())
+    return failure();
+  if (getPacked().getType() == getPackedType()) {
+    results.push_back(getPacked());
+    return success();
+  }
   // Where the blocks were before does not matter.
   auto before = getPacked().getDefiningOp<RepackOp>();
   if (!before)
-    return {};
-  if (before.getPacked().getType() == getResult().getType())
-    return before.getPacked();
+    return failure();
+  if (before.getPacked().getType() == getPackedType()) {
+    results.push_back(before.getPacked());
+    return success();
+  }
   getPackedMutable().assign(before.getPacked());
-  return getResult();
+  return success();
 }

@@ -225,10 +225,10 @@ struct DecomposeRepack : OpConversionPattern<RepackOp> {
   LogicalResult
   matchAndRewrite(RepackOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
-    if (!isa<TensorType>(adaptor.getPacked().getType()))
+    if (op.getDest() || !isa<TensorType>(adaptor.getPacked().getType()))
       return rewriter.notifyMatchFailure(op, "decomposes on tensors only");
     PackedType source = op.getPacked().getType();
-    PackedType result = op.getResult().getType();
+    PackedType result = op.getPackedType();
     if (source == result) {
       rewriter.replaceOp(op, adaptor.getPacked());
       return success();

@@ -5,6 +5,7 @@
 
 #include "dialects/QAttn/QAttn.h"
 #include "dialects/QLinear/QLinear.h"
+#include "dialects/QLinear/StripLayout.h"
 #include "passes/cpu/CacheTokens.h"
 #include "passes/cpu/FloatMatmul.h"
 #include "passes/cpu/Passes.h"
@@ -174,6 +175,13 @@ Shape headrace::cpu::shapeOf(Operation *op) {
         PackedType packed = quantize.getPackedType();
         return {packed.getRows(), 1, packed, {}};
       })
+      .Case([](RepackOp repack) -> Shape {
+        PackedType packed = repack.getPackedType();
+        StringRef source =
+            repack.getPacked().getType().getFormat().getFormatName();
+        return {packed.getRows(),       kStripRows, packed, {}, 1,
+                "_from_" + source.str()};
+      })
       .Case([](AssignCentroidsOp assign) {
         auto type = cast<ShapedType>(assign.getInit().getType());
         Shape shape = tablesOf(assign.getWeight().getType(), type);
@@ -266,8 +274,8 @@ Shape headrace::cpu::shapeOf(Operation *op) {
 
 bool headrace::cpu::hasKernel(Operation *op) {
   return isa<MatvecOp, MatmulOp, GatedMatvecOp, DequantizeOp, QuantizeOp,
-             RmsNormOp, LayerNormOp, GatedActivationOp, RopeOp, DecodeOp,
-             AppendKVOp, FetchKVOp, MergePartialsOp, QuantizeKVOp, AppendMlaOp,
-             FetchMlaOp, MlaDecodeOp, PrefillOp, AssignCentroidsOp, LutMatvecOp,
-             SelectColumnsOp, SparseMatvecOp>(op);
+             RepackOp, RmsNormOp, LayerNormOp, GatedActivationOp, RopeOp,
+             DecodeOp, AppendKVOp, FetchKVOp, MergePartialsOp, QuantizeKVOp,
+             AppendMlaOp, FetchMlaOp, MlaDecodeOp, PrefillOp, AssignCentroidsOp,
+             LutMatvecOp, SelectColumnsOp, SparseMatvecOp>(op);
 }

@@ -35,6 +35,38 @@ def CpuLowerQuantize : Pass<"cpu-lower-quantize", "::mlir::ModuleOp"> {
     "::mlir::vector::VectorDialect"];
 }
 
+def CpuLowerRepack : Pass<"cpu-lower-repack", "::mlir::ModuleOp"> {
+  let summary = "Vector code for qlinear.repack to strips";
+  let description = [{
+    A workgroup makes one strip of 16 rows, a piece after the other. The layout
+    of a piece says where in the blocks of a row each line comes from: 16 bytes
+    of each row become four lines, of which each has 4 bytes of every row; what
+    has units of 2 bytes, one of 32 bytes. What lies behind the last row and the
+    last block is zero bytes.
+
+    Before:
+    ```mlir
+    qlinear.repack %w into %s : !qlinear.packed<16x256, #qlinear.gguf<q4_k>>, !qlinear.packed<16x256, #qlinear.repacked<#qlinear.gguf<q4_k>, "strips16">>
+    ```
+    After (shortened):
+    ```mlir
+    %wg = gpu.block_id x
+    scf.for %piece = %c0 to %c1 step %c1 {
+      %row0 = vector.load %bytes[%at0] : memref<2304xi8>, vector<16xi8>
+      ...
+      %pairs = vector.shuffle %rows0, %rows1 [0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29] : vector<16xi32>, vector<16xi32>
+      ...
+      vector.store %line, %strips[%to] : memref<2304xi8>, vector<64xi8>
+    }
+    ```
+
+    <!-- lit: tests/passes/cpu/lower_repack.mlir#q4_k -->
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"];
+}
+
 def CpuLowerDequantize : Pass<"cpu-lower-dequantize", "::mlir::ModuleOp"> {
   let summary = "Vector code for qlinear.dequantize";
   let description = [{

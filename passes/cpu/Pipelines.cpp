@@ -62,6 +62,7 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   // Kernels become vector code while weights still have their packed type.
   pm.addPass(headrace::cpu::createCpuLowerQuantize());
   pm.addPass(headrace::cpu::createCpuLowerDequantize());
+  pm.addPass(headrace::cpu::createCpuLowerRepack());
   pm.addPass(headrace::cpu::createCpuLowerProducts(
       {options.dot.getValue(), options.bf16.getValue(),
        options.fastBf16.getValue()}));

@@ -103,3 +103,24 @@ func.func @repack_zigzag(%w: !w) {
   %r = qlinear.repack %w : !w to !qlinear.packed<32x32, #qlinear.zigzag<#qlinear.gguf<q8_0>, band = 32>>
   return
 }
+
+// -----
+
+!w = !qlinear.packed<16x64, #qlinear.gguf<q8_0>>
+!r = !qlinear.packed<16x64, #qlinear.repacked<#qlinear.gguf<q8_0>, "rows4">>
+
+func.func @repack_twice(%w: !w, %r: !r) {
+  // expected-error@+1 {{'qlinear.repack' op expected either a destination (in a kernel) or a result, but got both}}
+  %s = qlinear.repack %w into %r : !w, !r to !r
+  return
+}
+
+// -----
+
+!w = !qlinear.packed<16x64, #qlinear.gguf<q8_0>>
+
+func.func @repack_nowhere(%w: !w) {
+  // expected-error@+1 {{'qlinear.repack' op expected either a destination (in a kernel) or a result, but got neither}}
+  qlinear.repack %w : !w
+  return
+}

@@ -14,6 +14,16 @@ func.func @repack(%w: !rows) -> !rows4 {
 }
 // doc: end
 
+// What a kernel writes to is kept.
+// CHECK-LABEL: func @into(
+// CHECK: qlinear.repack %{{.*}} into %{{.*}} : !qlinear.packed<6x256, #qlinear.gguf<q4_k>>, !qlinear.packed<6x256, #qlinear.repacked<#qlinear.gguf<q4_k>, "rows4">, padded = 8x256>
+// FOLD-LABEL: func @into(
+// FOLD: qlinear.repack %{{.*}} into
+func.func @into(%w: !rows, %r: !rows4) {
+  qlinear.repack %w into %r : !rows, !rows4
+  return
+}
+
 // FOLD-LABEL: func @to_itself(
 // FOLD-SAME: %[[W:.*]]: !qlinear
 // FOLD-NEXT: return %[[W]]

@@ -35,6 +35,13 @@ def cases(draw: Generator) -> Iterator[Case]:
     yield _repack("q8_0:rows4", "q8_0", 3 + few, 96)
     yield _repack("q4_k", "q4_k:strips16", 15 + few, 512)
     yield _repack("q5_1:strips16", "q5_1:rows8", 17 + few, 96)
+    # Pieces of 256 or 64 columns; rows and columns that end within one.
+    for inner in ("q4_k", "q5_k", "q6_k", "q2_k", "q3_k"):
+        yield _strips(inner, inner, 32 + few, 512)
+    for inner in ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "iq4_nl"):
+        yield _strips(inner, inner, 16 * few, 96)
+    yield _strips("q8_0:rows8", "q8_0", 16 + few, 160)
+    yield _strips("q4_k:rows4", "q4_k", 15 + few, 256)
 
 
 def _stored(draw: Generator, name: str, rows: int, cols: int) -> U8:
@@ -133,6 +140,25 @@ def _concat(name: str, parts: Sequence[int], cols: int) -> Case:
     return _case("concat", name, f"{sum(parts)}x{cols}", module, runs, name)
 
 
+def _strips(source: str, inner: str, rows: int, cols: int) -> Case:
+    """The bytes of strips, padding among them, as `formats.convert` moves them."""
+    name = f"{inner}:strips16"
+    before, after = packed(source, rows, cols), packed(name, rows, cols)
+    raw = _bytes(name, rows, cols)
+    body = f"""%s = qlinear.repack %arg0 : {before} to {after}
+      %b = qlinear.to_bytes %s : {after} to {raw}
+      return %b : {raw}"""
+
+    def runs(draw: Generator) -> Iterator[Run]:
+        data = _stored(draw, source, rows, cols)
+        moved = formats.convert(data, rows, cols, source, name).data
+        yield Run("any codes", [data], [Want(moved.view(np.int8), EXACT)])
+
+    what = f"{source} to strips16"
+    module = main([before], [raw], body)
+    return Case("qlinear.repack", what, f"{rows}x{cols}", module, runs, name, "bytes by NumPy")
+
+
 def _repack(source: str, name: str, rows: int, cols: int) -> Case:
     """The bytes of the result, whose values somebody else decodes, and what we decode."""
     before, after = packed(source, rows, cols), packed(name, rows, cols)
@@ -144,4 +170,6 @@ def _repack(source: str, name: str, rows: int, cols: int) -> Case:
         data = _stored(draw, source, rows, cols)
         yield Run("any codes", [data], [_wanted(source, data, rows, cols)])
 
-    return _case("repack", f"{source} to {name}", f"{rows}x{cols}", module, runs, source)
+    who = f"values by {reference.decoder(source)}"
+    what = f"{source} to {name}"
+    return Case("qlinear.repack", what, f"{rows}x{cols}", module, runs, name, who)
