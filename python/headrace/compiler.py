@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import headrace
-from headrace import artifact_cache, targets
+from headrace import artifact_cache, ops, targets
 from headrace.artifact import Artifact
 from headrace.errors import UsageError
 from headrace.modules import load_module
 from headrace.native import native
-from headrace.ops import OpSpec
 from headrace_runtime.manifest import SCHEMA
 
 if TYPE_CHECKING:
@@ -44,9 +43,10 @@ def compile(
 ) -> Any:
     """Compile `source` for `target`.
 
-    source: an `OpSpec` or its written form (`"matvec:m=64,k=256,format=q4_k"`), an `ir.Module`,
-        the path of an `.mlir` file (`Path`, or a string that ends in `.mlir`), or MLIR text or
-        bytecode as `bytes`. The module has one public function. The result is an `Artifact`.
+    source: an operation of `headrace.ops` or its written form
+        (`"matvec:m=64,k=256,format=q4_k"`), an `ir.Module`, the path of an `.mlir` file (`Path`,
+        or a string that ends in `.mlir`), or MLIR text or bytecode as `bytes`. The module has one
+        public function. The result is an `Artifact`.
         A `torch.nn.Module` with `example_inputs` compiles to an IREE module with these kernels
         inside; see `headrace.interop.iree.compile`, which also takes `options`.
     target: `"cpu"` (this machine), `"cpu:znver5"`, ...; see `headrace.targets()`.
@@ -93,9 +93,9 @@ def compile(
     if poison_scratch and target_object.poisoned is not None:
         description = target_object.poisoned(description)
     if isinstance(source, str) and not source.endswith(".mlir"):
-        source = OpSpec.parse(source)
+        source = ops.parse(source)
     module = load_module(source)
-    written = str(source) if isinstance(source, OpSpec) else None
+    written = str(source) if isinstance(source, ops.OpSpec | ops.AttentionSpec) else None
     entry = None
     if cache and dump_dir is None and not timing:
         entry = artifact_cache.entry_of(

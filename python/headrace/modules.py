@@ -8,9 +8,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headrace import ops
 from headrace.errors import CompileError, UsageError
 from headrace.native import native
-from headrace.ops import OpSpec
 
 if TYPE_CHECKING:
     from headrace import ir
@@ -27,7 +27,7 @@ def load_module(source: Any) -> ir.Module:
     from headrace import ir
 
     text: str | bytes
-    if isinstance(source, OpSpec):
+    if isinstance(source, ops.OpSpec | ops.AttentionSpec):
         text, origin = source.text(), str(source)
     elif isinstance(source, ir.Module):
         buffer = io.BytesIO()
@@ -41,11 +41,11 @@ def load_module(source: Any) -> ir.Module:
             raise UsageError(f"compile: no such file: {path}")
         text, origin = path.read_bytes(), str(path)
     elif isinstance(source, str):
-        return load_module(OpSpec.parse(source))
+        return load_module(ops.parse(source))
     else:
         raise UsageError(
-            f"compile: cannot compile {type(source).__name__}; allowed: an OpSpec or its text, an "
-            "ir.Module, the path of an .mlir file, bytes of MLIR, a torch.nn.Module"
+            f"compile: cannot compile {type(source).__name__}; allowed: an operation or its text, "
+            "an ir.Module, the path of an .mlir file, bytes of MLIR, a torch.nn.Module"
         )
     context = ir.Context()
     # Diagnostics go through Python handlers, which a second thread could only wait for.

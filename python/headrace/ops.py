@@ -9,6 +9,8 @@ tokens; T is f32, or bf16 with `activations="bf16"`):
     gated_matvec  x [K] T, gate MxK, up MxK     -> y [M] f32, y = act(gate x) * (up x)
     dequantize    w MxK                         -> y [M, K] f32
     quantize      x [N, K] f32 ([K] if N is 1)  -> y NxK in an activation format
+
+Attention is in `headrace.ops_attention`: `decode` and `prefill`. `parse` reads all of them.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from headrace import formats
 from headrace.errors import UsageError, one_of, unknown
+from headrace.ops_attention import AttentionSpec, DecodeSpec, PrefillSpec
+from headrace.ops_text import check_positive, function, read_items, read_number, tensor
 
 if TYPE_CHECKING:
     from headrace import ir
@@ -27,11 +31,17 @@ __all__ = [
     "ACTIVATIONS",
     "GATES",
     "OPS",
+    "AttentionSpec",
+    "DecodeSpec",
     "OpSpec",
+    "PrefillSpec",
+    "decode",
     "dequantize",
     "gated_matvec",
     "matmul",
     "matvec",
+    "parse",
+    "prefill",
     "quantize",
 ]
 
@@ -84,12 +94,8 @@ class OpSpec:
                         f"{self.op}: has no parameter '{field.name}'; "
                         f"allowed: {', '.join(parameters)}"
                     )
-            elif field.name in ("m", "k", "n") and (
-                isinstance(value, bool) or not isinstance(value, int) or value < 1
-            ):
-                raise UsageError(
-                    f"{self.op}: expected {field.name} to be a positive integer, but got {value!r}"
-                )
+            elif field.name in ("m", "k", "n"):
+                check_positive(self.op, field.name, value)
         self._check_format()
         if self.activations not in ACTIVATIONS:
             raise unknown("activation type", self.activations, ACTIVATIONS)
@@ -122,27 +128,15 @@ class OpSpec:
     @classmethod
     def parse(cls, text: str) -> OpSpec:
         """Read the written form, `op:name=value,...`; the inverse of `str`."""
-        op, _, rest = text.strip().partition(":")
+        op = text.strip().partition(":")[0]
         if op not in OPS:
             raise unknown("operation", op, OPS)
         parameters = OPS[op]
-        values: dict[str, Any] = {}
-        for item in filter(None, (part.strip() for part in rest.split(","))):
-            name, equals, value = (part.strip() for part in item.partition("="))
-            if not equals:
-                raise UsageError(f"{op}: expected name=value, but got '{item}' in '{text}'")
-            if name not in parameters:
-                raise unknown(f"parameter of {op}", name, parameters)
-            if name in values:
-                raise UsageError(f"{op}: parameter '{name}' is given twice in '{text}'")
-            values[name] = _integer(op, name, value) if name in ("m", "k", "n") else value
-        missing = [name for name, default in parameters.items() if default is None]
-        missing = [name for name in missing if name not in values]
-        if missing:
-            example = ",".join(f"{name}={_EXAMPLE[name]}" for name in missing)
-            raise UsageError(
-                f"{op}: missing {', '.join(missing)} in '{text}', for example {example}"
-            )
+        examples = {n: _EXAMPLE[n] if v is None else None for n, v in parameters.items()}
+        values: dict[str, Any] = {
+            name: read_number(op, name, value, int) if name in ("m", "k", "n") else value
+            for name, value in read_items(op, text, examples).items()
+        }
         return cls(op, **{**{k: v for k, v in parameters.items() if v is not None}, **values})
 
     def __str__(self) -> str:
@@ -190,14 +184,7 @@ class OpSpec:
         return ir.Module.parse(self.text(), context)
 
 
-_EXAMPLE = {"m": 4096, "k": 14336, "n": 16, "format": "q4_k"}
-
-
-def _integer(op: str, name: str, value: str) -> int:
-    try:
-        return int(value)
-    except ValueError:
-        raise UsageError(f"{op}: expected {name} to be an integer, but got '{value}'") from None
+_EXAMPLE = {"m": "4096", "k": "14336", "n": "16", "format": "q4_k"}
 
 
 def _packed(rows: int, cols: int, format_name: str) -> str:
@@ -208,21 +195,10 @@ def _packed(rows: int, cols: int, format_name: str) -> str:
     return f"!qlinear.packed<{rows}x{cols}, {form.attribute}{suffix}>"
 
 
-def _tensor(shape: tuple[int, ...], dtype: str) -> str:
-    return f"tensor<{'x'.join(map(str, shape))}x{dtype}>"
-
-
-def _function(arguments: list[tuple[str, str]], result: str, body: list[str]) -> str:
-    args = ", ".join(f'%{name}: {kind} {{headrace.name = "{name}"}}' for name, kind in arguments)
-    lines = [f'func.func @main({args}) -> ({result} {{headrace.name = "y"}}) {{']
-    lines += [f"  {line}" for line in body]
-    return "\n".join([*lines, "}", ""])
-
-
 def _x_operand(spec: OpSpec) -> tuple[list[str], str, str]:
     """Lines that make the activation operand, its value and its type."""
     assert spec.x_shape is not None
-    x_type = _tensor(spec.x_shape, spec.x_dtype)
+    x_type = tensor(spec.x_shape, spec.x_dtype)
     if spec.activations != "i8":
         return [], "%x", x_type
     rows = spec.n if spec.op == "matmul" else 1
@@ -233,7 +209,7 @@ def _x_operand(spec: OpSpec) -> tuple[list[str], str, str]:
 def _product_text(spec: OpSpec) -> str:
     assert spec.x_shape is not None
     weight = _packed(spec.m, spec.k, spec.format)
-    y_type = _tensor((spec.n, spec.m) if spec.op == "matmul" else (spec.m,), "f32")
+    y_type = tensor((spec.n, spec.m) if spec.op == "matmul" else (spec.m,), "f32")
     lines, x, x_kind = _x_operand(spec)
     names = spec.weights
     mnemonic = f"gated_matvec {spec.act}" if spec.op == "gated_matvec" else spec.op
@@ -245,27 +221,27 @@ def _product_text(spec: OpSpec) -> str:
         f"%y = qlinear.{mnemonic} ins({values} : {kinds}) outs(%empty : {y_type}) -> {y_type}",
         f"return %y : {y_type}",
     ]
-    x_type = _tensor(spec.x_shape, spec.x_dtype)
-    return _function([("x", x_type), *((name, weight) for name in names)], y_type, body)
+    x_type = tensor(spec.x_shape, spec.x_dtype)
+    return function([("x", x_type), *((name, weight) for name in names)], y_type, body)
 
 
 def _dequantize_text(spec: OpSpec) -> str:
     weight = _packed(spec.m, spec.k, spec.format)
-    y_type = _tensor((spec.m, spec.k), "f32")
+    y_type = tensor((spec.m, spec.k), "f32")
     body = [
         f"%empty = tensor.empty() : {y_type}",
         f"%y = qlinear.dequantize ins(%w : {weight}) outs(%empty : {y_type}) -> {y_type}",
         f"return %y : {y_type}",
     ]
-    return _function([("w", weight)], y_type, body)
+    return function([("w", weight)], y_type, body)
 
 
 def _quantize_text(spec: OpSpec) -> str:
     assert spec.x_shape is not None
-    x_type = _tensor(spec.x_shape, "f32")
+    x_type = tensor(spec.x_shape, "f32")
     packed = _packed(spec.n, spec.k, spec.format)
     body = [f"%y = qlinear.quantize %x : {x_type} to {packed}", f"return %y : {packed}"]
-    return _function([("x", x_type)], packed, body)
+    return function([("x", x_type)], packed, body)
 
 
 _TEXT = {
@@ -302,3 +278,75 @@ def dequantize(m: int, k: int, *, format: str) -> OpSpec:
 def quantize(k: int, n: int = 1, *, format: str = "act_i8") -> OpSpec:
     """y: x [n, k] (or [k]) f32 in the activation format `format`."""
     return OpSpec("quantize", k=k, n=n, format=format)
+
+
+def decode(
+    heads: int,
+    kv_heads: int,
+    dim: int,
+    slots: int,
+    *,
+    cache: str = "f16",
+    layout: str = "contiguous",
+    page: int | None = None,
+    window: int | None = None,
+    softcap: float | None = None,
+    scale: float | None = None,
+    splits: int | None = None,
+) -> DecodeSpec:
+    """y [heads, dim]: attention of q [heads, dim] to the first `length` [1] tokens of a cache for
+    `slots` tokens of `kv_heads` heads; see `DecodeSpec`."""
+    return DecodeSpec(
+        heads=heads,
+        kv_heads=kv_heads,
+        dim=dim,
+        slots=slots,
+        cache=cache,
+        layout=layout,
+        page=page,
+        window=window,
+        softcap=softcap,
+        scale=scale,
+        splits=splits,
+    )
+
+
+def prefill(
+    heads: int,
+    kv_heads: int,
+    dim: int,
+    n: int,
+    *,
+    tokens: int | None = None,
+    mask: str = "causal",
+    precision: str = "f32",
+    window: int | None = None,
+    softcap: float | None = None,
+    scale: float | None = None,
+) -> PrefillSpec:
+    """y [n, heads, dim]: attention of q [n, heads, dim] to k and v [tokens, kv_heads, dim], as many
+    tokens as queries unless `tokens` says otherwise; see `PrefillSpec`."""
+    return PrefillSpec(
+        heads=heads,
+        kv_heads=kv_heads,
+        dim=dim,
+        n=n,
+        tokens=tokens,
+        mask=mask,
+        precision=precision,
+        window=window,
+        softcap=softcap,
+        scale=scale,
+    )
+
+
+def parse(text: str) -> OpSpec | AttentionSpec:
+    """Read the written form of any operation."""
+    op = text.strip().partition(":")[0]
+    if op == DecodeSpec.op:
+        return DecodeSpec.parse(text)
+    if op == PrefillSpec.op:
+        return PrefillSpec.parse(text)
+    if op not in OPS:
+        raise unknown("operation", op, [*OPS, DecodeSpec.op, PrefillSpec.op])
+    return OpSpec.parse(text)

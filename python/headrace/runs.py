@@ -11,9 +11,8 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-from headrace import formats
+from headrace import formats, ops, runs_attention
 from headrace.errors import UsageError
-from headrace.ops import OpSpec
 from headrace_runtime import Argument, Artifact
 
 __all__ = ["compare", "inputs_for", "load_inputs", "summary", "write_results"]
@@ -35,7 +34,16 @@ _DTYPES: Mapping[str, Any] = {
 def inputs_for(artifact: Artifact, seed: int) -> list[Array]:
     """Random inputs: normal activations, and weights quantized from normal values."""
     draw = np.random.default_rng(seed)
+    spec = _spec_of(artifact)
+    if isinstance(spec, ops.AttentionSpec):
+        return runs_attention.inputs_for(spec, draw)
     return [_random(item, draw) for item in artifact.arguments if item.role == "input"]
+
+
+def _spec_of(artifact: Artifact) -> ops.OpSpec | ops.AttentionSpec | None:
+    """The operation that the artifact is, if it is a single one."""
+    written = artifact.manifest.get("source")
+    return None if written is None else ops.parse(written)
 
 
 def _random(argument: Argument, draw: np.random.Generator) -> Array:
@@ -104,9 +112,11 @@ def compare(
     """Errors against the references, if the artifact is a single operation (else empty)."""
     from headrace.check.runner import comparisons
 
-    if "source" not in artifact.manifest:
+    spec = _spec_of(artifact)
+    if spec is None:
         return []
-    spec = OpSpec.parse(artifact.manifest["source"])
+    if isinstance(spec, ops.AttentionSpec):
+        return [runs_attention.compare(spec, inputs, results[0])]
     x = None if spec.x_shape is None else inputs[0]
     weights = inputs[len(inputs) - len(spec.weights) :]
     return [

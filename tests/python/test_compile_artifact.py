@@ -168,7 +168,7 @@ def test_argument_names_without_attributes():
         ("no_such_file.mlir", "no such file: no_such_file.mlir"),
         (Path("no_such_file.txt"), "no such file"),
         (b"func.func @main( {", "cannot parse the given text:\nthe given text:1:"),
-        (17, "cannot compile int; allowed: an OpSpec"),
+        (17, "cannot compile int; allowed: an operation"),
     ],
 )
 def test_bad_sources(source, message):

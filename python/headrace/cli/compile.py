@@ -62,7 +62,7 @@ def default_name(source: str) -> str:
     """`matvec:m=4,k=256,format=q4_k` -> `matvec-m4-k256-q4_k.hr`; a file gives its stem."""
     if source.endswith(".mlir"):
         return f"{Path(source).stem}.hr"
-    from headrace.ops import OpSpec
+    from headrace import ops
 
-    name = str(OpSpec.parse(source)).replace("format=", "").replace("activations=", "")
+    name = str(ops.parse(source)).replace("format=", "").replace("activations=", "")
     return re.sub(r"[:,]", "-", name.replace("=", "")) + ".hr"
