@@ -45,6 +45,11 @@ third_party/mlir/.complete: third_party/pins.env | $(STAMPS)/packages
 	third_party/fetch_mlir_python.sh
 	@touch $@
 
+third_party/metal/.complete: third_party/metal_kernels.txt third_party/fetch_metal_kernels.sh \
+  benchmarks/peers.txt | $(STAMPS)/venv
+	third_party/fetch_metal_kernels.sh
+	@touch $@
+
 $(BUILD)/build.ninja: $(STAMPS)/venv third_party/mlir/.complete cmake/HeadraceToolchain.cmake
 	cmake -S . -B $(BUILD) -G Ninja --log-level=NOTICE \
 	  -DCMAKE_PROJECT_TOP_LEVEL_INCLUDES=cmake/HeadraceToolchain.cmake \
@@ -58,7 +63,7 @@ $(STAMPS)/install: pyproject.toml scripts/dev_install.py $(STAMPS)/venv
 $(STAMPS):
 	@mkdir -p $@
 
-setup: $(BUILD)/build.ninja $(STAMPS)/install ## Install packages, make .venv, fetch sources, configure.
+setup: $(BUILD)/build.ninja $(STAMPS)/install third_party/metal/.complete ## Install packages, make .venv, fetch sources, configure.
 
 build: setup ## Build the tools, the bindings and the native objects.
 	ninja -C $(BUILD) -j $(JOBS) --quiet
@@ -127,4 +132,4 @@ clean: ## Remove what the build made.
 	rm -rf $(BUILD) build-wheel dist site .mypy_cache .ruff_cache .pytest_cache
 
 distclean: clean ## Remove .venv and fetched sources too.
-	rm -rf $(VENV) third_party/mlir
+	rm -rf $(VENV) third_party/mlir third_party/metal

@@ -1,8 +1,8 @@
 //===- math.h - metal_math, metal_common and metal_geometric --------------===//
 //
-// Numbers are those of the C library, in f32; half and bfloat are rounded to
-// from there. `fast` and `precise` are the same here: what a device may do with
-// fast math is for its vendor to say.
+// Numbers are those of the C library, in f32; half is rounded to from there,
+// and of bfloat the language knows the f32 only. `fast` and `precise` are the
+// same here: what a device may do with fast math is for its vendor to say.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,10 +20,7 @@ namespace metal {
     float x = float(h);                                                        \
     return half(expression);                                                   \
   }                                                                            \
-  METAL_FUNC bfloat name(bfloat b) {                                           \
-    float x = float(b);                                                        \
-    return bfloat(expression);                                                 \
-  }                                                                            \
+  METAL_FUNC float name(bfloat b) { return name(float(b)); }                   \
   template <class T, int N> METAL_FUNC vec<T, N> name(vec<T, N> x) {           \
     for (int i = 0; i < N; ++i)                                                \
       x[i] = name(x[i]);                                                       \
@@ -71,9 +68,8 @@ MSL_UNARY(sign, x > 0 ? 1.0f : x < 0 ? -1.0f : x == 0 ? x : 0.0f)
     float x = float(a), y = float(b);                                          \
     return half(expression);                                                   \
   }                                                                            \
-  METAL_FUNC bfloat name(bfloat a, bfloat b) {                                 \
-    float x = float(a), y = float(b);                                          \
-    return bfloat(expression);                                                 \
+  METAL_FUNC float name(bfloat a, bfloat b) {                                  \
+    return name(float(a), float(b));                                           \
   }                                                                            \
   template <class T, int N>                                                    \
   METAL_FUNC vec<T, N> name(vec<T, N> x, vec<T, N> y) {                        \
@@ -117,9 +113,8 @@ MSL_INTEGER(ulong)
     float x = float(a), y = float(b), z = float(c);                            \
     return half(expression);                                                   \
   }                                                                            \
-  METAL_FUNC bfloat name(bfloat a, bfloat b, bfloat c) {                       \
-    float x = float(a), y = float(b), z = float(c);                            \
-    return bfloat(expression);                                                 \
+  METAL_FUNC float name(bfloat a, bfloat b, bfloat c) {                        \
+    return name(float(a), float(b), float(c));                                 \
   }                                                                            \
   template <class T, int N>                                                    \
   METAL_FUNC vec<T, N> name(vec<T, N> x, vec<T, N> y, vec<T, N> z) {           \
@@ -157,15 +152,14 @@ template <class T> METAL_FUNC enable_if_t<is_integral_v<T>, T> abs(T x) {
 }
 METAL_FUNC float abs(float x) { return fabs(x); }
 METAL_FUNC half abs(half x) { return fabs(x); }
-METAL_FUNC bfloat abs(bfloat x) { return fabs(x); }
+METAL_FUNC float abs(bfloat x) { return fabs(x); }
 template <class T, int N> METAL_FUNC vec<T, N> abs(vec<T, N> x) {
   for (int i = 0; i < N; ++i)
     x[i] = abs(x[i]);
   return x;
 }
 
-// --- relational
-// ---------------------------------------------------------------
+// --- relational --------------------------------------------------------------
 
 #define MSL_TEST(name, expression)                                             \
   METAL_FUNC bool name(float x) { return expression; }                         \
@@ -209,8 +203,7 @@ template <class T, int N> METAL_FUNC bool all(vec<T, N> x) {
   return result;
 }
 
-// --- geometric
-// ----------------------------------------------------------------
+// --- geometric ---------------------------------------------------------------
 
 template <class T, int N> METAL_FUNC T dot(vec<T, N> x, vec<T, N> y) {
   T sum = x[0] * y[0];

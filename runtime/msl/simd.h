@@ -83,6 +83,7 @@ void combineLanes(void *const *lanes) {
 }
 template <class F, unsigned width = subgroupSize, class T>
 METAL_FUNC T combine(T value, simt::Site site) {
+  static_assert(!metal::is_same_v<T, bfloat>, "bfloat is no type for this");
   headrace_simt_subgroup(combineLanes<T, F, width>, &value, site);
   return value;
 }
@@ -228,8 +229,7 @@ METAL_FUNC bool simd_all(bool vote, MSL_HERE) {
 }
 METAL_FUNC bool simd_is_first() { return headrace_simt_lane() == 0; }
 
-// --- atomics
-// ------------------------------------------------------------------
+// --- atomics -----------------------------------------------------------------
 
 enum memory_order { memory_order_relaxed };
 enum thread_scope {
@@ -254,31 +254,29 @@ typedef _atomic<float> atomic_float;
 
 // One thread runs at a time, so that nothing has to be atomic here; but it is
 // to be told from other accesses.
-#define MSL_NOT_REPORTED __attribute__((no_sanitize("coverage"), noinline))
 #define MSL_ATOMICS(space)                                                     \
   template <class T>                                                           \
-  MSL_NOT_REPORTED T atomic_load_explicit(const volatile space _atomic<T> *p,  \
-                                          memory_order) {                      \
-    headrace_simt_atomic((const volatile void *)p, sizeof(T), false);          \
-    return p->value;                                                           \
+  METAL_FUNC T atomic_load_explicit(const volatile space _atomic<T> *p,        \
+                                    memory_order) {                            \
+    T old;                                                                     \
+    headrace_simt_atomic_load((const volatile void *)p, sizeof(T), &old);      \
+    return old;                                                                \
   }                                                                            \
   template <class T>                                                           \
-  MSL_NOT_REPORTED void atomic_store_explicit(                                 \
+  METAL_FUNC void atomic_store_explicit(                                       \
       volatile space _atomic<T> *p,                                            \
       typename metal_shim::NoDeduction<T>::Type x, memory_order) {             \
-    headrace_simt_atomic((const volatile void *)p, sizeof(T), true);           \
-    p->value = x;                                                              \
+    headrace_simt_atomic_store((volatile void *)p, sizeof(T), &x);             \
   }                                                                            \
   template <class T>                                                           \
-  MSL_NOT_REPORTED bool atomic_compare_exchange_weak_explicit(                 \
+  METAL_FUNC bool atomic_compare_exchange_weak_explicit(                       \
       volatile space _atomic<T> *p, T *expected,                               \
-      typename metal_shim::NoDeduction<T>::Type desired, memory_order,         \
+      typename metal_shim::NoDeduction<T>::Type desired, memory_order order,   \
       memory_order) {                                                          \
-    headrace_simt_atomic((const volatile void *)p, sizeof(T), true);           \
-    T old = p->value;                                                          \
+    T old = atomic_load_explicit(p, order);                                    \
     bool same = old == *expected;                                              \
     if (same)                                                                  \
-      p->value = desired;                                                      \
+      atomic_store_explicit(p, desired, order);                                \
     *expected = old;                                                           \
     return same;                                                               \
   }                                                                            \
@@ -292,12 +290,11 @@ typedef _atomic<float> atomic_float;
   MSL_FETCH(space, fetch_min, min(old, x))
 #define MSL_FETCH(space, name, expression)                                     \
   template <class T>                                                           \
-  MSL_NOT_REPORTED T atomic_##name##_explicit(                                 \
+  METAL_FUNC T atomic_##name##_explicit(                                       \
       volatile space _atomic<T> *p,                                            \
-      typename metal_shim::NoDeduction<T>::Type x, memory_order) {             \
-    headrace_simt_atomic((const volatile void *)p, sizeof(T), true);           \
-    T old = p->value;                                                          \
-    p->value = expression;                                                     \
+      typename metal_shim::NoDeduction<T>::Type x, memory_order order) {       \
+    T old = atomic_load_explicit(p, order);                                    \
+    atomic_store_explicit(p, T(expression), order);                            \
     return old;                                                                \
   }
 MSL_ATOMICS(MSL_DEVICE)

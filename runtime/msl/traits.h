@@ -30,7 +30,6 @@ template <class T, class F> struct conditional<false, T, F> {
 };
 template <bool B, class T, class F>
 using conditional_t = typename conditional<B, T, F>::type;
-template <class...> using void_t = void;
 
 template <class T> using remove_cv_t = __remove_cv(T);
 template <class T> struct remove_cv {
@@ -49,6 +48,20 @@ template <class T> using remove_pointer_t = __remove_pointer(T);
 template <class T> struct remove_pointer {
   using type = remove_pointer_t<T>;
 };
+template <class T> struct remove_addrspace {
+  using type = T;
+};
+template <class T> struct remove_addrspace<MSL_DEVICE T> {
+  using type = T;
+};
+template <class T> struct remove_addrspace<MSL_CONSTANT T> {
+  using type = T;
+};
+template <class T> struct remove_addrspace<MSL_THREADGROUP T> {
+  using type = T;
+};
+template <class T>
+using remove_addrspace_t = typename remove_addrspace<T>::type;
 template <class T> using decay_t = __decay(T);
 template <class T> using make_unsigned_t = __make_unsigned(T);
 template <class T> struct make_unsigned {
@@ -82,7 +95,6 @@ constexpr bool is_arithmetic_v = is_integral_v<T> || is_floating_point_v<T>;
 template <class T>
 constexpr bool is_scalar_v =
     is_arithmetic_v<T> || is_enum_v<T> || is_pointer_v<T>;
-template <class T> constexpr bool is_empty_v = __is_empty(T);
 template <class T>
 constexpr bool is_trivially_copyable_v = __is_trivially_copyable(T);
 template <class T, class U> constexpr bool is_base_of_v = __is_base_of(T, U);
@@ -109,7 +121,6 @@ MSL_TRAIT(is_unsigned)
 MSL_TRAIT(is_signed)
 MSL_TRAIT(is_arithmetic)
 MSL_TRAIT(is_scalar)
-MSL_TRAIT(is_empty)
 MSL_TRAIT(is_trivially_copyable)
 #undef MSL_TRAIT
 

@@ -56,28 +56,32 @@ ACCESS(4)
 ACCESS(8)
 ACCESS(16)
 
-void headrace_simt_atomic(const volatile void *address, unsigned long size,
-                          bool writes) {
-  if (simulator.launch->checked)
-    report(address, size, writes, true, CALLER);
+void headrace_simt_atomic_load(const volatile void *from, unsigned long size,
+                               void *to) {
+  if (simulator.launch->checked || simulator.traffic)
+    report(from, size, false, true, CALLER);
+  memcpy(to, const_cast<const void *>(from), size);
+}
+
+void headrace_simt_atomic_store(volatile void *to, unsigned long size,
+                                const void *from) {
+  if (simulator.launch->checked || simulator.traffic)
+    report(to, size, true, true, CALLER);
+  memcpy(const_cast<void *>(to), from, size);
 }
 
 void headrace_simt_copy(void *to, const void *from, unsigned long size, bool) {
-  if (simulator.launch->checked) {
-    report(from, size, false, false, CALLER);
-    report(to, size, true, false, CALLER);
-  }
+  report(from, size, false, false, CALLER);
+  report(to, size, true, false, CALLER);
   memmove(to, from, size);
 }
 
 void headrace_simt_fill(void *to, char byte, unsigned long size, bool) {
-  if (simulator.launch->checked)
-    report(to, size, true, false, CALLER);
+  report(to, size, true, false, CALLER);
   memset(to, byte, size);
 }
 
-// --- faults
-// -------------------------------------------------------------------
+// --- faults ------------------------------------------------------------------
 
 static void *programCounter(void *context) {
   auto *machine = &static_cast<ucontext_t *>(context)->uc_mcontext;

@@ -64,9 +64,11 @@ void headrace_simt_subgroup(simt::Combine combine, void *operand,
 /// An array that the threads of a workgroup share. key: which array it is.
 void *headrace_simt_workgroup_array(const void *key, unsigned long size,
                                     const char *name);
-/// An atomic access.
-void headrace_simt_atomic(const volatile void *address, unsigned long size,
-                          bool writes);
+/// Atomic accesses.
+void headrace_simt_atomic_load(const volatile void *from, unsigned long size,
+                               void *to);
+void headrace_simt_atomic_store(volatile void *to, unsigned long size,
+                                const void *from);
 /// What a checked kernel calls where another copies or fills memory at once.
 void headrace_simt_copy(void *to, const void *from, unsigned long size, bool);
 void headrace_simt_fill(void *to, char byte, unsigned long size, bool);

@@ -193,8 +193,7 @@ void Simulator::settleBarrier() {
     threads[index]->state = State::Ready;
 }
 
-// --- what kernels call
-// --------------------------------------------------------
+// --- what kernels call -------------------------------------------------------
 
 void headrace_simt_barrier(unsigned fences, Site site) {
   simulator.running->fences = fences;

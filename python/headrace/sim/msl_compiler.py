@@ -154,7 +154,16 @@ def _compile(clang: Clang, work: Path, cpp: Rewritten, library: Path, checked: b
         clang.run([*source, *general, "-c", "-o", "k.o"], work, "the MSL")
     simulator = str(NATIVE / "libheadrace_simt.so")
     clang.run(
-        ["-shared", "-Wl,--gc-sections", "-o", str(library), "k.o", simulator, "-lm"],
+        [
+            "-shared",
+            "-nostdlib++",
+            "-Wl,--gc-sections",
+            "-o",
+            str(library),
+            "k.o",
+            simulator,
+            "-lm",
+        ],
         work,
         "its own object file",
     )

@@ -34,12 +34,13 @@ IDS = {
 
 @dataclass(frozen=True)
 class Parameter:
-    """kind: `buffer`, `threadgroup` or `id`. index: of the binding. name: of the parameter, or of
-    the attribute that an id has."""
+    """kind: `buffer`, `threadgroup`, `id` or `absent`. index: of the binding. name: of the parameter, or of
+    the attribute that an id has. condition: the function constant without which it is not there."""
 
     kind: str
     index: int
     name: str
+    condition: str = ""
 
 
 @dataclass
@@ -188,9 +189,13 @@ def _parameter(
         for one in re.split(r",(?![^(]*\))", tokens[at].text)
     ]
     name = [tokens.text(at) for at in part if tokens[at].kind == "name"][-1]
+    condition = ""
+    for attribute in attributes:
+        if found := re.fullmatch(r"function_constant\((\w+)\)", attribute):
+            condition = found[1]
     for attribute in attributes:
         if found := re.fullmatch(r"(buffer|threadgroup)\s*\(\s*(\d+)\s*\)", attribute):
-            return Parameter(found[1], int(found[2]), name)
+            return Parameter(found[1], int(found[2]), name, condition)
         if attribute in IDS:
             return Parameter("id", 0, attribute)
     words = [tokens.text(at) for at in part]

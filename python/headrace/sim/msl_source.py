@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headrace.errors import UsageError, unknown
 from headrace.sim.msl_kernels import IDS, Kernel, find_kernels
@@ -61,8 +61,14 @@ def rewrite(
             if name not in by_name:
                 raise unknown("kernel", name, by_name)
         kernels = [by_name[name] for name in wanted]
-    _function_constants(tokens, constants)
+    given = _function_constants(tokens, constants)
+    for kernel in kernels:
+        kernel.parameters = tuple(
+            parameter if given.get(parameter.condition, True) else replace(parameter, kind="absent")
+            for parameter in kernel.parameters
+        )
     _bodies(tokens)
+    _array_parameters(tokens)
     _vectors(tokens)
     for token in tokens:
         if token.kind != "name" or not token.output:
@@ -88,6 +94,8 @@ def _entry(number: int, kernel: Kernel) -> str:
             arguments.append(f"memory<{kind}>(buffers[{parameter.index}])")
         elif parameter.kind == "threadgroup":
             arguments.append(f"memory<{kind}>(arrays[{parameter.index}])")
+        elif parameter.kind == "absent":
+            arguments.append(f"memory<{kind}>(nullptr)")
         else:
             arguments.append(f"id<{kind}>({IDS[parameter.name]})")
     exported = 'extern "C" __attribute__((visibility("default")))'
@@ -106,10 +114,13 @@ def _statement_start(tokens: TokenList, at: int) -> int:
     return at
 
 
-def _function_constants(tokens: TokenList, constants: Mapping[int, Constant]) -> None:
+def _function_constants(
+    tokens: TokenList, constants: Mapping[int, Constant]
+) -> dict[str, Constant]:
     """`constant T x [[function_constant(n)]];` with its value, or declared only: then a kernel that
-    uses it does not load."""
+    uses it does not load. Returns all by name, with False for those without a value."""
     defined: dict[str, bool] = {}
+    values: dict[str, Constant] = {}
     for at, token in enumerate(tokens):
         found = re.fullmatch(r"function_constant\s*\(([\d\s+*()-]+)\)", token.text)
         if token.kind != "attribute" or not found:
@@ -121,6 +132,7 @@ def _function_constants(tokens: TokenList, constants: Mapping[int, Constant]) ->
         name = tokens.text(at - 1)
         kind = " ".join(part.text for part in tokens[start : at - 1] if part.text != "constant")
         defined[name] = index in constants
+        values[name] = constants.get(index, False)
         tokens.remove(start, at + 1)
         if index in constants:
             value = constants[index]
@@ -133,6 +145,7 @@ def _function_constants(tokens: TokenList, constants: Mapping[int, Constant]) ->
         if token.text == "is_function_constant_defined" and tokens.text(at + 1) == "(":
             tokens.remove(at, at + 4)
             token.output = str(defined.get(tokens.text(at + 2), False)).lower()
+    return values
 
 
 def _bodies(tokens: TokenList) -> None:
@@ -180,6 +193,20 @@ def _threadgroup_array(tokens: TokenList, start: int) -> None:
         at += 1  # a comma
     tokens.remove(start, end)
     tokens[start].output = "; ".join(declared)
+
+
+def _array_parameters(tokens: TokenList) -> None:
+    """`f(constant int a[2])`: a pointer, as in C, which clang does not see in an address space."""
+    for start, token in enumerate(tokens):
+        if token.text not in _SPACES or tokens.text(start - 1) not in ("(", ","):
+            continue
+        at = start + 1
+        while tokens[at].kind == "name" or tokens.text(at) == "::":
+            at += 1
+        close = tokens.closing(at)
+        if tokens.text(at) == "[" and tokens.text(close + 1) in (",", ")"):
+            tokens[at - 1].output = f"*{tokens[at - 1].output}"
+            tokens.remove(at, close + 1)
 
 
 def _method(tokens: TokenList, closing: int) -> None:

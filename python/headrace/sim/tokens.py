@@ -135,9 +135,7 @@ def _with_attributes(tokens: TokenList) -> TokenList:
     while at < len(tokens):
         if tokens.text(at) == "[" and tokens.text(at + 1) == "[" and not tokens[at + 1].before:
             end = tokens.closing(at)
-            inside = "".join(
-                (" " if token.before else "") + token.text for token in tokens[at + 2 : end - 1]
-            ).strip()
+            inside = "".join(token.text for token in tokens[at + 2 : end - 1])
             lines = "".join(token.before for token in tokens[at + 1 : end + 1]).count("\n")
             known = inside.startswith(("clang::", "gnu::", "likely", "unlikely", "maybe_unused"))
             output = f"[[{inside}]]" if known else ""
