@@ -39,13 +39,13 @@ template <class T> struct Space<MSL_CONSTANT T> {
 
 template <class P> constexpr Argument describe() {
   using T = metal::remove_pointer_t<metal::remove_reference_t<P>>;
-  constexpr bool refers = metal::is_pointer_v<P> || metal::is_reference_v<P>;
-  if constexpr (!refers)
+  constexpr int space = Space<T>::number;
+  if constexpr (!metal::is_pointer_v<P> && !metal::is_reference_v<P>)
     return {0, 0, 0};
-  else if constexpr (metal::is_reference_v<P>)
-    return {Space<T>::number, !metal::is_const_v<T>, sizeof(T)};
   else
-    return {Space<T>::number, !metal::is_const_v<T>, 0};
+    return {space,
+            space != Space<MSL_CONSTANT int>::number && !metal::is_const_v<T>,
+            metal::is_reference_v<P> ? sizeof(T) : 0};
 }
 
 /// A pointer or reference to memory of the launch.
@@ -72,11 +72,15 @@ template <class P> METAL_FUNC P id(simt::Coordinates at) {
     return P(at.x);
   }
 }
-METAL_FUNC simt::Coordinates times(simt::Coordinates a, simt::Coordinates b) {
-  return {a.x * b.x, a.y * b.y, a.z * b.z};
+METAL_FUNC simt::Coordinates gridPosition(const simt::Ids *ids) {
+  return {ids->workgroup.x * ids->threads.x + ids->thread.x,
+          ids->workgroup.y * ids->threads.y + ids->thread.y,
+          ids->workgroup.z * ids->threads.z + ids->thread.z};
 }
-METAL_FUNC simt::Coordinates plus(simt::Coordinates a, simt::Coordinates b) {
-  return {a.x + b.x, a.y + b.y, a.z + b.z};
+METAL_FUNC simt::Coordinates gridSize(const simt::Ids *ids) {
+  return {ids->workgroups.x * ids->threads.x,
+          ids->workgroups.y * ids->threads.y,
+          ids->workgroups.z * ids->threads.z};
 }
 } // namespace metal_shim
 

@@ -134,7 +134,7 @@ class Library:
             traced=self._trace,
         )
         _set_sizes(launch, kernel, grid, threads)
-        self._set_buffers(launch, kernel, arrays)
+        _set_buffers(launch, name, self._bindings(kernel), arrays)
         _set_arrays(launch, kernel, threadgroup)
         schedule = schedule or Schedule()
         launch.order = simt.ORDERS.index(schedule.order)
@@ -158,51 +158,59 @@ class Library:
     def _address(self, symbol: str) -> int:
         return ctypes.cast(self._loaded[symbol], ctypes.c_void_p).value or 0
 
-    def _arguments(self, kernel: Kernel) -> list[tuple[bool, int]]:
-        """Of each parameter, whether it may be written and how many bytes it has at least."""
-        count = len(kernel.parameters)
-        found = (_Argument * max(count, 1)).in_dll(
+    def _bindings(self, kernel: Kernel) -> dict[int, _Binding]:
+        """The buffers that a kernel has, by index."""
+        found = (_Argument * max(len(kernel.parameters), 1)).in_dll(
             self._loaded, f"headrace_arguments_{self._number(kernel.name)}"
         )
-        return [(bool(one.writable), one.size) for one in found[:count]]
+        return {
+            parameter.index: _Binding(parameter.name, bool(argument.writable), argument.size)
+            for parameter, argument in zip(kernel.parameters, found, strict=False)
+            if parameter.kind == "buffer"
+        }
 
-    def _set_buffers(
-        self, launch: simt.Launch, kernel: Kernel, arrays: list[np.ndarray[Any, Any] | None]
-    ) -> None:
-        wanted: dict[int, tuple[str, bool, int]] = {}
-        for parameter, (writable, size) in zip(
-            kernel.parameters, self._arguments(kernel), strict=True
-        ):
-            if parameter.kind == "buffer":
-                wanted[parameter.index] = (parameter.name, writable, size)
-        where = f"kernel '{kernel.name}'"
-        if len(arrays) > simt.MAX_BUFFERS:
-            raise UsageError(f"{where}: expected at most 31 buffers, but got {len(arrays)}")
-        for index, (parameter_name, _, _) in wanted.items():
-            if index >= len(arrays) or arrays[index] is None:
-                raise UsageError(
-                    f"{where}: expected a buffer at {index} for '{parameter_name}', but got none"
-                )
-        for index, array in enumerate(arrays):
-            if array is None:
-                continue
-            parameter_name, writable, size = wanted.get(index, ("", False, 0))
-            if not parameter_name:
-                raise UsageError(f"{where}: has no buffer {index}; allowed: {sorted(wanted)}")
-            if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
-                raise UsageError(f"{where}: expected a contiguous array as buffer {index}")
-            if writable and not array.flags.writeable:
-                raise UsageError(f"{where}: buffer {index} is written, but its array is read-only")
-            if array.nbytes < size:
-                raise UsageError(
-                    f"{where}: expected {size} bytes or more for '{parameter_name}' (buffer "
-                    f"{index}), but got {array.nbytes}"
-                )
-            for other in range(index):
-                first = arrays[other]
-                if first is not None and first.nbytes and np.may_share_memory(first, array):
-                    raise UsageError(f"{where}: buffers {other} and {index} overlap")
-            launch.buffers[index] = simt.Buffer(array.ctypes.data, array.nbytes, writable)
+
+@dataclass(frozen=True)
+class _Binding:
+    """name: of the parameter. writable: whether the kernel may write it. size: bytes, at least."""
+
+    name: str
+    writable: bool
+    size: int
+
+
+def _set_buffers(
+    launch: simt.Launch,
+    kernel: str,
+    bindings: dict[int, _Binding],
+    arrays: list[np.ndarray[Any, Any] | None],
+) -> None:
+    given = {index: array for index, array in enumerate(arrays) if array is not None}
+    for index, binding in bindings.items():
+        if index not in given:
+            raise UsageError(
+                f"kernel '{kernel}': expected a buffer at {index} for '{binding.name}', "
+                "but got none"
+            )
+    for index, array in given.items():
+        what = f"kernel '{kernel}': buffer {index}"
+        if index not in bindings:
+            raise UsageError(f"{what}: there is none; allowed: {sorted(bindings)}")
+        binding = bindings[index]
+        if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
+            raise UsageError(f"{what}: expected a contiguous array")
+        if binding.writable and not array.flags.writeable:
+            raise UsageError(f"{what}: it is written, but its array is read-only")
+        if array.nbytes < binding.size:
+            raise UsageError(
+                f"{what}: expected {binding.size} bytes or more for '{binding.name}', "
+                f"but got {array.nbytes}"
+            )
+        for other, before in given.items():
+            written = binding.writable or bindings[other].writable if other < index else False
+            if written and np.may_share_memory(before, array):
+                raise UsageError(f"{what}: overlaps with buffer {other}, and one is written")
+        launch.buffers[index] = simt.Buffer(array.ctypes.data, array.nbytes, binding.writable)
 
 
 class _Argument(ctypes.Structure):

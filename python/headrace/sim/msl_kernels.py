@@ -18,8 +18,8 @@ IDS = {
     "thread_position_in_threadgroup": "ids->thread",
     "threads_per_threadgroup": "ids->threads",
     "dispatch_threads_per_threadgroup": "ids->threads",
-    "thread_position_in_grid": "plus(times(ids->workgroup, ids->threads), ids->thread)",
-    "threads_per_grid": "times(ids->workgroups, ids->threads)",
+    "thread_position_in_grid": "metal_shim::gridPosition(ids)",
+    "threads_per_grid": "metal_shim::gridSize(ids)",
     "thread_index_in_threadgroup": "ids->threadIndex",
     "thread_index_in_simdgroup": "ids->lane",
     "simdgroup_index_in_threadgroup": "ids->subgroup",
@@ -34,8 +34,9 @@ IDS = {
 
 @dataclass(frozen=True)
 class Parameter:
-    """kind: `buffer`, `threadgroup`, `id` or `absent`. index: of the binding. name: of the parameter, or of
-    the attribute that an id has. condition: the function constant without which it is not there."""
+    """kind: `buffer`, `threadgroup`, `id` or `absent`. index: of the binding. name: of the
+    parameter, or of the attribute that an id has. condition: the function constant without which it
+    is not there."""
 
     kind: str
     index: int

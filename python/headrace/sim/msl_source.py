@@ -88,23 +88,23 @@ def _entry(number: int, kernel: Kernel) -> str:
     function = f"headrace_function_{number}"
     arguments, described = [], []
     for position, parameter in enumerate(kernel.parameters):
-        kind = f"Parameter<{function}, {position}>"
-        described.append(f"describe<{kind}>()")
+        kind = f"metal_shim::Parameter<{function}, {position}>"
+        described.append(f"metal_shim::describe<{kind}>()")
         if parameter.kind == "buffer":
-            arguments.append(f"memory<{kind}>(buffers[{parameter.index}])")
+            arguments.append(f"metal_shim::memory<{kind}>(buffers[{parameter.index}])")
         elif parameter.kind == "threadgroup":
-            arguments.append(f"memory<{kind}>(arrays[{parameter.index}])")
+            arguments.append(f"metal_shim::memory<{kind}>(arrays[{parameter.index}])")
         elif parameter.kind == "absent":
-            arguments.append(f"memory<{kind}>(nullptr)")
+            arguments.append(f"metal_shim::memory<{kind}>(nullptr)")
         else:
-            arguments.append(f"id<{kind}>({IDS[parameter.name]})")
+            arguments.append(f"metal_shim::id<{kind}>({IDS[parameter.name]})")
     exported = 'extern "C" __attribute__((visibility("default")))'
     return (
-        f"namespace metal_shim {{ using {function} = decltype(&{kernel.function});\n"
-        f"{exported} const Argument headrace_arguments_{number}[] = {{\n"
-        f"{', '.join(described) or 'Argument()'}}};\n"
+        f"using {function} = decltype(&::{kernel.function});\n"
+        f"{exported} const metal_shim::Argument headrace_arguments_{number}[] = {{\n"
+        f"{', '.join(described) or 'metal_shim::Argument()'}}};\n"
         f"{exported} void headrace_entry_{number}(void *const *buffers, void *const *arrays,\n"
-        f"const simt::Ids *ids) {{ ::{kernel.function}({', '.join(arguments)}); }} }}\n"
+        f"const simt::Ids *ids) {{ ::{kernel.function}({', '.join(arguments)}); }}\n"
     )
 
 
