@@ -161,6 +161,25 @@ int64_t AffineFormatAttr::getHeaderBytes(int64_t, int64_t cols) const {
   return getActOrder() ? 4 * cols : 0;
 }
 
+/// The value of a code with the scale and the zero point at these places.
+static Value valueOf(Decoder &d, AffineFormatAttr format, Value code,
+                     Value scaleAt, Value zeroAt) {
+  ScaleKind kind = format.getScale();
+  Value scale = readScale(d, kind, scaleAt);
+  int64_t middle = int64_t(1) << (format.getBits() - 1);
+  switch (format.getZeroPoint()) {
+  case ZeroPointKind::None:
+    return d.mulf(scale, d.toFloat(d.sub(code, middle)));
+  case ZeroPointKind::Integer:
+    return d.mulf(scale, d.toFloat(d.sub(code, d.u8(zeroAt))));
+  case ZeroPointKind::Float: {
+    Value zero = readScale(d, kind, zeroAt);
+    return d.addf(d.mulf(d.toFloat(d.sub(code, middle)), scale), zero);
+  }
+  }
+  llvm_unreachable("unknown zero point");
+}
+
 Value AffineFormatAttr::decode(OpBuilder &builder, Location loc, Value bytes,
                                int64_t rows, int64_t cols, Value row,
                                Value col) const {
@@ -173,22 +192,24 @@ Value AffineFormatAttr::decode(OpBuilder &builder, Location loc, Value bytes,
       d.add(d.mul(row, getBlockRowBytes(cols)), getHeaderBytes(rows, cols));
   Value scales = d.add(start, cols * getBits() / 8);
   Value group = isPerChannel() ? d.index(0) : d.div(position, getGroup());
-  Value scale = readScale(d, getScale(),
-                          d.add(scales, d.mul(group, scaleBytes(getScale()))));
+  Value scaleAt = d.add(scales, d.mul(group, scaleBytes(getScale())));
   Value zeros = d.add(scales, groups * scaleBytes(getScale()));
+  int64_t zeroBytes = getGroupBytes() - scaleBytes(getScale());
+  Value zeroAt = d.add(zeros, d.mul(group, zeroBytes));
+  return valueOf(d, *this, d.code(start, position, getBits()), scaleAt, zeroAt);
+}
 
-  Value q = d.code(start, position, getBits());
-  int64_t middle = int64_t(1) << (getBits() - 1);
-  switch (getZeroPoint()) {
-  case ZeroPointKind::None:
-    return d.mulf(scale, d.toFloat(d.sub(q, middle)));
-  case ZeroPointKind::Integer:
-    return d.mulf(scale, d.toFloat(d.sub(q, d.u8(d.add(zeros, group)))));
-  case ZeroPointKind::Float: {
-    Value at = d.add(zeros, d.mul(group, scaleBytes(getScale())));
-    Value zero = readScale(d, getScale(), at);
-    return d.addf(d.mulf(d.toFloat(d.sub(q, middle)), scale), zero);
-  }
-  }
-  llvm_unreachable("unknown zero point");
+Value headrace::qlinear::decodeAffineInStrip(Decoder &d,
+                                             AffineFormatAttr format,
+                                             Value col) {
+  int64_t group = format.getGroup(), bits = format.getBits();
+  Value block = d.mul(d.div(col, group), format.getBlockBytes());
+  Value within = d.rem(col, group);
+  Value code =
+      bits == 8 ? d.u8(d.add(block, within))
+                : d.halfSplitNibble(d.add(block, d.mul(d.div(within, 32), 16)),
+                                    d.rem(within, 32));
+  Value scaleAt = d.add(block, group * bits / 8);
+  return valueOf(d, format, code, scaleAt,
+                 d.add(scaleAt, scaleBytes(format.getScale())));
 }

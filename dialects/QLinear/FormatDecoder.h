@@ -176,6 +176,11 @@ private:
 mlir::Value decodeGgufBlock(Decoder &d, GgufKind kind, mlir::Value block,
                             mlir::Value col);
 
+/// Column `col` of a piece of a strip (see StripLayout.h), whose groups are
+/// blocks: codes, scale, zero point.
+mlir::Value decodeAffineInStrip(Decoder &d, AffineFormatAttr format,
+                                mlir::Value col);
+
 } // namespace headrace::qlinear
 
 #endif // HEADRACE_DIALECTS_QLINEAR_FORMATDECODER_H

@@ -82,7 +82,8 @@ RepackedFormatAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   if (failed(verifyInner(emitError, "repacked", format)))
     return failure();
   if (layout == "strips16" && !stripLayoutOf(format))
-    return emitError() << "repacked: expected a block type of GGUF files for "
+    return emitError() << "repacked: expected a block type of GGUF files, or 4 "
+                          "or 8 bits in groups of 32, 64, 128 or 256, for "
                           "\"strips16\", but got "
                        << format;
   if (!llvm::is_contained({"rows4", "rows8", "rows16", "strips16"}, layout))
@@ -144,12 +145,14 @@ Value RepackedFormatAttr::decode(OpBuilder &builder, Location loc, Value bytes,
   Value column = d.add(d.mul(d.div(row, interleaved), blocksPerRow),
                        d.div(col, blockCols));
   if (std::optional<StripLayout> strips = getStrips()) {
-    auto gguf = cast<GgufFormatAttr>(getFormat());
     Value piece = d.mul(column, getBlockBytes());
     Value inStrip = d.rem(row, kStripRows), inPiece = d.rem(col, blockCols);
     d.place = [&](Value at) {
       return placeInStrip(d, *strips, piece, inStrip, at);
     };
+    if (auto affine = dyn_cast<AffineFormatAttr>(getFormat()))
+      return decodeAffineInStrip(d, affine, inPiece);
+    auto gguf = cast<GgufFormatAttr>(getFormat());
     int64_t width = gguf.getBlockCols();
     Value block = d.mul(d.div(inPiece, width), gguf.getBlockBytes());
     return decodeGgufBlock(d, gguf.getKind(), block, d.rem(inPiece, width));

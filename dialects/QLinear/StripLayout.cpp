@@ -37,8 +37,31 @@ static StripLayout piecesOfQ6K() {
   return layout;
 }
 
+/// Groups of integers that fill 256 columns: their scales, their zero points,
+/// then their codes.
+static std::optional<StripLayout> piecesOfAffine(AffineFormatAttr format) {
+  constexpr int64_t kCols = 256;
+  int64_t bits = format.getBits(), group = format.getGroup();
+  if (bits == 2 || format.getActOrder() || group < 32 || kCols % group)
+    return std::nullopt;
+  int64_t codes = group * bits / 8;
+  int64_t scale = format.getScale() == ScaleKind::F32 ? 4 : 2;
+  int64_t zero = format.getGroupBytes() - scale;
+  StripLayout layout{kCols, {}, /*splitsNibbles=*/bits == 4};
+  auto addRuns = [&](int64_t from, int64_t bytes, int64_t unit) {
+    for (int64_t i = 0; bytes != 0 && i < kCols / group; ++i)
+      layout.runs.push_back({i * format.getBlockBytes() + from, bytes, unit});
+  };
+  addRuns(codes, scale, scale);
+  addRuns(codes + scale, zero, zero);
+  addRuns(0, codes, 4);
+  return layout;
+}
+
 std::optional<StripLayout>
 headrace::qlinear::stripLayoutOf(QuantFormatAttrInterface format) {
+  if (auto affine = llvm::dyn_cast<AffineFormatAttr>(format))
+    return piecesOfAffine(affine);
   auto gguf = llvm::dyn_cast<GgufFormatAttr>(format);
   if (!gguf)
     return std::nullopt;

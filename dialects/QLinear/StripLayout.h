@@ -29,6 +29,9 @@ struct StripRun {
 struct StripLayout {
   int64_t cols;
   llvm::SmallVector<StripRun, 6> runs;
+  /// Whether nibbles move within their 16 bytes before the runs: byte j of a
+  /// row holds columns 2j and 2j + 1, of a strip columns j and j + 16.
+  bool splitsNibbles = false;
 
   /// Bytes of one row.
   int64_t rowBytes() const {

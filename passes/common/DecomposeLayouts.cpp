@@ -65,6 +65,7 @@ struct BlockOrder {
   /// Bytes of a block that lie together. Affine formats keep the scales of a
   /// row behind its codes, where rows are not interleaved.
   SmallVector<int64_t> parts;
+  int64_t codeBytes = 0; // of a block of an affine format
   std::optional<StripLayout> strips;
   int64_t paddedBlocks; // of a row
 
@@ -81,10 +82,13 @@ struct BlockOrder {
     blockBytes = format.getBlockBytes();
     parts = {blockBytes};
     auto affine = dyn_cast<AffineFormatAttr>(format);
-    if (!affine || interleaved != 1)
+    if (!affine)
+      return;
+    codeBytes = blockBytes - affine.getGroupBytes();
+    if (interleaved != 1)
       return;
     int64_t scale = affine.getScale() == ScaleKind::F32 ? 4 : 2;
-    parts = {blockBytes - affine.getGroupBytes(), scale};
+    parts = {codeBytes, scale};
     if (affine.getGroupBytes() != scale)
       parts.push_back(affine.getGroupBytes() - scale);
   }
@@ -97,6 +101,8 @@ struct BlockOrder {
                                              interleaved, blockBytes});
       Value all =
           reshape(swapped(tiles), {paddedRows, paddedBlocks, blockBytes});
+      if (strips && strips->splitsNibbles)
+        all = exchangeNibbles(all, /*toStrips=*/false);
       return paddedRows == rows && paddedBlocks == blocks
                  ? all
                  : extractAt(b, loc, all, {0, 0, 0},
@@ -128,6 +134,8 @@ struct BlockOrder {
         none = linalg::FillOp::create(b, loc, zero, none).getResult(0);
         all = insertAt(b, loc, all, none, {0, 0, 0});
       }
+      if (strips && strips->splitsNibbles)
+        all = exchangeNibbles(all, /*toStrips=*/true);
       int64_t inPiece = strips ? strips->rowBytes() / blockBytes : 1;
       Value tiles =
           swapped(reshape(all, {paddedRows / interleaved, interleaved,
@@ -149,6 +157,64 @@ struct BlockOrder {
   }
 
 private:
+  /// The codes of blocks, whose nibbles are those of neighbours, in the order
+  /// of strips, or back. Of 16 bytes, the first and the last eight are mixed to
+  /// the even and the odd ones: the low nibbles of both, and the high ones.
+  Value exchangeNibbles(Value all, bool toStrips) const {
+    int64_t sixteens = paddedRows * paddedBlocks * codeBytes / 16;
+    SmallVector<int64_t> codesShape{paddedRows, paddedBlocks, codeBytes};
+    Value codes = extractAt(b, loc, all, {0, 0, 0}, codesShape);
+    auto halfAt = [](int64_t half, bool alternate) -> SmallVector<int64_t> {
+      return alternate ? SmallVector<int64_t>{0, 0, half}
+                       : SmallVector<int64_t>{0, half, 0};
+    };
+    auto shapeOf = [&](int64_t halves, bool alternate) -> SmallVector<int64_t> {
+      return alternate ? SmallVector<int64_t>{sixteens, 8, halves}
+                       : SmallVector<int64_t>{sixteens, halves, 8};
+    };
+    Value from = reshape(codes, shapeOf(2, !toStrips));
+    Value halves[2];
+    for (int64_t half : {0, 1})
+      halves[half] = reshape(extractAt(b, loc, from, halfAt(half, !toStrips),
+                                       shapeOf(1, !toStrips)),
+                             {sixteens, 8});
+    Value to = empty(b, loc, shapeOf(2, toStrips), b.getI8Type());
+    for (int64_t half : {0, 1}) {
+      Value mixed =
+          reshape(mixNibbles(halves[0], halves[1], half), shapeOf(1, toStrips));
+      to = insertAt(b, loc, mixed, to, halfAt(half, toStrips));
+    }
+    return insertAt(b, loc, reshape(to, codesShape), all, {0, 0, 0});
+  }
+
+  /// Nibble 0 or 1 of each byte of `low`, and above it that of `high`.
+  Value mixNibbles(Value low, Value high, int64_t which) const {
+    auto type = cast<RankedTensorType>(low.getType());
+    SmallVector<AffineMap> maps(3, b.getMultiDimIdentityMap(type.getRank()));
+    SmallVector<utils::IteratorType> loops(type.getRank(),
+                                           utils::IteratorType::parallel);
+    auto mix = [&](OpBuilder &inner, Location at, ValueRange bytes) {
+      auto number = [&](int64_t value) -> Value {
+        return arith::ConstantIntOp::create(inner, at, value, 8);
+      };
+      Value first = bytes[0], second = bytes[1];
+      if (which == 0) {
+        first = arith::AndIOp::create(inner, at, first, number(15));
+        second = arith::ShLIOp::create(inner, at, second, number(4));
+      } else {
+        first = arith::ShRUIOp::create(inner, at, first, number(4));
+        second = arith::AndIOp::create(inner, at, second, number(-16));
+      }
+      Value both = arith::OrIOp::create(inner, at, first, second);
+      linalg::YieldOp::create(inner, at, both);
+    };
+    return linalg::GenericOp::create(
+               b, loc, type, ValueRange{low, high},
+               ValueRange{empty(b, loc, type.getShape(), b.getI8Type())}, maps,
+               loops, mix)
+        .getResult(0);
+  }
+
   /// [strip, piece, row, byte], in the order of the row's blocks, from strips.
   Value takePieces(Value bytes) const {
     int64_t rowBytes = strips->rowBytes();

@@ -48,13 +48,15 @@ constexpr int64_t kStripRows = 16;
 void decodePiece(VectorBuilder &v, const StripDecoder &decoder,
                  const StripPiece &piece, Value columns) {
   for (int64_t chunk = 0; chunk < decoder.chunks(); ++chunk) {
-    SmallVector<Value> scales, offsets;
+    SmallVector<Value> scales, offsets, zeros;
     for (int64_t i = 0; i < decoder.chunkGroups(); ++i) {
       int64_t group = decoder.groupOf(chunk, i);
       if (group * decoder.groupCols() >= piece.cols)
         break;
       scales.push_back(decoder.scale(v, piece, group));
-      if (decoder.hasOffsets())
+      if (decoder.hasOwnZeros())
+        zeros.push_back(decoder.zeros(v, piece, group));
+      else if (decoder.hasOffsets())
         offsets.push_back(decoder.offset(v, piece, group));
     }
     if (scales.empty())
@@ -63,8 +65,10 @@ void decodePiece(VectorBuilder &v, const StripDecoder &decoder,
     for (const StripWord &word :
          decoder.chunk(v, piece, index, static_cast<int64_t>(scales.size())))
       for (int64_t byte = 0; byte < 4; ++byte) {
-        Value weights = v.mulf(v.toFloat(decoder.integers(v, word, byte)),
-                               scales[word.group]);
+        Value integers = decoder.integers(v, word, byte);
+        if (!zeros.empty())
+          integers = v.sub(integers, zeros[word.group]);
+        Value weights = v.mulf(v.toFloat(integers), scales[word.group]);
         if (!offsets.empty())
           weights = v.addf(weights, offsets[word.group]);
         v.store(weights, columns, {v.add(first, word.col + byte), v.index(0)});

@@ -204,6 +204,9 @@ LogicalResult lower(RepackOp op) {
   if (!layout)
     return op.emitOpError() << "has no CPU kernel for " << to.getFormat()
                             << "; allowed: \"strips16\"";
+  if (isa<AffineFormatAttr>(strips.getFormat()))
+    return op.emitOpError() << "has no CPU kernel for " << to.getFormat()
+                            << "; allowed: strips of GGUF blocks";
   auto before = dyn_cast<RepackedFormatAttr>(from.getFormat());
   if (before && before.getStrips())
     return op.emitOpError() << "has no CPU kernel from " << from.getFormat()

@@ -6,6 +6,7 @@
 
 using namespace mlir;
 using namespace headrace::cpu;
+using headrace::qlinear::AffineFormatAttr;
 using headrace::qlinear::GgufFormatAttr;
 using headrace::qlinear::GgufKind;
 using headrace::qlinear::PackedType;
@@ -257,6 +258,8 @@ std::unique_ptr<StripDecoder> StripDecoder::create(PackedType weight) {
   auto repacked = dyn_cast<RepackedFormatAttr>(weight.getFormat());
   if (!repacked || repacked.getLayout() != "strips16")
     return nullptr;
+  if (auto affine = dyn_cast<AffineFormatAttr>(repacked.getFormat()))
+    return createAffineStrips(weight, affine);
   GgufKind kind = cast<GgufFormatAttr>(repacked.getFormat()).getKind();
   switch (kind) {
   case GgufKind::Q4_K:

@@ -34,8 +34,7 @@ struct StripWord {
   int64_t highBit = 0; // where it starts in each byte of `high`
 };
 
-/// A weight is `scale * (code - zeroPoint)`, or `scale * code + offset` for
-/// formats with minima.
+/// A weight is `scale * (code - zeroPoint) + offset`.
 class StripDecoder {
 public:
   virtual ~StripDecoder() = default;
@@ -48,6 +47,10 @@ public:
   virtual int64_t groupCols() const { return 32; }
   virtual int64_t zeroPoint() const { return 0; }
   virtual bool hasOffsets() const { return false; }
+  /// Whether the offset of a group is that of an integer zero point.
+  virtual bool hasOwnZeros() const { return false; }
+  /// Whether scales are products of f16 and small integers.
+  virtual bool hasShortScales() const { return true; }
   /// Bits of a code.
   virtual int64_t codeBits() const { return 4; }
 
@@ -66,6 +69,11 @@ public:
                                  int64_t group) const = 0;
   virtual mlir::Value groupOffset(VectorBuilder &v, const StripPiece &piece,
                                   int64_t group) const {
+    return {};
+  }
+  /// The zero points of a group of each row, i32 x 16, where it has its own.
+  virtual mlir::Value zeros(VectorBuilder &v, const StripPiece &piece,
+                            int64_t group) const {
     return {};
   }
   /// Those factors, f32 x 16, or null.
@@ -95,7 +103,7 @@ public:
   /// Unsigned codes, shifted left by `codeShift(word)`: i8 x 64.
   virtual int64_t codeShift(const StripWord &word) const { return word.shift; }
   virtual mlir::Value codes(VectorBuilder &v, const StripWord &word) const;
-  /// Code - zero point (or the code, for formats with minima) of column
+  /// Code - zero point (or the code, where groups have their own) of column
   /// `word.col + byte` of each row: i32 x 16.
   virtual mlir::Value integers(VectorBuilder &v, const StripWord &word,
                                int64_t byte) const;
@@ -124,6 +132,9 @@ private:
 /// The decoder of a format with blocks of 32 columns; null if it has none.
 std::unique_ptr<StripDecoder> createPairStrips(qlinear::PackedType weight,
                                                qlinear::GgufKind kind);
+std::unique_ptr<StripDecoder>
+createAffineStrips(qlinear::PackedType weight,
+                   qlinear::AffineFormatAttr format);
 
 } // namespace headrace::cpu
 

@@ -16,8 +16,12 @@ public:
 
   int64_t groupCols() const override { return decoder->groupCols(); }
   int64_t largest() const override { return (1 << decoder->codeBits()) - 1; }
-  int64_t zeroPoint() const override { return decoder->zeroPoint(); }
+  /// With offsets too, those have what it takes off.
+  int64_t zeroPoint() const override {
+    return hasOffsets() ? 0 : decoder->zeroPoint();
+  }
   bool hasOffsets() const override { return decoder->hasOffsets(); }
+  bool hasShortScales() const override { return decoder->hasShortScales(); }
 
   /// Whole pieces, as storage has no others; what is padding is not used.
   void fill(VectorBuilder &v, Value bytes, Value row, Value columns,
@@ -52,9 +56,17 @@ private:
         arith::DivUIOp::create(v.b, v.loc, col, v.index(decoder->groupCols()));
     for (int64_t i = 0; i < decoder->pieceCols() / decoder->groupCols(); ++i) {
       Value group = v.add(firstGroup, i);
-      storeScale(v, decoder->scale(v, piece, i), group, strip);
-      if (decoder->hasOffsets())
-        storeOffset(v, decoder->offset(v, piece, i), group, strip);
+      Value scale = decoder->scale(v, piece, i);
+      storeScale(v, scale, group, strip);
+      if (!decoder->hasOffsets())
+        continue;
+      Value offset = decoder->offset(v, piece, i);
+      if (int64_t zero = decoder->zeroPoint())
+        offset = v.fma(
+            scale,
+            v.splat(v.vec(kTileLanes, v.f32()), -static_cast<double>(zero)),
+            offset);
+      storeOffset(v, offset, group, strip);
     }
     v.loop(v.index(0), v.index(decoder->chunks()), 1, {},
            [&](Value chunk, ValueRange) -> SmallVector<Value> {

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from headrace import formats, ops
 from headrace.check import independent
 from headrace.errors import UsageError
+from headrace.formats import affine
 from headrace.reference_jit import Meaning
 
 
@@ -75,11 +76,30 @@ def test_pieces_of_small_blocks_are_whole_lines():
     assert not padded[17:].any() and not padded[:, 96:].any()
 
 
+def test_nibbles_of_a_strip_are_sixteen_columns_apart():
+    form, inner = formats.get("int4:g128:zp:strips16"), formats.get("int4:g128:zp")
+    assert form.block_shape == (16, 256) and form.block_bytes == 16 * (256 // 2 + 2 * 3)
+    values = weights(32, 512)
+    packed = form.encode(values)
+    assert packed.size == inner.storage_bytes(32, 512)
+    parts = affine.parameters("int4:g128:zp").unpack(inner.encode(values), 32, 512)
+    piece = packed.reshape(2, 2, -1)[1, 1]  # rows 16 to 31, columns 256 to 511
+    scales, zeros, codes = piece[:64].view("<f2"), piece[64:96], piece[96:].reshape(32, 16, 4)
+    np.testing.assert_array_equal(scales.reshape(2, 16), parts.scales[16:, 2:].T)
+    np.testing.assert_array_equal(zeros.reshape(2, 16), parts.zeros[16:, 2:].T)
+    for line in range(32):
+        first = 256 + line // 4 * 32 + line % 4 * 4
+        np.testing.assert_array_equal(codes[line] & 15, parts.codes[16:, first : first + 4])
+        np.testing.assert_array_equal(codes[line] >> 4, parts.codes[16:, first + 16 : first + 20])
+
+
 MANY = """
     q4_0:zigzag32 q4_k:zigzag q5_1:zigzag96 f16:zigzag3 int8:g32:zigzag64
     q4_0:rows8 q6_k:rows4 iq4_nl:rows16 mxfp4:rows4 int4:g16:zp:rows4
     q4_0:strips16 q4_1:strips16 q5_0:strips16 q5_1:strips16 q8_0:strips16 iq4_nl:strips16
     q2_k:strips16 q3_k:strips16 q4_k:strips16 q5_k:strips16 q6_k:strips16
+    int4:g32:strips16 int4:g64:zp:strips16 int4:g128:zp:f32:strips16 int4:g32:fz:bf16:strips16
+    int8:g32:zp:strips16 int8:g128:strips16 int8:g256:fz:f32:strips16
 """
 
 
@@ -154,7 +174,11 @@ def test_scales_are_views(name):
         ("q4_k:zigzag:zigzag", "but got 'q4_k:zigzag'"),
         ("q4_0:rows5", "expected rows4, rows8 or rows16, but got 'rows5'"),
         ("q4_0:strips8", "expected strips16, but got 'strips8' of q4_0"),
-        ("bf16:strips16", "expected a block type of GGUF files, but got 'bf16'; allowed: q4_0"),
+        ("bf16:strips16", "expected a block type of GGUF files, or int4 .* but got 'bf16'; allow"),
+        ("int4:g16:strips16", "in groups of 32, 64, 128 or 256 .* but got 'int4:g16'"),
+        ("int8:g512:strips16", "but got 'int8:g512'"),
+        ("int2:g64:zp:strips16", "but got 'int2:g64:zp'"),
+        ("int4:g128:zp:act_order:strips16", "without act_order, but got 'int4:g128:zp:act_order'"),
         ("q4_0:rows8:strips16", "but got 'q4_0:rows8'"),
         ("q4_9:strips16", "unknown format 'q4_9'"),
         ("q4_9:rows8", "unknown format 'q4_9'"),

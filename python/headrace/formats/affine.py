@@ -175,6 +175,21 @@ class Affine:
         views = [data[:, :codes], data[:, codes:scales].view(self.dtype)]
         return views if self.zero == "none" else [*views, data[:, scales:].view(self.zero_dtype)]
 
+    def to_blocks(self, raw: U8, rows: int, cols: int) -> U8:
+        """Rows as runs of blocks: the codes of a group, its scale, its zero point."""
+        groups = (rows, self.groups(cols), -1)
+        parts = self._views(raw, rows, cols)
+        pieces = [np.ascontiguousarray(part).view(np.uint8).reshape(groups) for part in parts]
+        return np.concatenate(pieces, axis=2).reshape(rows, -1)
+
+    def from_blocks(self, blocks: U8, rows: int, cols: int) -> U8:
+        """The inverse of `to_blocks`."""
+        lines = blocks.reshape(rows, self.groups(cols), -1)
+        codes = self.group * self.bits // 8
+        ends = [codes, codes + self.dtype.itemsize]
+        pieces = [part.reshape(rows, -1) for part in np.split(lines, ends, axis=2)]
+        return np.concatenate(pieces, axis=1).reshape(-1)
+
     def float_views(self, raw: U8, rows: int, cols: int) -> list[Scales]:
         views = self._views(raw[self.header_bytes(cols) :], rows, cols)[1:]
         return views if self.zero == "float" else views[:1]

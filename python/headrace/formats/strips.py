@@ -1,4 +1,4 @@
-"""strips: the bytes of 16 rows of GGUF blocks in the order in which a kernel reads them.
+"""strips: the bytes of 16 rows in the order in which a kernel reads them.
 
 `q4_k:strips16` cuts a matrix into strips of 16 rows, and a strip into pieces of 256 columns (64,
 which is two blocks, where blocks have 32 columns). Pieces of a strip follow each other:
@@ -21,8 +21,15 @@ then the next of each row, so that 64 bytes of codes are 4 bytes of each row, a 
     q5_1          as q4_1, with 2 x 4 fifth bits[16] before the nibbles
     q8_0          | d f16[2][16] | 2 x 8 x 4 int8[16] |
 
-Within a row, codes keep the order that they have in its blocks. Rows and columns are padded to
-whole pieces, with zeros.
+Affine integers (`int4:g128:zp:strips16`) of 4 or 8 bits in groups of 32, 64, 128 or 256 columns
+have pieces of 256 columns, of G groups:
+
+    int4          | scales[G][16] | zero points[G][16], if any | 32 x 4 nibble bytes[16] |
+    int8          | scales[G][16] | zero points[G][16], if any | 64 x 4 codes[16] |
+
+Within a row, codes keep the order that they have in its blocks, but that of int4 becomes that of
+q4_0: of 32 columns, byte j holds columns j (low) and j + 16. Rows and columns are padded to whole
+pieces, with zeros.
 """
 
 from __future__ import annotations
@@ -38,6 +45,8 @@ import numpy.typing as npt
 from headrace.errors import UsageError
 
 from . import gguf, kquants
+from .affine import FORMATS as AFFINE
+from .affine import Affine, parameters
 from .base import F32, U8, Format, Scales
 
 __all__ = ["FORMATS", "ROWS", "from_strips", "make", "parse", "split", "to_strips"]
@@ -45,6 +54,7 @@ __all__ = ["FORMATS", "ROWS", "from_strips", "make", "parse", "split", "to_strip
 Units = npt.NDArray[Any]  # of 2 or 4 bytes
 
 ROWS = 16
+_AFFINE_COLS = 256
 _NAME = re.compile(r"(.+):strips(0|[1-9][0-9]{0,8})")
 _LONGEST_NAME = 120  # as in zigzag
 
@@ -69,7 +79,7 @@ def _pair(shared: tuple[int, ...], codes: int) -> list[_Run]:
     return [*numbers, *(_Run(which * block + sum(shared), codes, 4) for which in (0, 1))]
 
 
-_LAYOUTS = {
+_GGUF = {
     "q4_0": _pair((2,), 16),
     "iq4_nl": _pair((2,), 16),
     "q4_1": _pair((2, 2), 16),
@@ -93,14 +103,39 @@ _LAYOUTS = {
 }
 
 
+def _affine(affine: Affine) -> list[_Run] | None:
+    """The runs of groups that fill 256 columns; none if the format is not laid out in strips."""
+    whole = affine.group >= 32 and _AFFINE_COLS % affine.group == 0
+    if affine.bits == 2 or affine.act_order or not whole:
+        return None
+    codes, scale = affine.group * affine.bits // 8, affine.dtype.itemsize
+    zero = affine.group_bytes - scale
+    parts = [(codes, scale, scale), (codes + scale, zero, zero), (0, codes, 4)]
+    block = codes + affine.group_bytes
+    return [
+        _Run(i * block + start, size, unit)
+        for start, size, unit in parts
+        for i in range(_AFFINE_COLS // affine.group)
+        if size
+    ]
+
+
+@functools.cache
+def _layout(name: str) -> list[_Run] | None:
+    """The runs of a piece of an inner format; None if it has no strips."""
+    affine = parameters(name)
+    return _affine(affine) if affine is not None else _GGUF.get(name)
+
+
 def to_strips(inner: Format, raw: U8, rows: int, cols: int) -> U8:
     """The blocks of a matrix in strips; padding is zero bytes."""
     row_bytes, used = _row_bytes(inner), inner.storage_bytes(1, cols)
     pieces = -(-used // row_bytes)
-    padded = raw.reshape(rows, used)
+    padded = _to_blocks(inner, raw, rows, cols)
     if rows % ROWS or used % row_bytes:
+        blocks = padded
         padded = np.zeros((-(-rows // ROWS) * ROWS, pieces * row_bytes), dtype=np.uint8)
-        padded[:rows, :used] = raw.reshape(rows, used)
+        padded[:rows, :used] = blocks
     tiles = padded.reshape(-1, ROWS, pieces, row_bytes)
     stored = np.empty((len(tiles), pieces, ROWS * row_bytes), dtype=np.uint8)
     for blocks, units in _units(inner, tiles, stored):
@@ -116,12 +151,56 @@ def from_strips(inner: Format, raw: U8, rows: int, cols: int) -> U8:
     tiles = np.empty((len(stored), ROWS, pieces, row_bytes), dtype=np.uint8)
     for blocks, units in _units(inner, tiles, stored):
         blocks[...] = units
-    return np.ascontiguousarray(tiles.reshape(-1, pieces * row_bytes)[:rows, :used]).reshape(-1)
+    lines = np.ascontiguousarray(tiles.reshape(-1, pieces * row_bytes)[:rows, :used])
+    return _from_blocks(inner, lines, rows, cols)
+
+
+def _to_blocks(inner: Format, raw: U8, rows: int, cols: int) -> U8:
+    """[rows, bytes] of blocks whose codes are in the order of strips."""
+    affine = parameters(inner.name)
+    if affine is None:
+        return raw.reshape(rows, -1)
+    blocks = affine.to_blocks(raw, rows, cols)
+    if affine.bits == 4:
+        # Of 16 bytes, the first eight hold columns 0 to 15.
+        nibbles = _nibbles(blocks, affine, (2, 8))
+        low, high = nibbles[..., 0, :].copy(), nibbles[..., 1, :].copy()
+        mixed = _nibbles(blocks, affine, (8, 2))
+        mixed[..., 0] = (low & 0x0F) | (high << 4)
+        mixed[..., 1] = (low >> 4) | (high & 0xF0)
+    return blocks
+
+
+def _from_blocks(inner: Format, lines: U8, rows: int, cols: int) -> U8:
+    """The inverse of `_to_blocks`; changes its argument."""
+    affine = parameters(inner.name)
+    if affine is None:
+        return lines.reshape(-1)
+    if affine.bits == 4:
+        mixed = _nibbles(lines, affine, (8, 2))
+        even, odd = mixed[..., 0].copy(), mixed[..., 1].copy()
+        nibbles = _nibbles(lines, affine, (2, 8))
+        nibbles[..., 0, :] = (even & 0x0F) | (odd << 4)
+        nibbles[..., 1, :] = (even >> 4) | (odd & 0xF0)
+    return affine.from_blocks(lines, rows, cols)
+
+
+def _nibbles(lines: U8, affine: Affine, shape: tuple[int, int]) -> U8:
+    """A view of the codes in blocks, 16 bytes each in that shape."""
+    codes = affine.group // 2
+    blocks = lines.reshape(-1, codes + affine.group_bytes)
+    return blocks[:, :codes].reshape(len(blocks), -1, *shape)
+
+
+def _runs(inner: Format) -> list[_Run]:
+    runs = _layout(inner.name)
+    assert runs is not None
+    return runs
 
 
 def _row_bytes(inner: Format) -> int:
     """Bytes of one row of a piece."""
-    return sum(run.size for run in _LAYOUTS[inner.name])
+    return sum(run.size for run in _runs(inner))
 
 
 def _units(inner: Format, tiles: U8, stored: U8) -> Iterator[tuple[Units, Units]]:
@@ -131,7 +210,7 @@ def _units(inner: Format, tiles: U8, stored: U8) -> Iterator[tuple[Units, Units]
     stored: [strip, piece, byte]
     """
     at = 0
-    for run in _LAYOUTS[inner.name]:
+    for run in _runs(inner):
         kind = f"<u{run.unit}"
         blocks = tiles[..., run.start : run.start + run.size].view(kind).transpose(0, 2, 3, 1)
         end = at + ROWS * run.size
@@ -142,10 +221,11 @@ def _units(inner: Format, tiles: U8, stored: U8) -> Iterator[tuple[Units, Units]
 @functools.cache
 def make(inner: Format, count: int) -> Format:
     """`inner` in strips of `count` rows; `UsageError` if it cannot be."""
-    if inner.name not in _LAYOUTS:
+    if _layout(inner.name) is None:
         raise UsageError(
-            f"strips: expected a block type of GGUF files, but got '{inner.name}'; "
-            f"allowed: {', '.join(_LAYOUTS)}"
+            f"strips: expected a block type of GGUF files, or int4 or int8 in groups of 32, 64, "
+            f"128 or 256 without act_order, but got '{inner.name}'; allowed: for example "
+            f"{', '.join(_GGUF)}, int4:g128:zp"
         )
     if count != ROWS:
         raise UsageError(f"strips: expected strips16, but got 'strips{count}' of {inner.name}")
@@ -159,12 +239,19 @@ def make(inner: Format, count: int) -> Format:
     def decode(raw: U8, rows: int, cols: int) -> F32:
         return decode_inner(from_strips(inner, raw, rows, cols), rows, cols)
 
+    affine = parameters(inner.name)
+    dtype = np.dtype("<f2") if affine is None else affine.dtype
+
+    def floats(run: _Run) -> bool:
+        """Whether a run is floats; all else is integers."""
+        return run.size == run.unit == dtype.itemsize
+
     def scales(raw: U8, _rows: int, _cols: int) -> list[Scales]:
         pieces, views, at = raw.reshape(-1, ROWS * row_bytes), [], 0
-        for run in _LAYOUTS[inner.name]:
+        for run in _runs(inner):
             end = at + ROWS * run.size
-            if run.unit == 2:  # all else is integers
-                views.append(pieces[:, at:end].view("<f2"))
+            if floats(run):
+                views.append(pieces[:, at:end].view(dtype))
             at = end
         return views
 
@@ -200,5 +287,6 @@ def parse(name: str) -> Format | None:
 
 
 _USUAL = ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k")
-_INNER = {form.name: form for form in (*gguf.FORMATS, *kquants.FORMATS)}
-FORMATS = [make(_INNER[name], ROWS) for name in _USUAL]
+_USUAL_AFFINE = ("int4:g32", "int4:g128", "int4:g128:zp", "int8:g32", "int8:g128")
+_INNER = {form.name: form for form in (*gguf.FORMATS, *kquants.FORMATS, *AFFINE)}
+FORMATS = [make(_INNER[name], ROWS) for name in (*_USUAL, *_USUAL_AFFINE)]

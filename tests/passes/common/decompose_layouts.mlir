@@ -106,3 +106,34 @@ func.func @to_itself(%r: !rows4) -> !rows4 {
   %s = qlinear.repack %r : !rows4 to !rows4
   return %s : !rows4
 }
+
+!groups = !qlinear.packed<3x192, #qlinear.affine<bits = 4, group = 64, scale = f16, zero_point = integer>>
+!strips4 = !qlinear.packed<3x192, #qlinear.repacked<#qlinear.affine<bits = 4, group = 64, scale = f16, zero_point = integer>, "strips16">, padded = 16x256>
+
+// Of 16 bytes of codes, the first and the last eight become the even and the odd
+// ones; then runs, as above: four scales, four zero points, codes.
+// CHECK-LABEL: func @nibbles(
+// CHECK: %[[ALL:.*]] = tensor.insert_slice %{{.*}} into %{{.*}}[0, 0, 0] [3, 3, 35] [1, 1, 1] : tensor<3x3x35xi8> into tensor<16x4x35xi8>
+// CHECK: tensor.extract_slice %[[ALL]][0, 0, 0] [16, 4, 32]
+// CHECK: tensor.extract_slice %[[CODES:.*]][0, 0, 0] [128, 1, 8]
+// CHECK: tensor.extract_slice %[[CODES]][0, 1, 0] [128, 1, 8]
+// CHECK: linalg.generic
+// CHECK: %[[LOW:.*]] = arith.andi %{{.*}}, %c15_i8
+// CHECK: %[[HIGH:.*]] = arith.shli %{{.*}}, %c4_i8
+// CHECK: arith.ori %[[LOW]], %[[HIGH]]
+// CHECK: tensor.insert_slice %{{.*}}[0, 0, 0] [128, 8, 1]
+// CHECK: linalg.generic
+// CHECK: %[[UPPER:.*]] = arith.shrui %{{.*}}, %c4_i8
+// CHECK: %[[KEPT:.*]] = arith.andi %{{.*}}, %c-16_i8
+// CHECK: arith.ori %[[UPPER]], %[[KEPT]]
+// CHECK: tensor.insert_slice %{{.*}}[0, 0, 1] [128, 8, 1]
+// CHECK: tensor.insert_slice %{{.*}} into %[[ALL]][0, 0, 0] [16, 4, 32]
+// CHECK: tensor.extract_slice %{{.*}}[0, 0, 32] [1, 16, 2]
+// CHECK: tensor.extract_slice %{{.*}}[0, 0, 34] [1, 16, 1]
+// CHECK: linalg.transpose ins(%{{.*}} : tensor<1x16x1x1xi8>)
+// CHECK: tensor.extract_slice %{{.*}}[0, 0, 0] [1, 16, 32]
+// CHECK: tensor.collapse_shape %{{.*}} into tensor<2240xi8>
+func.func @nibbles(%w: !groups) -> !strips4 {
+  %r = qlinear.repack %w : !groups to !strips4
+  return %r : !strips4
+}

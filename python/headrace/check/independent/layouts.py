@@ -71,6 +71,8 @@ def _repacked(inner: Format, count: int, data: U8, rows: int, cols: int) -> F32:
 def _strips(inner: Format, data: U8, rows: int, cols: int) -> F32:
     from headrace.check import independent
 
+    if inner.name.startswith("int"):
+        return _affine_strips(inner, data, rows, cols)
     if inner.name in _SMALL:
         fields, blocks = _SMALL[inner.name].split(), 2
         order = [field[0] for field in fields]
@@ -93,4 +95,41 @@ def _strips(inner: Format, data: U8, rows: int, cols: int) -> F32:
     lines = np.ascontiguousarray(rebuilt.swapaxes(1, 2)).reshape(len(pieces) * 16, -1)
     stored = lines.view(np.uint8).reshape(-1)
     values = independent.decode(inner, stored, len(lines), lines.shape[1] * width)
+    return np.ascontiguousarray(values[:rows, :cols])
+
+
+def _affine_strips(inner: Format, data: U8, rows: int, cols: int) -> F32:
+    """Every byte of the rows without layout by its index, int4 nibble by nibble."""
+    from headrace.check import independent
+
+    found = re.match(r"int([48]):g(\d+)(:zp|:fz)?(:\w+)?$", inner.name)
+    assert found is not None
+    bits, group = int(found[1]), int(found[2])
+    scale = 4 if found[4] == ":f32" else 2
+    zero = {None: 0, ":zp": 1, ":fz": scale}[found[3]]
+    groups, pieces, strips = 256 // group, -(-cols // 256), -(-rows // 16)
+    zeros, codes = 16 * groups * scale, 16 * groups * (scale + zero)
+    stored = data.reshape(strips, pieces, codes + 16 * 32 * bits)
+    row, col = np.arange(16)[:, None], np.arange(256)[None, :]
+
+    def take(at: npt.NDArray[np.int64]) -> U8:
+        """[row, byte] of a piece to rows of all its bytes: [all rows, piece, byte]."""
+        found = stored[:, :, at.reshape(-1)].reshape(strips, pieces, *at.shape)
+        return found.transpose(0, 2, 1, 3).reshape(16 * strips, pieces, -1)
+
+    def numbers(start: int, size: int) -> U8:
+        byte = np.arange(groups * size)[None, :]
+        return take(start + (byte // size * 16 + row) * size + byte % size)
+
+    if bits == 8:
+        lines = take(codes + col // 4 * 64 + row * 4 + col % 4)
+    else:
+        byte = col // 32 * 16 + col % 16
+        both = take(codes + byte // 4 * 64 + row * 4 + byte % 4)
+        shift: U8 = (col % 32 // 16 * 4).astype(np.uint8)
+        code = (both >> shift) & np.uint8(15)
+        lines = code[..., 0::2] | (code[..., 1::2] << np.uint8(4))
+    parts = [lines, numbers(0, scale)] + ([numbers(zeros, zero)] if zero else [])
+    whole = np.concatenate([part.reshape(16 * strips, -1) for part in parts], axis=1)
+    values = independent.decode(inner, whole.reshape(-1), 16 * strips, 256 * pieces)
     return np.ascontiguousarray(values[:rows, :cols])
