@@ -14,6 +14,10 @@
 #include <cstring>
 #include <ucontext.h>
 
+#if defined(__aarch64__)
+#include <asm/sigcontext.h>
+#endif
+
 using namespace simt;
 
 static void report(const volatile void *pointer, size_t size, bool writes,
@@ -99,6 +103,19 @@ static bool faultWrites([[maybe_unused]] void *context) {
   // Bit 1 of a page fault's error code.
   auto *machine = &static_cast<ucontext_t *>(context)->uc_mcontext;
   return machine->gregs[REG_ERR] & 2;
+#elif defined(__aarch64__)
+  // "Write, not read" of the syndrome register, which is one of the records
+  // behind the registers.
+  auto *machine = &static_cast<ucontext_t *>(context)->uc_mcontext;
+  auto *at = reinterpret_cast<unsigned char *>(machine->__reserved);
+  for (;;) {
+    auto *record = reinterpret_cast<_aarch64_ctx *>(at);
+    if (record->magic == ESR_MAGIC)
+      return reinterpret_cast<esr_context *>(at)->esr & 1 << 6;
+    if (!record->magic || !record->size)
+      return false;
+    at += record->size;
+  }
 #else
   return false;
 #endif

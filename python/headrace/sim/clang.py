@@ -15,6 +15,7 @@ from headrace.errors import CompileError, ToolMissingError
 __all__ = ["Clang", "find_clang"]
 
 _OLDEST = 18
+_INSTALLED = ["/usr/lib/llvm-22/bin/clang++"]
 _NAMES = ["clang++-22", "clang++", *(f"clang++-{version}" for version in range(21, 17, -1))]
 
 
@@ -55,7 +56,7 @@ class Clang:
 def find_clang() -> Clang:
     """The clang to use: of LLVM 22, or another one that is new enough."""
     seen = []
-    for name in [*_NAMES, "/usr/lib/llvm-22/bin/clang++"]:
+    for name in [*_NAMES, *_INSTALLED]:
         path = shutil.which(name)
         if path is None:
             continue
