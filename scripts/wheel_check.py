@@ -54,6 +54,24 @@ def quantizers() -> None:
     print(f"q4_k: the same bytes by {', '.join(native.instruction_sets())}")
 
 
+def simulator() -> None:
+    """The wheel brought the simulator of Metal; it runs where a clang is."""
+    from headrace.errors import ToolMissingError
+    from headrace.sim import msl
+
+    source = "kernel void k(device int* a, uint i [[thread_position_in_grid]]) { a[i] = i; }"
+    numbers = np.zeros(64, np.int32)
+    try:
+        library = msl.build(source)
+    except ToolMissingError as missing:
+        print(missing)
+        return
+    library.launch("k", buffers=[numbers], grid=(2, 1, 1), threads=(32, 1, 1))
+    if list(numbers) != list(range(64)):
+        raise SystemExit("error: the simulator gives wrong numbers")
+    print("MSL: ran in the simulator")
+
+
 def no_system_llvm() -> None:
     """The wheel brought its own LLVM: none of the system's is mapped."""
     files = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
@@ -76,6 +94,7 @@ def main(arguments: list[str]) -> int:
         artifact.save(folder)
         check(headrace.load(folder), 2)
         quantizers()
+        simulator()
         no_system_llvm()
     else:
         if importlib.util.find_spec("headrace") is not None:
