@@ -4,12 +4,10 @@
 
 #include "passes/common/DecomposeQAttn.h"
 #include "passes/cpu/CacheNumbers.h"
-#include "passes/cpu/Exp2.h"
+#include "passes/cpu/Transpose.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-
-#include <limits>
 
 using namespace mlir;
 using namespace headrace::common;
@@ -79,16 +77,34 @@ Value headrace::cpu::listSlots(VectorBuilder &v, Type cache, Value table,
 }
 
 void headrace::cpu::listScales(VectorBuilder &v, KVCacheType cache, Value bytes,
-                               Value slots, Value head, Value scales) {
+                               Value slots, Value head, int64_t heads,
+                               Value scales) {
+  // Columns of a slot's row of scales: keys, then values. All of them are one
+  // run.
+  SmallVector<std::pair<Value, int64_t>> tiles;
+  int64_t all = heads == cache.getHeads() ? 2 * heads : heads;
+  for (int64_t first = 0; first < 2 * heads; first += all)
+    for (int64_t col = 0; col < all; col += kAttentionLanes) {
+      Value column = v.add(head, first / heads * cache.getHeads() + col);
+      tiles.push_back({column, std::min(kAttentionLanes, all - col)});
+    }
   int64_t size = cast<MemRefType>(slots.getType()).getDimSize(0);
-  v.loop(v.index(0), v.index(size), 1, {},
-         [&](Value i, ValueRange) -> SmallVector<Value> {
-           Value slot = loadScalar(v, slots, i);
-           for (KVPart part : {KVPart::Key, KVPart::Value}) {
-             Value at = scaleAt(v, cache, part, slot, head);
-             Value row = v.index(part == KVPart::Key ? 0 : 1);
-             storeScalar(v, v.loadScalarAs(bytes, at, 4, v.f32()), scales,
-                         {row, i});
+  v.loop(v.index(0), v.index(size), kAttentionLanes, {},
+         [&](Value token, ValueRange) -> SmallVector<Value> {
+           SmallVector<Value> places;
+           for (int64_t i = 0; i < kAttentionLanes; ++i)
+             places.push_back(scaleAt(v, cache, KVPart::Key,
+                                      loadScalar(v, slots, v.add(token, i)),
+                                      v.index(0)));
+           for (auto [column, count] : tiles) {
+             SmallVector<Value> rows;
+             for (Value place : places)
+               rows.push_back(loadNumbers(v, bytes,
+                                          v.add(place, v.mul(column, 4)),
+                                          CacheDtype::F32, count));
+             transpose16(v, rows);
+             for (int64_t i = 0; i < count; ++i)
+               v.store(rows[i], scales, {v.add(column, i), token});
            }
            return {};
          });
@@ -140,90 +156,4 @@ Value headrace::cpu::capped(VectorBuilder &v, Value scores,
   Value ratio = v.divf(scores, v.splat(floats, bound));
   return v.mulf(math::TanhOp::create(v.b, v.loc, ratio),
                 v.splat(floats, bound * llvm::numbers::log2e));
-}
-
-Value headrace::cpu::addLanes(VectorBuilder &v, SmallVector<Value> vectors) {
-  // Pairs of vectors are added crosswise until one is left.
-  for (int64_t span = kAttentionLanes / 2; span > 0; span /= 2) {
-    SmallVector<Value> next;
-    for (int64_t i = 0; i < span; ++i) {
-      // In each run of 2 * span lanes, halves of one and of the other.
-      SmallVector<int64_t> low, high;
-      for (int64_t lane = 0; lane < kAttentionLanes; ++lane) {
-        bool second = lane & span;
-        int64_t base = (second ? kAttentionLanes : 0) + (lane & ~span);
-        low.push_back(base);
-        high.push_back(base + span);
-      }
-      next.push_back(v.addf(v.shuffle(vectors[i], vectors[i + span], low),
-                            v.shuffle(vectors[i], vectors[i + span], high)));
-    }
-    vectors = std::move(next);
-  }
-  return vectors.front();
-}
-
-//===----------------------------------------------------------------------===//
-// Softmax
-//===----------------------------------------------------------------------===//
-
-static constexpr double kMinusInfinity =
-    -std::numeric_limits<double>::infinity();
-
-static Value equals(VectorBuilder &v, Value x, double value) {
-  return arith::CmpFOp::create(v.b, v.loc, arith::CmpFPredicate::OEQ, x,
-                               v.constF(value));
-}
-
-RunningSoftmax::RunningSoftmax(VectorBuilder &v, Operation *op, int64_t heads)
-    : v(v), largest(kernelBuffer(v, op, {heads}, v.f32())),
-      total(kernelBuffer(v, op, {heads}, v.f32())) {}
-
-void RunningSoftmax::start(Value head) {
-  storeScalar(v, v.constF(kMinusInfinity), largest, head);
-  storeScalar(v, v.constF(0.0), total, head);
-}
-
-Value headrace::cpu::larger(VectorBuilder &v, Value lhs, Value rhs) {
-  return v.select(v.lessF(lhs, rhs), rhs, lhs);
-}
-
-Value headrace::cpu::largestLane(VectorBuilder &v, Value lanes) {
-  for (int64_t half = kAttentionLanes / 2; half > 0; half /= 2)
-    lanes =
-        larger(v, v.shuffle(lanes, llvm::to_vector(llvm::seq(half))),
-               v.shuffle(lanes, llvm::to_vector(llvm::seq(half, 2 * half))));
-  return v.extract(lanes, 0);
-}
-
-Value RunningSoftmax::add(Value head, MutableArrayRef<Value> scores) {
-  Value before = loadScalar(v, largest, head), most = scores[0];
-  for (Value score : scores.drop_front())
-    most = larger(v, most, score);
-  Value after = larger(v, before, largestLane(v, most));
-  // Where nothing is seen yet, minus infinity minus itself would be NaN.
-  Value base = v.select(equals(v, after, kMinusInfinity), v.constF(0.0), after);
-  Value wide = v.broadcast(base, kAttentionLanes);
-  Value added = v.splat(v.vec(kAttentionLanes, v.f32()), 0);
-  for (Value &score : scores) {
-    score = exp2(v, v.subf(score, wide));
-    added = v.addf(added, score);
-  }
-  Value keep = exp2(v, v.broadcast(v.subf(before, base), kAttentionLanes));
-  storeScalar(v, after, largest, head);
-  Value sum = v.mulf(loadScalar(v, total, head), v.extract(keep, 0));
-  storeScalar(v, v.addf(sum, v.sum(added)), total, head);
-  return keep;
-}
-
-std::pair<Value, Value> RunningSoftmax::finish(Value head) {
-  Value sum = loadScalar(v, total, head), none = equals(v, sum, 0.0);
-  Value inverse = v.select(none, v.constF(0.0), v.divf(v.constF(1.0), sum));
-  Value log = v.extract(
-      math::LogOp::create(v.b, v.loc, v.broadcast(sum, kAttentionLanes)), 0);
-  // Minus infinity where nothing is seen, and NaN stays.
-  Value most =
-      v.mulf(loadScalar(v, largest, head), v.constF(llvm::numbers::ln2));
-  Value lse = v.select(none, v.constF(kMinusInfinity), v.addf(most, log));
-  return {inverse, lse};
 }

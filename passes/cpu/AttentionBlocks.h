@@ -2,7 +2,7 @@
 //-*-===//
 //
 // What kernels of one query share: they take the tokens that are seen in
-// blocks, list the slots of a block, and let softmax run along.
+// blocks and list the slots of a block.
 //
 //===----------------------------------------------------------------------===//
 
@@ -43,10 +43,12 @@ void forEachBlock(VectorBuilder &v, TokenRange tokens, int64_t size,
 mlir::Value listSlots(VectorBuilder &v, mlir::Type cache, mlir::Value table,
                       TokenRange tokens, mlir::Value slots);
 
-/// The scales of the keys of a head, then of its values, of the listed slots:
-/// [2, slots] f32.
+/// Lists in `scales` ([keys of all heads, values of all heads][slot] f32) those
+/// of `heads` heads from `head` on, which is one of them or all, of the listed
+/// slots, of which there are a multiple of 16.
 void listScales(VectorBuilder &v, qattn::KVCacheType cache, mlir::Value bytes,
-                mlir::Value slots, mlir::Value head, mlir::Value scales);
+                mlir::Value slots, mlir::Value head, int64_t heads,
+                mlir::Value scales);
 
 /// Calls `body` for runs of `size` of `count` numbers, and of halves, quarters,
 /// ... of it for what is left.
@@ -67,37 +69,6 @@ double queryScale(const llvm::APFloat &scale,
 /// is one, times log2(e).
 mlir::Value capped(VectorBuilder &v, mlir::Value scores,
                    const std::optional<llvm::APFloat> &cap);
-
-/// Lane l of the result is the sum of the lanes of `vectors[l]`, of which there
-/// are 16.
-mlir::Value addLanes(VectorBuilder &v, llvm::SmallVector<mlir::Value> vectors);
-
-/// The larger one; either where one is NaN.
-mlir::Value larger(VectorBuilder &v, mlir::Value lhs, mlir::Value rhs);
-
-/// The largest of 16 lanes; any of them where one is NaN.
-mlir::Value largestLane(VectorBuilder &v, mlir::Value lanes);
-
-/// A softmax of each head that runs along the blocks, of scores times log2(e).
-class RunningSoftmax {
-public:
-  RunningSoftmax(VectorBuilder &v, mlir::Operation *op, int64_t heads);
-
-  void start(mlir::Value head);
-
-  /// Makes weights of the scores of a block, which are minus infinity where
-  /// nothing is seen; what earlier sums are multiplied with, in every lane.
-  mlir::Value add(mlir::Value head, llvm::MutableArrayRef<mlir::Value> scores);
-
-  /// One over the sum of the weights, or 0 where nothing was seen, and the
-  /// logarithm of the sum of exponentials.
-  std::pair<mlir::Value, mlir::Value> finish(mlir::Value head);
-
-private:
-  VectorBuilder &v;
-  mlir::Value largest; // [head], the largest score so far
-  mlir::Value total;   // [head], sum of exponentials
-};
 
 } // namespace headrace::cpu
 

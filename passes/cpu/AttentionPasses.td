@@ -43,12 +43,17 @@ def CpuLowerDecode : Pass<"cpu-lower-decode", "::mlir::ModuleOp"> {
     not exist are left out there, so that nothing of them is ever read. Then four
     heads of queries that share keys are computed together: 16 sums stay in
     registers, and each key and value that is loaded and decoded serves all four.
-    Softmax runs along; each block rescales what was summed before it. With
-    `splits` a workgroup has a part of the tokens and all heads, so that it reads
-    the cache from front to back; without, it has a head of keys.
+    Softmax runs along. Weights are powers of two of what a score has more than a
+    base; where one has more than 8, the base is raised and what was summed before
+    rescaled, which is seldom. With `splits` a workgroup has a part of the tokens
+    and all heads, so that it reads the cache from front to back; without, it has
+    a head of keys. All its scores of a block come first, then what they make of
+    values: no weight is waited for.
 
     The next block is fetched into the second-level cache meanwhile, as many bytes
-    at a time as are read of this one: with `splits` in the order of addresses.
+    at a time as are read of this one: with `splits` in the order of addresses,
+    and with a line of what is 4096 bytes behind, as hardware that fetches ahead by
+    itself stops at the end of each page.
 
     `dot=vnni` multiplies 8-bit caches as integers, 64 tokens at a time. A query,
     and the weights of a block, are split into three limbs of 8 bits, an error of

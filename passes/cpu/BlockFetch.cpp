@@ -9,11 +9,12 @@ using namespace headrace::cpu;
 using namespace headrace::qattn;
 using headrace::common::KVPart;
 
-static constexpr int64_t kLineBytes = 64;
+static constexpr int64_t kLineBytes = 64, kPageBytes = 4096;
 
 BlockFetch::BlockFetch(VectorBuilder &v, KVCacheType cache, Value bytes,
                        int64_t block, int64_t columns, bool inOrder)
     : v(v), bytes(bytes), slotBytes(cache.getSlotBytes()), block(block),
+      heads(cache.getHeads()),
       share(block * columns * numberBytes(cache.getDtype())), inOrder(inOrder) {
 }
 
@@ -33,10 +34,13 @@ void BlockFetch::next(KVPart part, Value head, Value offset,
       v.prefetch(bytes, v.add(at, ahead), 2);
     return;
   }
-  Value at = v.add(nextBlock, v.mul(head, 2 * share));
-  at = v.add(v.add(at, part == KVPart::Key ? 0 : share), offset);
+  Value at = v.add(nextBlock, v.mul(head, share));
+  at = v.add(v.add(at, part == KVPart::Key ? 0 : heads * share), offset);
   for (int64_t line = 0; line < size; line += kLineBytes)
     v.prefetch(bytes, v.add(at, line), 2);
+  // What hardware fetches ahead by itself ends with a page: a line of the next
+  // one lets it begin there in time.
+  v.prefetch(bytes, v.add(at, kPageBytes), 2);
 }
 
 void BlockFetch::soon(Value at, int64_t tokens) {

@@ -16,8 +16,9 @@ class BlockFetch {
 public:
   using Value = mlir::Value;
 
-  /// With `inOrder` all of a block is read, a head after the other, and fetched
-  /// in the order of addresses; else only what a head has. `columns` of a head
+  /// With `inOrder` all of a block is read, the keys of a head after the other
+  /// and then the values, and fetched in the order of addresses; else only what
+  /// a head has. `columns` of a head
   /// are read of each of `block` tokens.
   BlockFetch(VectorBuilder &v, qattn::KVCacheType cache, Value bytes,
              int64_t block, int64_t columns, bool inOrder);
@@ -38,7 +39,7 @@ public:
 private:
   VectorBuilder &v;
   Value bytes;
-  int64_t slotBytes, block, share;
+  int64_t slotBytes, block, heads, share;
   bool inOrder;
   Value ahead;     // bytes to the next block
   Value nextBlock; // where that begins

@@ -7,7 +7,7 @@
 
 namespace headrace::cpu {
 
-/// 2 to the power of lanes of f32 that are at most 0, with an error of two
+/// 2 to the power of lanes of f32 that are below 127, with an error of two
 /// units in the last place; 0 below 2^-126, and NaN stays.
 inline mlir::Value exp2(VectorBuilder &v, mlir::Value x) {
   auto floats = mlir::cast<mlir::VectorType>(x.getType());

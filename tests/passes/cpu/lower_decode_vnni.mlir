@@ -7,7 +7,7 @@
 
 // CHECK-LABEL: func.func private @decode_kv_i8_3x8x128_of_4096x2(
 // CHECK-DAG:     memref.alloca() {{.*}} : memref<8x3x128xi8>
-// CHECK-DAG:     memref.alloca() {{.*}} : memref<4x3x64xi8>
+// CHECK-DAG:     memref.alloca() {{.*}} : memref<8x256xi8>
 // CHECK:         arith.fptosi
 // CHECK:         scf.for %{{.*}} step %c64
 // CHECK:           scf.if
