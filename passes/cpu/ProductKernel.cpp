@@ -305,6 +305,50 @@ Value Activations::scales(VectorBuilder &v, Value token, Value group,
 
 Value Activations::sums(VectorBuilder &v, Value token, Value group,
                         int64_t lanes) const {
+void Activations::prepareZeroSums(VectorBuilder &v, DotKind dot,
+                                  int64_t zeroPoint, int64_t tokens) {
+  if (zeroSumBuffer || tokens * cols > 4 * kMostColumns)
+    return;
+  zeroSumBuffer = scratch(v, {tokens, cols / 16}, v.i32());
+  int64_t whole = cols / 64 * 64;
+  auto store = [&](Value sum, Value token, Value col) {
+    sum = v.sub(v.splat(cast<VectorType>(sum.getType()), 0), sum);
+    v.store(sum, zeroSumBuffer, {token, v.shr(col, 4)});
+  };
+  Value zero = v.splat(v.vec(64, v.i8()), static_cast<double>(zeroPoint));
+  auto addNeighbours = [&](Value sums, int64_t distance) {
+    SmallVector<int64_t> mask;
+    for (int64_t lane = 0; lane < 16; ++lane)
+      mask.push_back(lane ^ distance);
+    return v.add(sums, v.shuffle(sums, mask));
+  };
+  v.loop(v.index(0), v.index(tokens), 1, {},
+         [&](Value token, ValueRange) -> SmallVector<Value> {
+           v.loop(v.index(0), v.index(whole), 64, {},
+                  [&](Value col, ValueRange) -> SmallVector<Value> {
+                    Value xs = quants(v, token, col, 64);
+                    Value sums = dot4(v, dot, zero, xs, {}, zeroPoint);
+                    sums = addNeighbours(addNeighbours(sums, 1), 2);
+                    store(v.shuffle(sums, {0, 4, 8, 12}), token, col);
+                    return {};
+                  });
+           for (int64_t col = whole; col < cols; col += 16) {
+             Value xs = quants(v, token, v.index(col), 16);
+             Value sum = v.broadcast(v.sumI(v.extS(xs, v.i32())), 1);
+             Value factor =
+                 v.splat(v.vec(1, v.i32()), static_cast<double>(zeroPoint));
+             store(v.mulI(sum, factor), token, v.index(col));
+           }
+           return {};
+         });
+}
+
+Value Activations::zeroSum(VectorBuilder &v, Value token, Value col) const {
+  if (!zeroSumBuffer)
+    return {};
+  return v.load(zeroSumBuffer, {token, v.shr(col, 4)}, 1);
+}
+
   return words(v, token, group, cols + cols / 32 * 4, lanes, v.i32());
 }
 

@@ -86,6 +86,13 @@ public:
   /// The two halves of 128 columns that lie in `low` and `high` (i8 x 64).
   static mlir::Value halfOf(VectorBuilder &v, mlir::Value low, mlir::Value high,
                             int64_t which);
+  /// For packed tokens, at the insertion point: what `zeroPoint` takes off the
+  /// products of each 16 columns; does nothing for more columns than fit.
+  void prepareZeroSums(VectorBuilder &v, DotKind dot, int64_t zeroPoint,
+                       int64_t tokens);
+  /// That of the columns from `col`, i32 x 1; null if it was not prepared.
+  mlir::Value zeroSum(VectorBuilder &v, mlir::Value token,
+                      mlir::Value col) const;
 
   /// Columns [col, col + lanes) of a token as f32.
   mlir::Value lanes(VectorBuilder &v, mlir::Value token, mlir::Value col,
@@ -131,6 +138,7 @@ class ProductKernel {
 public:
   virtual ~ProductKernel() = default;
   static std::unique_ptr<ProductKernel> create(qlinear::PackedType weight,
+  mlir::Value zeroSumBuffer;  // memref of i32 [token, 16 columns], or null
                                                DotKind dot, Bf16Kind bf16,
                                                int64_t tokens);
 

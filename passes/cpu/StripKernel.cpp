@@ -12,6 +12,8 @@ void StripKernel::prepare(VectorBuilder &v, Activations &x,
                           int64_t tokens) const {
   if (x.isI8() && tokens == 1 && decoder->hasOffsets())
     x.prepareScaledSums(v);
+  if (x.isI8() && hasOwnSums())
+    x.prepareZeroSums(v, dot, decoder->zeroPoint(), tokens);
 }
 
 void StripKernel::allocate(VectorBuilder &v) {
@@ -233,38 +235,35 @@ void StripKernel::addIntegers(VectorBuilder &v, const Piece &piece,
   Values &sums = products.sums[shift ? 1 : 0];
   if (sums.empty())
     sums.resize(piece.tokens.size());
-  bool ownSums = decoder->zeroPoint() && decoder->groupCols() != 32;
-  if (ownSums && first)
-    products.zeros.resize(piece.tokens.size());
   Value codes = decoder->codes(v, word);
   if (isNeon(dot))
     codes = v.shr(codes, decoder->codeShift(word));
   int64_t largest = ((1 << decoder->codeBits()) - 1) << codeShift(word);
   Value col = v.add(chunk.col, word.col);
   for (auto [t, token] : llvm::enumerate(piece.tokens)) {
-    if (first && decoder->zeroPoint() && !ownSums)
+    if (first && decoder->zeroPoint())
       sums[t] = zeroPointSum(v, chunk, word, x, token);
     Value xs = spreadWord(v, x.quants(v, token, col, 4));
     sums[t] = dot4(v, dot, codes, xs, sums[t], largest);
-    if (!ownSums)
-      continue;
-    if (dot == DotKind::Vnni) {
-      Value zero = v.splat(v.vec(4 * kRows, v.i8()), decoder->zeroPoint());
-      products.zeros[t] = dot4(v, dot, zero, xs, products.zeros[t]);
-    } else if (first) {
-      Value own = v.extS(x.quants(v, token, col, 16), v.i32());
-      Value zero = v.splat(v.vec(kRows, v.i32()), decoder->zeroPoint());
-      products.zeros[t] = v.mulI(v.broadcast(v.sumI(own), kRows), zero);
-    }
   }
 }
 
-/// What the zero point takes off the products of a group.
+/// What the zero point takes off the products of a group that starts with
+/// `word`.
 Value StripKernel::zeroPointSum(VectorBuilder &v, const Chunk &chunk,
                                 const StripWord &word, const Activations &x,
                                 Value token) const {
-  Value sum = x.sums(v, token, groupOf32(v, chunk, word.group), 1);
   int64_t factor = decoder->zeroPoint() << codeShift(word);
+  Value sum;
+  if (hasOwnSums()) {
+    Value col = v.add(chunk.col, word.col);
+    if (Value prepared = x.zeroSum(v, token, col))
+      return v.repeat(prepared, 0, 1, kRows);
+    sum = v.sumI(v.extS(x.quants(v, token, col, 16), v.i32()));
+    sum = v.broadcast(sum, 1);
+  } else {
+    sum = x.sums(v, token, groupOf32(v, chunk, word.group), 1);
+  }
   sum = v.mulI(sum, v.splat(v.vec(1, v.i32()), static_cast<double>(-factor)));
   return v.repeat(sum, 0, 1, kRows);
 }
@@ -287,8 +286,6 @@ void StripKernel::finishIntegers(VectorBuilder &v, const Piece &piece,
       total =
           v.add(total, arith::ShRSIOp::create(v.b, v.loc, shifted[t], four));
     }
-    if (!products.zeros.empty())
-      total = v.sub(total, products.zeros[t]);
     Value xScale = x.scales(v, token, of32, 1);
     totals.sums[t] =
         v.fma(v.toFloat(total), v.mulf(scale, v.repeat(xScale, 0, 1, kRows)),

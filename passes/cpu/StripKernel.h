@@ -57,9 +57,6 @@ private:
   /// used where they are, as codes times 16.
   struct Products {
     Values sums[2];
-    /// What the zero point takes off, where activations do not bring the sums
-    /// that say it.
-    Values zeros;
   };
   /// Results so far, a value for each token; those of a piece, where they have
   /// a factor in common, and its offsets of their own, as they have another.
@@ -103,6 +100,10 @@ private:
   void addIntegers(VectorBuilder &v, const Piece &piece, const Chunk &chunk,
                    const StripWord &word, const Activations &x,
                    Products &products) const;
+  /// Whether activations do not bring the sums that a zero point needs.
+  bool hasOwnSums() const {
+    return decoder->zeroPoint() != 0 && decoder->groupCols() != 32;
+  }
   Value zeroPointSum(VectorBuilder &v, const Chunk &chunk,
                      const StripWord &word, const Activations &x,
                      Value token) const;

@@ -107,14 +107,21 @@ func.func @bf16(%bytes: memref<1152xi8>, %x: memref<96xbf16>, %y: memref<16xf32>
 !x256 = !qlinear.packed<1x256, #qlinear.act_i8>
 
 // 12 lines: high bits of four quarters, then low bits. Groups of 16 columns
-// have no sum of their own: the zero point is multiplied like a code.
+// have no sum of their own in activations: what the zero point takes off is
+// computed before the rows, for four groups at once.
 // CHECK-LABEL: func.func @q6_k(
+// CHECK: %[[ZEROS:.*]] = memref.alloca() {{.*}} : memref<1x16xi32>
+// CHECK: %[[SUMS:.*]] = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// CHECK: vector.shuffle %[[SUMS]], %[[SUMS]] [1, 0, 3, 2,
+// CHECK: vector.store %{{.*}}, %[[ZEROS]]{{.*}} vector<4xi32>
 // CHECK-COUNT-4: vector.load %{{.*}} : memref<3360xi8>, vector<64xi8>
 // CHECK-COUNT-12: vector.load %{{.*}} : memref<3360xi8>, vector<64xi8>
 // CHECK: memref.prefetch
 // CHECK: arith.ori
-// CHECK-COUNT-32: llvm.call_intrinsic
-// CHECK: arith.subi %{{.*}} : vector<16xi32>
+// CHECK: vector.load %[[ZEROS]]{{.*}} vector<1xi32>
+// CHECK-COUNT-16: llvm.call_intrinsic
+// CHECK-NOT: arith.subi
+// CHECK: arith.sitofp
 // PORTABLE-LABEL: func.func @q6_k(
 func.func @q6_k(%bytes: memref<3360xi8>, %q: memref<320xi8>, %y: memref<16xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
   %w = qlinear.from_bytes %bytes : memref<3360xi8> to !q6_k
