@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from headrace import targets
 from headrace.check import families
 from headrace.check.emulation import run_plan
 from headrace.check.families import Task
@@ -40,14 +41,21 @@ def run_with_threads(artifact: Any, inputs: Sequence[Array]) -> tuple[Array, ...
     """All results, which are the same for each of `THREADS` bit for bit; inputs stay unchanged.
 
     Outputs and what lies between kernels are poisoned. Inputs that the program updates are results.
-    What was compiled for AArch64 runs under QEMU elsewhere.
-    Raises `DifferenceError` where the number of threads changes a result.
+    What was compiled for AArch64 runs under QEMU elsewhere. Where a simulator runs a target's
+    kernels, it takes their threads in as many different orders.
+    Raises `DifferenceError` where the number of threads, or their order, changes a result.
     """
     first: tuple[Array, ...] = ()
+    simulated = _simulator(artifact) is not None
     for threads, found in zip(THREADS, _run(artifact, inputs, THREADS), strict=True):
         first = first or found
-        _compare(first, found, f"for {THREADS[0]} and {threads} threads")
+        several = f"for {THREADS[0]} and {threads} threads"
+        _compare(first, found, "for two orders of threads" if simulated else several)
     return first
+
+
+def _simulator(artifact: Any) -> Callable[..., list[Array]] | None:
+    return targets.find(artifact.target).simulate
 
 
 def _compare(results: Sequence[Array], others: Sequence[Array], where: str) -> None:
@@ -63,6 +71,10 @@ def _run(
     artifact: Any, inputs: Sequence[Array], threads: Sequence[int]
 ) -> Iterator[tuple[Array, ...]]:
     """For each number of threads, the results of a call."""
+    if (simulate := _simulator(artifact)) is not None:
+        for order in range(len(threads)):
+            yield _results(artifact.arguments, simulate(artifact, inputs, order))
+        return
     machine = artifact.manifest.get("requires", {}).get("machine")
     emulated = machine == "aarch64" and machine != host().machine
     for arguments in (run_plan if emulated else _run_here)(artifact, inputs, threads):
@@ -97,22 +109,24 @@ def _results(arguments: Sequence[Argument], arrays: Sequence[Array]) -> tuple[Ar
 class Compiled:
     """A module compiled for a target, called as `Meaning` is; see `run_with_threads`.
 
-    It is compiled twice: as for anybody, and with kernels that fill their scratch memory with NaN
-    first. Both must give the same results bit for bit.
+    It is compiled twice where kernels have scratch memory: as for anybody, and so that they fill it
+    with NaN first. Both must give the same results bit for bit.
     """
 
     def __init__(self, module: Any, target: str) -> None:
         from headrace.compiler import compile
 
-        self._artifact, self._poisoned = (
+        chosen, _ = targets.parse(target)
+        self._artifact, *self._poisoned = (
             compile(module, target=target, keep_ir=False, cache=False, poison_scratch=poison)
-            for poison in (False, True)
+            for poison in ((False,) if chosen.poisoned is None else (False, True))
         )
 
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:
         results = run_with_threads(self._artifact, inputs)
-        for found in _run(self._poisoned, inputs, THREADS[:1]):
-            _compare(results, found, "whatever the kernels find in their scratch memory")
+        for poisoned in self._poisoned:
+            for found in _run(poisoned, inputs, THREADS[:1]):
+                _compare(results, found, "whatever the kernels find in their scratch memory")
         return results
 
 

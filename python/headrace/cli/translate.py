@@ -21,7 +21,8 @@ def command(
         typer.Argument(metavar="SOURCE", help="An operation, an MLIR file, - for standard input."),
     ] = "-",
     to: Annotated[
-        str, typer.Option("--to", metavar="KIND", help="What to emit, such as llvm, asm, object.")
+        str,
+        typer.Option("--to", metavar="KIND", help="What to emit, such as llvm, asm, object, msl."),
     ] = "llvm",
     target: Annotated[
         str | None,
@@ -31,10 +32,18 @@ def command(
     lower: Annotated[
         bool, typer.Option(help="Run the target's pipeline first, or emit SOURCE as it is.")
     ] = True,
+    body_only: Annotated[
+        bool,
+        typer.Option(
+            "--body-only", help="Of MSL, only the statements of the one kernel, as mlx takes them."
+        ),
+    ] = False,
 ) -> None:
     """Emit what a target makes of an operation: LLVM IR, assembly, an object, sources."""
     from headrace.modules import load_module
 
+    if body_only:
+        to = f"{to}-body"
     chosen, description = _choose(to, target)
     given: Any = source
     if source == "-" or source.endswith(".mlir"):

@@ -91,6 +91,10 @@ class Target:
     poisoned: makes of a description one of the same kernels that fill scratch memory of their own
         with NaN before they use it; None where no kernel has such memory. `headrace check` compares
         the results of both.
+    simulate: runs an artifact where there is no device, called as `simulate(artifact, inputs,
+        order)`; returns all arguments after the run, outputs poisoned before it. `order` from 0
+        to 2 is one of the orders that threads may run in. None where `headrace check` runs
+        artifacts as anybody does.
     options: some options that `describe` takes, for messages and `headrace targets`.
     """
 
@@ -104,6 +108,7 @@ class Target:
     emitters: Mapping[str, Callable[[ir.Module, Any], str | bytes]] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     poisoned: Callable[[Any], Any] | None = None
+    simulate: Callable[..., list[Any]] | None = None
     options: tuple[str, ...] = ()
     summary: str = ""
 

@@ -1,0 +1,112 @@
+//===- Passes.td - passes that GPU targets share ---------------------------===//
+
+#ifndef HEADRACE_PASSES_SIMT
+#define HEADRACE_PASSES_SIMT
+
+include "mlir/Pass/PassBase.td"
+
+def SimtFormKernels : Pass<"simt-form-kernels", "::mlir::ModuleOp"> {
+  let summary = "Turn each operation into a kernel of a GPU and the function into a plan";
+  let description = [{
+    As `cpu-form-kernels`, with workgroups of several subgroups (simdgroups, warps):
+    a kernel's dictionary has the threads of a workgroup as `workgroup`, and how many
+    rows each subgroup and each workgroup compute. Rows for each subgroup share the
+    activations that a lane has loaded; how many that are depends on the format.
+
+    Before:
+    ```mlir
+    func.func @main(%x: tensor<256xf32>, %w: !qlinear.packed<64x256, #qlinear.gguf<q4_0>>) -> tensor<64xf32> {
+      %0 = tensor.empty() : tensor<64xf32>
+      %y = qlinear.matvec ins(%w, %x : ...) outs(%0 : tensor<64xf32>) -> tensor<64xf32>
+      return %y : tensor<64xf32>
+    }
+    ```
+    After:
+    ```mlir
+    func.func @main(%x: memref<256xf32>, %w: memref<9216xi8>, %y: memref<64xf32>) attributes {headrace.plan} {
+      call @matvec_q4_0_64x256_f32(%w, %x, %y) {headrace.grid = array<i64: 8, 1, 1>} : ...
+      return
+    }
+    func.func private @matvec_q4_0_64x256_f32(%w: memref<9216xi8>, ...)
+        attributes {headrace.kernel = {subgroup_rows = 4 : i64, workgroup = array<i32: 64, 1, 1>, ...}}
+    ```
+
+    <!-- lit: tests/passes/simt/form_kernels.mlir#plan -->
+  }];
+  let options = [
+    Option<"subgroupWidth", "subgroup-width", "int64_t", /*default=*/"32",
+           "Lanes of a subgroup">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+                           "::mlir::memref::MemRefDialect"];
+}
+
+def SimtLowerProducts : Pass<"simt-lower-products", "::mlir::ModuleOp"> {
+  let summary = "Matrix-vector products for the lanes of subgroups";
+  let description = [{
+    A subgroup computes some rows together. Its lanes share out the columns: a lane
+    loads its activations once, in the order and with the powers of two that the
+    weights' bits ask for, and multiplies them with the weights of all rows. So
+    codes are masked where they lie in their word and are never shifted, and zero
+    points are taken off by the sum of the activations. A reduction over the subgroup
+    ends it, and its first lane writes the rows.
+
+    Rows behind the last one are computed as the last one and not written.
+
+    Before:
+    ```mlir
+    qlinear.matvec ins(%w, %x : !qlinear.packed<64x256, #qlinear.gguf<q4_0>>, memref<256xf32>) outs(%y : memref<64xf32>)
+    ```
+    After (shortened):
+    ```mlir
+    %words = memref.view %bytes[%c0][] : memref<9216xi8> to memref<4608xi16>
+    %sums:4 = scf.for %block = %first to %c8 step %c16 iter_args(...) -> (vector<4xf32>, ...) {
+      %x0 = vector.load %x[%col] {alignment = 16 : i64} : memref<256xf32>, vector<4xf32>
+      ...
+      %q = vector.load %words[%at] : memref<4608xi16>, vector<4xi16>
+      %low = arith.andi %q, %c15 : vector<4xi16>
+      %f = arith.uitofp %low : vector<4xi16> to vector<4xf32>
+      %s = vector.fma %f, %even, %offset : vector<4xf32>
+      ...
+    }
+    %row = gpu.subgroup_reduce add %sum uniform : (f32) -> f32
+    scf.if %isFirstLane {
+      memref.store %row, %y[%c0] : memref<64xf32>
+    ```
+
+    <!-- lit: tests/passes/simt/lower_products.mlir#q4_0 -->
+  }];
+  let options = [
+    Option<"subgroupWidth", "subgroup-width", "int64_t", /*default=*/"32",
+           "Lanes of a subgroup">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
+def SimtVerifyLimits : Pass<"simt-verify-limits", "::mlir::ModuleOp"> {
+  let summary = "Refuse kernels that a device cannot launch";
+  let description = [{
+    Threads of a workgroup, shared memory (`memref.alloca` in
+    `#gpu.address_space<workgroup>`), buffers, their
+    sizes and grids have limits that differ by device. What is above one is an error
+    that names both.
+
+    ```mlir
+    // error: needs 128 threads in a workgroup, but the device has a limit of 64
+    func.func private @k(%y: memref<4xf32>) attributes {headrace.kernel = {workgroup = array<i32: 128, 1, 1>}}
+    ```
+
+    <!-- lit: tests/passes/simt/verify_limits.mlir#threads -->
+  }];
+  let options = [
+    Option<"maxThreads", "max-threads", "int64_t", /*default=*/"1024",
+           "Most threads of a workgroup">,
+    Option<"sharedMemory", "shared-memory", "int64_t", /*default=*/"32768",
+           "Bytes of shared memory that a workgroup may have">,
+    Option<"maxBuffers", "max-buffers", "int64_t", /*default=*/"31",
+           "Most buffers of a kernel">,
+    Option<"maxBufferBytes", "max-buffer-bytes", "int64_t", /*default=*/"int64_t(1) << 32",
+           "Most bytes of a buffer">];
+}
+
+#endif // HEADRACE_PASSES_SIMT

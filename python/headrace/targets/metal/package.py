@@ -1,0 +1,44 @@
+"""From the lowered module to the files of an artifact: MSL and its manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headrace.targets.metal import msl
+from headrace.targets.metal.description import MetalDescription
+from headrace.targets.plan import program_of
+
+if TYPE_CHECKING:
+    from headrace import ir
+    from headrace.pipeline import Trace
+
+__all__ = ["SOURCE", "package", "title"]
+
+PLAN_PASS = "simt-form-kernels"
+SOURCE = "kernels.metal"
+
+
+def title(description: MetalDescription) -> str:
+    """The first line of emitted text."""
+    import headrace
+
+    return f"Made by Headrace {headrace.__version__} for metal:{description.chip}."
+
+
+def package(
+    module: ir.Module, description: MetalDescription, folder: Path, *, trace: Trace
+) -> dict[str, Any]:
+    """Write `kernels.metal` into `folder`; returns the target's part of the manifest.
+
+    module: the module after the last stage.
+    trace: the run that made it; the plan is read from the IR after `simt-form-kernels`.
+    """
+    (folder / SOURCE).write_text(msl.emit(module, title(description)))
+    return {
+        "loader": "metal",
+        "requires": {"os": "darwin"},
+        "description": description.to_json(),
+        **program_of(trace, PLAN_PASS),
+        "files": {"sources": {SOURCE: SOURCE}},
+    }

@@ -1,0 +1,36 @@
+// RUN: %headrace_opt %s --simt-form-kernels --split-input-file | FileCheck %s
+// RUN: %headrace_opt %s --simt-form-kernels=subgroup-width=64 --split-input-file | FileCheck %s --check-prefix=WIDE
+
+// doc: plan
+// 67 rows are 9 workgroups of two subgroups with four rows each.
+!w = !qlinear.packed<67x96, #qlinear.gguf<q4_0>>
+
+// CHECK-LABEL: func.func @main(
+// CHECK-SAME: %[[X:.*]]: memref<96xf32>, %[[W:.*]]: memref<3618xi8>, %[[Y:.*]]: memref<67xf32>)
+// CHECK-SAME: headrace.plan
+// CHECK-NEXT: call @matvec_q4_0_67x96_f32(%[[W]], %[[X]], %[[Y]]) {headrace.grid = array<i64: 9, 1, 1>}
+func.func @main(%x: tensor<96xf32>, %w: !w) -> tensor<67xf32> {
+  %o = tensor.empty() : tensor<67xf32>
+  %y = qlinear.matvec ins(%w, %x : !w, tensor<96xf32>) outs(%o : tensor<67xf32>) -> tensor<67xf32>
+  return %y : tensor<67xf32>
+}
+// CHECK-LABEL: func.func private @matvec_q4_0_67x96_f32(
+// CHECK-SAME: subgroup_rows = 4 : i64, workgroup = array<i32: 64, 1, 1>, workgroup_rows = 8 : i64
+// CHECK: qlinear.matvec
+// doc: end
+// WIDE: workgroup = array<i32: 128, 1, 1>
+
+// -----
+
+// Gate and up share the registers of a subgroup; one row needs one subgroup.
+!g = !qlinear.packed<1x256, #qlinear.gguf<q4_k>>
+
+// CHECK-LABEL: func.func @gated(
+// CHECK: call @gated_matvec_q4_k_1x256_silu_f32({{.*}}) {headrace.grid = array<i64: 1, 1, 1>}
+// CHECK-LABEL: func.func private @gated_matvec_q4_k_1x256_silu_f32(
+// CHECK-SAME: subgroup_rows = 1 : i64, workgroup = array<i32: 32, 1, 1>, workgroup_rows = 1 : i64
+func.func @gated(%x: tensor<256xf32>, %g: !g, %u: !g) -> tensor<1xf32> {
+  %o = tensor.empty() : tensor<1xf32>
+  %y = qlinear.gated_matvec silu ins(%g, %u, %x : !g, !g, tensor<256xf32>) outs(%o : tensor<1xf32>) -> tensor<1xf32>
+  return %y : tensor<1xf32>
+}
