@@ -32,9 +32,11 @@ enum HeadraceFailureKind {
 };
 
 struct HeadraceBuffer {
-  void *data; // null: this binding has no buffer
+  void *data; // null: this binding has no buffer, unless there are members
   uint64_t size;
   int32_t writable;
+  // A buffer of pointers to so many others, which are at bindings of their own.
+  int32_t members, firstMember;
 };
 
 struct HeadraceLaunch {

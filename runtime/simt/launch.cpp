@@ -38,30 +38,40 @@ void Simulator::failAt(HeadraceFailureKind kind, const Region &region,
   fail(kind);
 }
 
-/// Copies the buffers to where they are guarded.
-static void placeBuffers(Simulator &simulator) {
-  const HeadraceLaunch &launch = *simulator.launch;
-  for (int binding = 0; binding < HEADRACE_MAX_BUFFERS; ++binding) {
-    const HeadraceBuffer &buffer = launch.buffers[binding];
-    simulator.bindings[binding] = nullptr;
-    if (!buffer.data)
-      continue;
-    Region *region = simulator.memory.add(buffer.size);
-    if (!region) {
-      strncpy(simulator.failure->text, "no memory for a copy of a buffer",
-              sizeof simulator.failure->text - 1);
-      simulator.fail(failureResources);
-    }
-    region->index = binding;
-    memcpy(region->base, buffer.data, buffer.size);
-    if (!buffer.writable)
-      simulator.memory.protect(*region);
-    else if (launch.checked) // what nobody writes cannot race
-      region->cells.resize(buffer.size);
-    if (simulator.traffic)
-      simulator.traffic->addBuffer(binding, buffer.size);
-    simulator.bindings[binding] = region->base;
+/// Copies a buffer to where it is guarded.
+static void placeBuffer(Simulator &simulator, int binding, const void *data,
+                        size_t size, bool writable) {
+  Region *region = simulator.memory.add(size);
+  if (!region) {
+    strncpy(simulator.failure->text, "no memory for a copy of a buffer",
+            sizeof simulator.failure->text - 1);
+    simulator.fail(failureResources);
   }
+  region->index = binding;
+  memcpy(region->base, data, size);
+  if (!writable)
+    simulator.memory.protect(*region);
+  else if (simulator.launch->checked) // what nobody writes cannot race
+    region->cells.resize(size);
+  if (simulator.traffic)
+    simulator.traffic->addBuffer(binding, size);
+  simulator.bindings[binding] = region->base;
+}
+
+static void placeBuffers(Simulator &simulator) {
+  const HeadraceBuffer *buffers = simulator.launch->buffers;
+  for (int binding = 0; binding < HEADRACE_MAX_BUFFERS; ++binding) {
+    const HeadraceBuffer &buffer = buffers[binding];
+    simulator.bindings[binding] = nullptr;
+    if (buffer.data)
+      placeBuffer(simulator, binding, buffer.data, buffer.size,
+                  buffer.writable);
+  }
+  for (int binding = 0; binding < HEADRACE_MAX_BUFFERS; ++binding)
+    if (int members = buffers[binding].members)
+      placeBuffer(simulator, binding,
+                  simulator.bindings + buffers[binding].firstMember,
+                  members * sizeof(void *), false);
 }
 
 /// Copies back what the kernel may have written.

@@ -7,17 +7,21 @@ from pathlib import PurePath
 
 from headrace.sim.errors import SimulationError
 from headrace.sim.msl_kernels import Kernel
-from headrace.sim.simt import FAILURES, Failure
+from headrace.sim.simt import FAILURES, MAX_BUFFERS, Failure
 
 __all__ = ["describe"]
 
 
 def describe(
-    failure: Failure, kernel: Kernel, line_of: Callable[[int], str | None]
+    failure: Failure,
+    kernel: Kernel,
+    members: Sequence[str],
+    line_of: Callable[[int], str | None],
 ) -> SimulationError:
-    """line_of: the source line of an address in the kernel's library."""
+    """members: names of the members of argument buffers, which have the last bindings. line_of: the
+    source line of an address in the kernel's library."""
     kind = FAILURES[failure.kind]
-    buffer = _buffer(failure, kernel)
+    name, buffer = _buffer(failure, kernel, members)
     thread = _thread(failure.workgroup, failure.thread) if failure.has_thread else None
     message = f"kernel '{kernel.name}': {_what(failure, kind, buffer)}"
     if thread and kind not in ("divergent barrier", "divergent subgroup"):
@@ -30,7 +34,7 @@ def describe(
         kernel=kernel.name,
         workgroup=_workgroup(failure.workgroup) if failure.has_thread else None,
         thread=failure.thread if failure.has_thread else None,
-        buffer=(failure.index if failure.is_buffer else failure.name.decode()) if buffer else None,
+        buffer=name,
         offset=failure.offset if buffer else None,
     )
 
@@ -70,21 +74,28 @@ def _what(failure: Failure, kind: str, buffer: str) -> str:
     }[kind]
 
 
-def _buffer(failure: Failure, kernel: Kernel) -> str:
-    """`buffer 0 (w)` or `threadgroup array sums`; empty if the failure is at neither."""
+def _buffer(
+    failure: Failure, kernel: Kernel, members: Sequence[str]
+) -> tuple[int | str | None, str]:
+    """`0` and `buffer 0 (w)`, or `sums` and `threadgroup array 'sums'`; nothing if the failure is
+    at neither."""
     if FAILURES[failure.kind] not in (
         *("out of bounds", "read-only", "uninitialized"),
         *("race", "workgroup race"),
     ):
-        return ""
+        return None, ""
     if not failure.is_buffer:
-        return f"threadgroup array '{failure.name.decode()}'"
+        array = failure.name.decode()
+        return array, f"threadgroup array '{array}'"
+    if failure.index >= MAX_BUFFERS - len(members):
+        member = members[failure.index - MAX_BUFFERS]
+        return member, f"buffer {member}"
     names = [
         parameter.name
         for parameter in kernel.parameters
         if parameter.kind == "buffer" and parameter.index == failure.index
     ]
-    return f"buffer {failure.index} ({', '.join(names)})"
+    return failure.index, f"buffer {failure.index} ({', '.join(names)})"
 
 
 def _workgroup(position: Sequence[int]) -> tuple[int, int, int]:

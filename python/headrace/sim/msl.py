@@ -14,7 +14,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from headrace.sim import simt
 from headrace.sim.errors import SimulationError
 from headrace.sim.failures import describe
 from headrace.sim.inner_loop import InnerLoop, inner_loop
+from headrace.sim.msl_buffers import Binding, Buffer, set_buffers
 from headrace.sim.msl_compiler import Compiled, compile_library
 from headrace.sim.msl_kernels import Kernel
 from headrace.sim.simt import Schedule, Traffic
@@ -76,9 +76,9 @@ def build(
 
 @dataclass(frozen=True)
 class Run:
-    """What a launch says about itself. traffic: one entry for each buffer, in order of bindings;
-    None unless the library was built with `trace`. threadgroup_bytes: of all arrays of a
-    threadgroup."""
+    """What a launch says about itself. traffic: one entry for each buffer, in order of bindings,
+    and behind them for each member of an argument buffer; None unless the library was built with
+    `trace`. threadgroup_bytes: of all arrays of a threadgroup."""
 
     traffic: tuple[Traffic, ...] | None
     threadgroup_bytes: int
@@ -108,7 +108,7 @@ class Library:
         self,
         name: str,
         *,
-        buffers: Sequence[np.ndarray[Any, Any] | None],
+        buffers: Sequence[Buffer],
         constants: Sequence[int] = (),
         threadgroup: Sequence[int] = (),
         grid: tuple[int, int, int],
@@ -117,16 +117,24 @@ class Library:
     ) -> Run:
         """Runs a kernel over `grid` workgroups of `threads` threads.
 
-        buffers: by binding; None where the kernel has none. Those that it may write get what it
-        wrote; after a SimulationError they are as before. constants: 32-bit integers, bound as one
-        buffer behind the others. threadgroup: bytes of the kernel's threadgroup arguments.
+        buffers: by binding; None where the kernel has none, a list where it has a buffer of
+        pointers (an argument buffer). Those that it may write get what it wrote; after a
+        SimulationError they are as before. In a list, these are all whose array is not read-only.
+        constants: 32-bit integers, bound as one buffer behind the others. threadgroup: bytes of the
+        kernel's threadgroup arguments.
         """
         kernel = self.kernels.get(name)
         if kernel is None:
             raise unknown("kernel", name, self.kernels)
-        arrays = [*buffers]
+        arrays: list[Buffer] = [*buffers]
         if constants:
             arrays.append(np.asarray(constants, np.int32))
+        members = [
+            f"{index}[{position}]"
+            for index, array in enumerate(arrays)
+            if isinstance(array, list)
+            for position in range(len(array))
+        ]
         launch = simt.Launch(
             entry=self._address(f"headrace_entry_{self._number(name)}"),
             workgroup_limit=MAX_THREADGROUP_BYTES,
@@ -134,7 +142,7 @@ class Library:
             traced=self._trace,
         )
         _set_sizes(launch, kernel, grid, threads)
-        _set_buffers(launch, name, self._bindings(kernel), arrays)
+        set_buffers(launch, name, self._bindings(kernel), arrays)
         _set_arrays(launch, kernel, threadgroup)
         schedule = schedule or Schedule()
         launch.order = simt.ORDERS.index(schedule.order)
@@ -148,8 +156,12 @@ class Library:
                 ctypes.byref(launch), ctypes.byref(failure), counts, ctypes.byref(used)
             )
         if kind:
-            raise describe(failure, kernel, self._compiled.line_of)
-        traffic = tuple(simt.traffic_of(counts[index]) for index in range(len(arrays)))
+            raise describe(failure, kernel, members, self._compiled.line_of)
+        used_bindings = [
+            *range(len(arrays)),
+            *range(simt.MAX_BUFFERS - len(members), simt.MAX_BUFFERS),
+        ]
+        traffic = tuple(simt.traffic_of(counts[index]) for index in used_bindings)
         return Run(traffic if self._trace else None, used.value)
 
     def _number(self, name: str) -> int:
@@ -158,59 +170,16 @@ class Library:
     def _address(self, symbol: str) -> int:
         return ctypes.cast(self._loaded[symbol], ctypes.c_void_p).value or 0
 
-    def _bindings(self, kernel: Kernel) -> dict[int, _Binding]:
+    def _bindings(self, kernel: Kernel) -> dict[int, Binding]:
         """The buffers that a kernel has, by index."""
         found = (_Argument * max(len(kernel.parameters), 1)).in_dll(
             self._loaded, f"headrace_arguments_{self._number(kernel.name)}"
         )
         return {
-            parameter.index: _Binding(parameter.name, bool(argument.writable), argument.size)
+            parameter.index: Binding(parameter.name, bool(argument.writable), argument.size)
             for parameter, argument in zip(kernel.parameters, found, strict=False)
             if parameter.kind == "buffer"
         }
-
-
-@dataclass(frozen=True)
-class _Binding:
-    """name: of the parameter. writable: whether the kernel may write it. size: bytes, at least."""
-
-    name: str
-    writable: bool
-    size: int
-
-
-def _set_buffers(
-    launch: simt.Launch,
-    kernel: str,
-    bindings: dict[int, _Binding],
-    arrays: list[np.ndarray[Any, Any] | None],
-) -> None:
-    given = {index: array for index, array in enumerate(arrays) if array is not None}
-    for index, binding in bindings.items():
-        if index not in given:
-            raise UsageError(
-                f"kernel '{kernel}': expected a buffer at {index} for '{binding.name}', "
-                "but got none"
-            )
-    for index, array in given.items():
-        what = f"kernel '{kernel}': buffer {index}"
-        if index not in bindings:
-            raise UsageError(f"{what}: there is none; allowed: {sorted(bindings)}")
-        binding = bindings[index]
-        if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
-            raise UsageError(f"{what}: expected a contiguous array")
-        if binding.writable and not array.flags.writeable:
-            raise UsageError(f"{what}: it is written, but its array is read-only")
-        if array.nbytes < binding.size:
-            raise UsageError(
-                f"{what}: expected {binding.size} bytes or more for '{binding.name}', "
-                f"but got {array.nbytes}"
-            )
-        for other, before in given.items():
-            written = binding.writable or bindings[other].writable if other < index else False
-            if written and np.may_share_memory(before, array):
-                raise UsageError(f"{what}: overlaps with buffer {other}, and one is written")
-        launch.buffers[index] = simt.Buffer(array.ctypes.data, array.nbytes, binding.writable)
 
 
 class _Argument(ctypes.Structure):

@@ -67,6 +67,7 @@ def rewrite(
             parameter if given.get(parameter.condition, True) else replace(parameter, kind="absent")
             for parameter in kernel.parameters
         )
+    _plain_arrays(tokens)
     _bodies(tokens)
     _array_parameters(tokens)
     _vectors(tokens)
@@ -146,6 +147,22 @@ def _function_constants(
             tokens.remove(at, at + 4)
             token.output = str(defined.get(tokens.text(at + 2), False)).lower()
     return values
+
+
+def _plain_arrays(tokens: TokenList) -> None:
+    """SPIRV-Cross, whose MSL IREE gives, has a class of arrays with functions for all memory."""
+    name = "spvUnsafeArray"
+    for at, token in enumerate(tokens):
+        if token.text != name:
+            continue
+        if tokens.text(at - 1) == "struct" and tokens.text(at + 1) == "{":
+            tokens.remove(at - 1, tokens.closing(at + 1) + 1)
+            token.output = f"using {name} = T[Num ? Num : 1]"
+        elif tokens.text(at + 1) == "<":
+            opening = tokens.closing_angle(at + 1) + 1
+            if tokens.text(opening) == "(" and tokens.text(opening + 1) == "{":
+                tokens.remove(at, opening + 1)
+                tokens[tokens.closing(opening)].output = ""
 
 
 def _bodies(tokens: TokenList) -> None:

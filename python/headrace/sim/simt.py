@@ -56,6 +56,8 @@ class Buffer(ctypes.Structure):
         ("data", ctypes.c_void_p),
         ("size", ctypes.c_uint64),
         ("writable", ctypes.c_int32),
+        ("members", ctypes.c_int32),
+        ("first_member", ctypes.c_int32),
     ]
 
 
