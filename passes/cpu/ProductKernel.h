@@ -128,6 +128,7 @@ private:
   mlir::Value floatSumBuffer; // memref of f32, one for each group, or null
   mlir::Value halfBuffer;     // memref of i8 [quad, 128], or null
   mlir::Value startBuffer;    // memref of i32 [quad, 16], or null
+  mlir::Value zeroSumBuffer;  // memref of i32 [token, 16 columns], or null
   int64_t startZero = 0;      // the zero point of `startBuffer`
   int64_t cols;               // K
   int64_t rowBytes = 0;       // bytes of a token in act_i8, else 0
@@ -138,7 +139,6 @@ class ProductKernel {
 public:
   virtual ~ProductKernel() = default;
   static std::unique_ptr<ProductKernel> create(qlinear::PackedType weight,
-  mlir::Value zeroSumBuffer;  // memref of i32 [token, 16 columns], or null
                                                DotKind dot, Bf16Kind bf16,
                                                int64_t tokens);
 
