@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.targets.metal import msl
+from headrace.targets.metal import msl, timing
 from headrace.targets.metal.description import MetalDescription
 from headrace.targets.plan import program_of
 
@@ -35,10 +35,13 @@ def package(
     trace: the run that made it; the plan is read from the IR after `simt-form-kernels`.
     """
     (folder / SOURCE).write_text(msl.emit(module, title(description)))
+    program = program_of(trace, PLAN_PASS)
+    for kernel in program["kernels"]:
+        kernel["modelled"] = timing.modelled(description, kernel["bytes"], kernel["operations"])
     return {
         "loader": "metal",
         "requires": {"os": "darwin"},
         "description": description.to_json(),
-        **program_of(trace, PLAN_PASS),
+        **program,
         "files": {"sources": {SOURCE: SOURCE}},
     }
