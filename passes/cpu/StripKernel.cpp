@@ -38,9 +38,9 @@ StripKernel::compute(VectorBuilder &v, Value bytes, const Activations &x,
   Values sums(tokens, v.splat(v.vec(kRows, v.f32()), 0));
   auto accumulate = [&](Value index, int64_t cols, ValueRange carried) {
     Value at = v.add(base, v.mul(index, decoder->pieceBytes()));
-    // AArch64 has too few registers for that.
+    // Others than AVX-512 have too few registers for that.
     Piece piece{decoder->open(v, bytes, at, cols), index, tokenIndices,
-                !isNeon(dot)};
+                dot == DotKind::Vnni};
     return piece.single() ? addSinglePiece(v, piece, x, carried)
                           : addPiece(v, piece, x, carried);
   };
