@@ -305,6 +305,9 @@ Value Activations::scales(VectorBuilder &v, Value token, Value group,
 
 Value Activations::sums(VectorBuilder &v, Value token, Value group,
                         int64_t lanes) const {
+  return words(v, token, group, cols + cols / 32 * 4, lanes, v.i32());
+}
+
 void Activations::prepareZeroSums(VectorBuilder &v, DotKind dot,
                                   int64_t zeroPoint, int64_t tokens) {
   if (zeroSumBuffer || tokens * cols > 4 * kMostColumns)
@@ -347,9 +350,6 @@ Value Activations::zeroSum(VectorBuilder &v, Value token, Value col) const {
   if (!zeroSumBuffer)
     return {};
   return v.load(zeroSumBuffer, {token, v.shr(col, 4)}, 1);
-}
-
-  return words(v, token, group, cols + cols / 32 * 4, lanes, v.i32());
 }
 
 void Activations::prefetchColumns(VectorBuilder &v, Value token, Value col,
