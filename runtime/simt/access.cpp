@@ -74,6 +74,16 @@ void headrace_simt_atomic_store(volatile void *to, unsigned long size,
   memcpy(const_cast<void *>(to), from, size);
 }
 
+void headrace_simt_aligned(const void *address, unsigned long alignment) {
+  if (reinterpret_cast<uintptr_t>(address) % alignment == 0)
+    return;
+  Region *region = simulator.memory.find(address);
+  if (!region || !simulator.running)
+    return; // out of bounds, and reported as that
+  long offset = static_cast<const char *>(address) - region->base;
+  simulator.failAt(failureAlignment, *region, offset, alignment, false, CALLER);
+}
+
 void headrace_simt_copy(void *to, const void *from, unsigned long size, bool) {
   report(from, size, false, false, CALLER);
   report(to, size, true, false, CALLER);

@@ -16,19 +16,20 @@ enum HeadraceOrder { orderForward, orderReverse, orderRandom };
 
 enum HeadraceFailureKind {
   failureNone,
-  failureResources,      // text says what the machine refused
-  failureOutOfBounds,    // buffer, offset, size, writes
-  failureReadOnly,       // the same
-  failureAddress,        // an address of nothing; offset is the address
-  failureStack,          // too much on the stack of a thread
-  failureInstruction,    // a trap, or an integer divided by 0
-  failureUninitialized,  // an array of the workgroup was read before written
-  failureRace,           // between two threads of a workgroup
-  failureWorkgroupRace,  // between two workgroups
-  failureBarrier,        // not all threads wait at the same barrier
-  failureSubgroup,       // not all lanes are at the same operation
-  failureLane,           // offset: the lane that is not there
-  failureWorkgroupMemory // offset: the bytes that all arrays take
+  failureResources,       // text says what the machine refused
+  failureOutOfBounds,     // buffer, offset, size, writes
+  failureReadOnly,        // the same
+  failureAddress,         // an address of nothing; offset is the address
+  failureStack,           // too much on the stack of a thread
+  failureInstruction,     // a trap, or an integer divided by 0
+  failureUninitialized,   // an array of the workgroup was read before written
+  failureRace,            // between two threads of a workgroup
+  failureWorkgroupRace,   // between two workgroups
+  failureBarrier,         // not all threads wait at the same barrier
+  failureSubgroup,        // not all lanes are at the same operation
+  failureLane,            // offset: the lane that is not there
+  failureWorkgroupMemory, // offset: the bytes that all arrays take
+  failureAlignment        // buffer, offset; size is what its type wants
 };
 
 struct HeadraceBuffer {

@@ -69,7 +69,10 @@ void headrace_simt_atomic_load(const volatile void *from, unsigned long size,
                                void *to);
 void headrace_simt_atomic_store(volatile void *to, unsigned long size,
                                 const void *from);
-/// What a checked kernel calls where another copies or fills memory at once.
+/// What a checked kernel calls in front of an access whose type wants an
+/// address that is a multiple of `alignment`.
+void headrace_simt_aligned(const void *address, unsigned long alignment);
+/// And where another copies or fills memory at once.
 void headrace_simt_copy(void *to, const void *from, unsigned long size, bool);
 void headrace_simt_fill(void *to, char byte, unsigned long size, bool);
 /// For Combine: a lane asks for the operand of one that is not there.

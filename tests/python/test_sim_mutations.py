@@ -243,6 +243,22 @@ def test_lanes_that_exchange_through_memory() -> None:
         assert failure(source.replace("BARRIER", without)).kind in ("race", "uninitialized")
 
 
+def test_misaligned_access() -> None:
+    """By the type of the pointer, as far as clang does not know better."""
+    wide = (
+        "as_type<uint>(*(device const uchar4*)(row + 4u * (thread_index / 4u)))"
+        " >> (8u * (thread_index % 4u)) & 255u"
+    )
+    source = mutant("uint(row[thread_index])", wide)
+    assert error(run(source)) < 1e-6
+    shifted = source.replace("* (thread_index / 4u)", "* (thread_index / 4u) + 2u")
+    found = failure(shifted, Schedule("forward"))
+    assert (found.kind, found.buffer, found.offset) == ("misaligned", 0, 2)
+    assert "at 2, which is no multiple of 4" in str(found)
+    packed = mutant("uint(row[thread_index])", wide.replace("uchar4*", "packed_uchar4*"))
+    assert error(run(packed)) < 1e-6
+
+
 def test_writing_what_is_read_only() -> None:
     for check in (True, False):
         found = failure(mutant(STORE, "*(device uchar*)(w + 7) = 1;"), check=check)

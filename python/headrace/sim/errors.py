@@ -11,8 +11,8 @@ class SimulationError(HeadraceError):
     """A kernel did what no device has to give a result for.
 
     kind: `out of bounds`, `read-only`, `address`, `stack`, `trap`, `uninitialized`, `race`,
-    `workgroup race`, `divergent barrier`, `divergent subgroup`, `lane`, `workgroup memory` or
-    `resources`.
+    `workgroup race`, `divergent barrier`, `divergent subgroup`, `lane`, `workgroup memory`,
+    `misaligned` or `resources`.
     kernel: its name. workgroup: in the grid; thread: in the workgroup; None where no thread is to
     blame. buffer: the binding, or the name of an array of the workgroup; None if it was neither.
     offset: in bytes from its start.

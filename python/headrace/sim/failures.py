@@ -47,6 +47,8 @@ def _what(failure: Failure, kind: str, buffer: str) -> str:
     if kind in ("out of bounds", "read-only"):
         reason = "out of bounds" if kind == "out of bounds" else "it is read-only"
         return f"{access} of {buffer}: {reason}"
+    if kind == "misaligned":
+        return f"accesses {buffer} at {failure.offset}, which is no multiple of {failure.size}"
     if kind == "uninitialized":
         return f"{access} of {buffer}, which no thread of the workgroup has written"
     if kind in ("race", "workgroup race"):
@@ -81,7 +83,7 @@ def _buffer(
     at neither."""
     if FAILURES[failure.kind] not in (
         *("out of bounds", "read-only", "uninitialized"),
-        *("race", "workgroup race"),
+        *("race", "workgroup race", "misaligned"),
     ):
         return None, ""
     if not failure.is_buffer:

@@ -48,6 +48,7 @@ def build(
     *,
     trace: bool = False,
     check: bool = True,
+    aligned: bool = True,
     kernels: Sequence[str] | None = None,
     function_constants: Mapping[int, int | float | bool] | None = None,
     include: Sequence[Path] = (),
@@ -57,8 +58,9 @@ def build(
 
     trace: count loads and stores. check: look at each access: bounds to the byte, races, reading
     threadgroup memory that nobody wrote. Without, a launch is several times faster and only pages
-    next to buffers guard them. kernels: their names; None for all that the source has, templates
-    where they are instantiated. function_constants: values by index. include: folders of headers.
+    next to buffers guard them. aligned: with either, an address that is no multiple of what its
+    type wants is an error. kernels: their names; None for all that the source has, templates where
+    they are instantiated. function_constants: values by index. include: folders of headers.
     defines: macros.
 
     Raises CompileError with what clang says, by lines of the source.
@@ -66,6 +68,7 @@ def build(
     compiled = compile_library(
         source,
         checked=check or trace,
+        aligned=aligned,
         kernels=None if kernels is None else list(kernels),
         constants=dict(function_constants or {}),
         include=[Path(folder) for folder in include],

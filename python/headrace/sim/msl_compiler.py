@@ -83,6 +83,7 @@ def compile_library(
     source: str,
     *,
     checked: bool,
+    aligned: bool,
     kernels: list[str] | None,
     constants: Mapping[int, int | float | bool],
     include: list[Path],
@@ -92,12 +93,12 @@ def compile_library(
     with tempfile.TemporaryDirectory(prefix="headrace-msl-") as name:
         work = Path(name)
         cpp = to_cpp(clang, work, source, kernels, constants, include, defines)
-        parts = [_native(), clang.version, repr(checked), cpp.source]
+        parts = [_native(), clang.version, repr((checked, aligned)), cpp.source]
         digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
         cached = _memo.get(digest) or _load(digest)
         if cached is None:
             library = work / "kernels.so"
-            _compile(clang, work, cpp, library, checked)
+            _compile(clang, work, cpp, library, checked, aligned)
             cached = _store(digest, library, cpp.kernels)
         _memo[digest] = cached
         return cached
@@ -136,7 +137,9 @@ def to_cpp(
     return rewrite(text, constants, kernels)
 
 
-def _compile(clang: Clang, work: Path, cpp: Rewritten, library: Path, checked: bool) -> None:
+def _compile(
+    clang: Clang, work: Path, cpp: Rewritten, library: Path, checked: bool, aligned: bool
+) -> None:
     (work / "kernel.cpp").write_text(cpp.source)
     machine = ["-ffp-contract=off", *_HOST_FLAGS.get(platform.machine(), [])]
     general = ["-O2", "-gline-tables-only", "-fPIC", "-ffunction-sections", *machine]
@@ -144,7 +147,8 @@ def _compile(clang: Clang, work: Path, cpp: Rewritten, library: Path, checked: b
     source = [*COMMON_FLAGS, *hidden, "kernel.cpp"]
     if checked:
         clang.run([*source, *general, *_CHECKED, "-S", "-emit-llvm", "-o", "k.ll"], work, "the MSL")
-        (work / "reported.ll").write_text(_report_copies((work / "k.ll").read_text()))
+        ir = _report_copies((work / "k.ll").read_text())
+        (work / "reported.ll").write_text(_report_alignment(ir) if aligned else ir)
         clang.run(
             ["-w", "-x", "ir", "reported.ll", *general, *_CHECKED, *_REPORTS, "-c", "-o", "k.o"],
             work,
@@ -187,6 +191,17 @@ def _report_copies(ir: str) -> str:
         "i64, i1)\n"
         for function in sorted(set(renamed.values()))
     )
+
+
+def _report_alignment(ir: str) -> str:
+    """A call in front of each access to memory of a launch, with what its type is aligned to."""
+    access = (
+        r"^ +(?:%[-\w.$]+ = load|store) [^\n]*?(ptr addrspace\(\d+\) %[-\w.$]+), align (\d+)[^\n]*$"
+    )
+    report = r"  call void @headrace_simt_aligned(\1, i64 \2)\n\g<0>"
+    ir, count = re.subn(access, report, ir, flags=re.MULTILINE)
+    declared = "declare void @headrace_simt_aligned(ptr, i64) nounwind"
+    return f"{ir}\n{declared} memory(inaccessiblemem: readwrite)\n" if count else ir
 
 
 # --- cache --------------------------------------------------------------------

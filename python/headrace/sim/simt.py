@@ -31,6 +31,7 @@ FAILURES = (
     "divergent subgroup",
     "lane",
     "workgroup memory",
+    "misaligned",
 )
 # The process has one simulator.
 one_launch = threading.Lock()
