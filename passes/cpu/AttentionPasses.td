@@ -52,10 +52,10 @@ def CpuLowerDecode : Pass<"cpu-lower-decode", "::mlir::ModuleOp"> {
 
     The next block is fetched into the second-level cache meanwhile, as many bytes
     at a time as are read of this one: with `splits` in the order of addresses,
-    and with a line of what is 4096 bytes behind, as hardware that fetches ahead by
-    itself stops at the end of each page.
+    and with a line of what is 4096 bytes behind, as hardware that fetches ahead
+    by itself stops at the end of each page.
 
-    `dot=vnni` multiplies 8-bit caches as integers, 64 tokens at a time. A query,
+    `dot=vnni` multiplies 8-bit caches as integers, 128 tokens at a time. A query,
     and the weights of a block, are split into three limbs of 8 bits, an error of
     2^-23 of the largest of them, and sums of limbs are exact. Keys of 16 tokens
     are transposed, so that lanes are tokens; values of four tokens are

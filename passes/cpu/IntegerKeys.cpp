@@ -92,7 +92,7 @@ void IntegerKeys::score(const HeadTile &tile, Value count) {
                   });
            if (whole < dim)
              transpose(tile, places, token, v.index(whole), dim - whole);
-           SmallVector<Value> sums = addWords(tile, token);
+           SmallVector<Value> sums = addWords(tile, token, places[0]);
            for (int64_t i = 0; i < tile.heads; ++i) {
              Value unit =
                  v.broadcast(loadScalar(v, units, v.add(tile.head, i)), kLanes);
@@ -125,8 +125,23 @@ void IntegerKeys::transpose(const HeadTile &tile, ArrayRef<Value> places,
   }
 }
 
-/// The products of each head and limb with 16 transposed keys.
-SmallVector<Value> IntegerKeys::addWords(const HeadTile &tile, Value token) {
+/// Fetches two lines of the tile behind that at `place` for each pair of words:
+/// all of it, a column of lines after the other, as though slots were in order.
+void IntegerKeys::fetchTile(Value place, Value col) {
+  constexpr int64_t kStep = 2 * kWord, kPairs = kTile / 2;
+  Value pair = arith::DivUIOp::create(v.b, v.loc, col, v.index(kStep));
+  Value line = arith::DivUIOp::create(v.b, v.loc, pair, v.index(kPairs));
+  Value row = arith::RemUIOp::create(v.b, v.loc, pair, v.index(kPairs));
+  Value at = v.add(place, v.mul(row, 2 * block.type.getSlotBytes()));
+  at = v.add(at, v.mul(line, kLineColumns));
+  block.ahead.soon(at, kTile);
+  block.ahead.soon(at, kTile + 1);
+}
+
+/// The products of each head and limb with 16 transposed keys, the first of
+/// which is at `place`.
+SmallVector<Value> IntegerKeys::addWords(const HeadTile &tile, Value token,
+                                         Value place) {
   SmallVector<Value> sums;
   for (int64_t i = 0; i < tile.heads; ++i)
     for (int64_t limb = 0; limb < kLimbs; ++limb)

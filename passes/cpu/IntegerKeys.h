@@ -34,7 +34,9 @@ public:
 private:
   void transpose(const HeadTile &tile, llvm::ArrayRef<Value> places,
                  Value token, Value col, int64_t size);
-  llvm::SmallVector<Value> addWords(const HeadTile &tile, Value token);
+  llvm::SmallVector<Value> addWords(const HeadTile &tile, Value token,
+                                    Value place);
+  void fetchTile(Value place, Value col);
 
   VectorBuilder &v;
   const BlockCache &block;

@@ -4,7 +4,8 @@
 
 #include "passes/cpu/IntegerLimbs.h"
 #include "passes/cpu/ProductKernel.h"
-#include "passes/cpu/RunningSoftmax.h"
+
+#include "llvm/ADT/bit.h"
 
 using namespace mlir;
 using namespace headrace::cpu;
@@ -30,45 +31,53 @@ IntegerValues::IntegerValues(VectorBuilder &v, Operation *op,
 // Weights
 //===----------------------------------------------------------------------===//
 
-/// The largest of 16 lanes; any of them where one is NaN.
+/// The largest of the lanes, as unsigned integers.
 static Value largestLane(VectorBuilder &v, Value lanes) {
-  for (int64_t half = kLanes / 2; half > 0; half /= 2)
-    lanes =
-        larger(v, v.shuffle(lanes, llvm::to_vector(llvm::seq(half))),
-               v.shuffle(lanes, llvm::to_vector(llvm::seq(half, 2 * half))));
-  return v.extract(lanes, 0);
+  return vector::ReductionOp::create(v.b, v.loc, vector::CombiningKind::MAXUI,
+                                     lanes);
+}
+
+static Value bitsOf(VectorBuilder &v, double number) {
+  auto bits = llvm::bit_cast<int32_t>(static_cast<float>(number));
+  return arith::ConstantOp::create(v.b, v.loc, v.b.getI32IntegerAttr(bits));
 }
 
 void IntegerValues::splitWeights(Value head) {
   HeadTile tile{{}, head, 1};
-  Value none = v.splat(v.vec(kLanes, v.f32()), 0);
-  Value bound = v.splat(v.vec(kLanes, v.f32()), kMost);
   SmallVector<Value> lanes;
-  Value fits, largest;
-  auto both = [&](Value lhs, Value rhs) {
-    return lhs ? v.andI(lhs, rhs) : rhs;
-  };
+  Value largest;
   for (int64_t token = 0; token < block.tokens(); token += kLanes) {
     Value at = weights.at(v, tile, 0, v.index(token));
     Value weight = v.load(weights.memref, {at}, kLanes);
     lanes.push_back(weight);
-    // False for NaN, too.
-    fits = both(fits, compareF(v, arith::CmpFPredicate::OGE, weight, none));
-    fits = both(fits, compareF(v, arith::CmpFPredicate::OLE, weight, bound));
-    largest = largest ? larger(v, largest, weight) : weight;
+    Value bits = v.cast(weight, kLanes, v.i32());
+    largest =
+        largest ? arith::MaxUIOp::create(v.b, v.loc, largest, bits) : bits;
   }
-  Value all =
-      vector::ReductionOp::create(v.b, v.loc, vector::CombiningKind::AND, fits);
+  // Bits of floats are in the order of the floats, above which are infinity,
+  // NaN and what is negative.
   Value most = largestLane(v, largest);
-  Value zero = compareF(v, arith::CmpFPredicate::OEQ, most, v.constF(0.0));
-  Value fair = compareF(v, arith::CmpFPredicate::OGE, most, v.constF(kLeast));
-  Value usable = v.andI(all, v.orI(zero, fair));
-  // What does not fit is not used, and no integer.
-  most = v.select(v.andI(all, fair), most, v.constF(1.0));
-  Value unit = v.mulf(most, v.constF(1.0 / kMostUnsigned));
-  storeScalar(v, v.select(usable, unit, v.constF(0.0)), units, head);
+  auto compare = [&](arith::CmpIPredicate predicate, double bound) -> Value {
+    return arith::CmpIOp::create(v.b, v.loc, predicate, most, bitsOf(v, bound));
+  };
+  Value usable = v.andI(compare(arith::CmpIPredicate::ule, kMost),
+                        v.orI(compare(arith::CmpIPredicate::eq, 0),
+                              compare(arith::CmpIPredicate::uge, kLeast)));
+  choose(
+      v, usable,
+      [&] {
+        Value bound =
+            arith::MaxUIOp::create(v.b, v.loc, most, bitsOf(v, kLeast));
+        splitLanes(head, lanes,
+                   arith::BitcastOp::create(v.b, v.loc, v.f32(), bound));
+      },
+      [&] { storeScalar(v, v.constF(0.0), units, head); });
+}
+
+/// Splits weights up to `most`.
+void IntegerValues::splitLanes(Value head, ArrayRef<Value> lanes, Value most) {
+  storeScalar(v, v.mulf(most, v.constF(1.0 / kMostUnsigned)), units, head);
   Value factor = v.broadcast(v.divf(v.constF(kMostUnsigned), most), kLanes);
-  Value everyLane = v.broadcast(usable, kLanes);
   // The same limb of four tokens together, the highest first.
   SmallVector<int64_t> order;
   for (int64_t first = 0; first < kLineColumns; first += kWord * kWord)
@@ -76,8 +85,8 @@ void IntegerValues::splitWeights(Value head) {
       for (int64_t token = 0; token < kWord; ++token)
         order.push_back(first + token * kWord + byte);
   for (auto [number, weight] : llvm::enumerate(lanes)) {
-    Value x = v.select(everyLane, v.mulf(weight, factor), none);
-    Value bytes = v.cast(toInteger(v, x), kLineColumns, v.i8());
+    Value bytes =
+        v.cast(toInteger(v, v.mulf(weight, factor)), kLineColumns, v.i8());
     int64_t at = static_cast<int64_t>(number) * kLineColumns;
     v.store(v.shuffle(bytes, order), limbs, {head, v.index(at)});
   }
@@ -173,10 +182,10 @@ SmallVector<Value> IntegerValues::addHalfLine(const HeadTile &tile, bool high,
               block.at(v, KVPart::Value, v.add(token, t), tile.group), col);
           lines.push_back(
               v.loadFirst(block.bytes, {place}, kLineColumns, size));
-          if (high)
-            continue;
-          read.push_back(place);
+          // Again for the other half: lines so far apart push each other out.
           block.ahead.soon(place, kWord);
+          if (!high)
+            read.push_back(place);
         }
         block.ahead.next(KVPart::Value, tile.group,
                          v.add(start, v.mul(token, kLineColumns / 2)), read,

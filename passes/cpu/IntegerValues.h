@@ -30,6 +30,7 @@ public:
   void addValues(const HeadTile &tile, Value count);
 
 private:
+  void splitLanes(Value head, llvm::ArrayRef<Value> lanes, Value most);
   void addLine(const HeadTile &tile, Value count, Value col, int64_t size);
   llvm::SmallVector<Value> addHalfLine(const HeadTile &tile, bool high,
                                        Value count, Value col, int64_t size);

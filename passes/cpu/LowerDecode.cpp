@@ -34,7 +34,7 @@ namespace {
 
 constexpr int64_t kLanes = kAttentionLanes;
 /// Tokens of a block; more of integers, whose sums cost more for each block.
-constexpr int64_t kBlock = 32, kIntegerBlock = 64;
+constexpr int64_t kBlock = 32, kIntegerBlock = 128;
 /// Vectors of sums that stay in registers, of AArch64 fewer.
 constexpr int64_t kSums = 16;
 /// Heads that are computed together, sharing what is loaded.

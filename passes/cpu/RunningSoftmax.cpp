@@ -17,7 +17,8 @@ static constexpr int64_t kLanes = kAttentionLanes;
 static constexpr double kMinusInfinity =
     -std::numeric_limits<double>::infinity();
 
-Value headrace::cpu::larger(VectorBuilder &v, Value lhs, Value rhs) {
+/// The larger one; either where one is NaN.
+static Value larger(VectorBuilder &v, Value lhs, Value rhs) {
   return v.select(v.lessF(lhs, rhs), rhs, lhs);
 }
 

@@ -7,9 +7,6 @@
 
 namespace headrace::cpu {
 
-/// The larger one; either where one is NaN.
-mlir::Value larger(VectorBuilder &v, mlir::Value lhs, mlir::Value rhs);
-
 /// A softmax of each head that runs along the blocks, of scores times log2(e).
 ///
 /// Heads are added in tiles of 1, 2, 4, ... heads, always the same ones. Lanes

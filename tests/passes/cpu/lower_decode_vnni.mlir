@@ -7,9 +7,9 @@
 
 // CHECK-LABEL: func.func private @decode_kv_i8_3x8x128_of_4096x2(
 // CHECK-DAG:     memref.alloca() {{.*}} : memref<8x3x128xi8>
-// CHECK-DAG:     memref.alloca() {{.*}} : memref<8x256xi8>
+// CHECK-DAG:     memref.alloca() {{.*}} : memref<8x512xi8>
 // CHECK:         arith.fptosi
-// CHECK:         scf.for %{{.*}} step %c64
+// CHECK:         scf.for %{{.*}} step %c128
 // CHECK:           scf.if
 // CHECK:             vector.shuffle {{.*}} : vector<16xi32>, vector<16xi32>
 // CHECK:             %{{.*}}:12 = scf.for
