@@ -82,8 +82,8 @@ RepackedFormatAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   if (failed(verifyInner(emitError, "repacked", format)))
     return failure();
   if (layout == "strips16" && !stripLayoutOf(format))
-    return emitError() << "repacked: expected a block type of GGUF files, or 4 "
-                          "or 8 bits in groups of 32, 64, 128 or 256, for "
+    return emitError() << "repacked: expected bf16, a block type of GGUF files, "
+                          "or 4 or 8 bits in groups of 32, 64, 128 or 256, for "
                           "\"strips16\", but got "
                        << format;
   if (!llvm::is_contained({"rows4", "rows8", "rows16", "strips16"}, layout))
@@ -152,6 +152,8 @@ Value RepackedFormatAttr::decode(OpBuilder &builder, Location loc, Value bytes,
     };
     if (auto affine = dyn_cast<AffineFormatAttr>(getFormat()))
       return decodeAffineInStrip(d, affine, inPiece);
+    if (isa<PlainFormatAttr>(getFormat())) // of bf16 only
+      return d.bf16(d.mul(inPiece, 2));
     auto gguf = cast<GgufFormatAttr>(getFormat());
     int64_t width = gguf.getBlockCols();
     Value block = d.mul(d.div(inPiece, width), gguf.getBlockBytes());

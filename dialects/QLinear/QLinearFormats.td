@@ -256,15 +256,16 @@ def QLinear_RepackedAttr : QLinear_Format<"RepackedFormat", "repacked", ["padsTo
     follow each other, then those at the next. A permutation of the bytes of
     `format`, with rows padded to N.
 
-    `"strips16"` (of GGUF blocks, and of 4 or 8 bits in groups): the bytes of 16
-    rows in the order in which a kernel with a lane for each row reads them. A
-    strip is cut into pieces of 256 columns, or 64 (two blocks) where blocks have
-    32; rows and columns are padded to whole pieces. The parts of a piece follow each other: f16 scales (and
-    minima), packed scales, high bits, codes, as far as the format has them. Each
-    part is cut into units of 2 bytes (floats) or 4 (all else): first that of each
-    row, then the next of each row. 16 rows of codes thus fill lines of 64 bytes.
-    In `q6_k` high bits come before the low bits that belong to them: for each 16
-    columns of a half of 128 those of four quarters.
+    `"strips16"` (of GGUF blocks, of 4 or 8 bits in groups, and of bf16): the
+    bytes of 16 rows in the order in which a kernel with a lane for each row reads
+    them. A strip is cut into pieces of 256 columns, or 64 (two blocks) where
+    blocks have 32; rows and columns are padded to whole pieces. The parts of a
+    piece follow each other: f16 scales (and minima), packed scales, high bits,
+    codes, as far as the format has them. Each part is cut into units of 2 bytes
+    (floats) or 4 (all else): first that of each row, then the next of each row. 16
+    rows of codes thus fill lines of 64 bytes. In `q6_k` high bits come before the
+    low bits that belong to them: for each 16 columns of a half of 128 those of
+    four quarters. Of bf16 a piece is 32 columns in units of two.
 
     `#qlinear.affine` in strips has pieces of 256 columns: the scales of their
     groups, their zero points (units of 1 byte where they are integers), codes.

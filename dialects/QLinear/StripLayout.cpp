@@ -62,6 +62,9 @@ std::optional<StripLayout>
 headrace::qlinear::stripLayoutOf(QuantFormatAttrInterface format) {
   if (auto affine = llvm::dyn_cast<AffineFormatAttr>(format))
     return piecesOfAffine(affine);
+  auto plain = llvm::dyn_cast<PlainFormatAttr>(format);
+  if (plain && plain.getKind() == PlainKind::BF16) // pairs of columns
+    return StripLayout{32, {{0, 64, 4}}};
   auto gguf = llvm::dyn_cast<GgufFormatAttr>(format);
   if (!gguf)
     return std::nullopt;

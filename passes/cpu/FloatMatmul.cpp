@@ -8,6 +8,7 @@
 
 #include "passes/cpu/FloatMatmul.h"
 
+#include "passes/cpu/FloatStrips.h"
 #include "passes/cpu/TileLoops.h"
 #include "passes/cpu/Transpose.h"
 
@@ -35,8 +36,34 @@ private:
     copies = buffer({blockTokens, kFloatCols}, v.f32());
   }
 
-  /// Rows behind the last one repeat it.
   void fill(Value row, Value columns, int64_t cols) override {
+    if (isFloatStrips(weight))
+      fillFromStrips(row, columns, cols);
+    else
+      fillFromRows(row, columns, cols);
+  }
+
+  /// The last strip serves again behind the end.
+  void fillFromStrips(Value row, Value columns, int64_t cols) {
+    Value last = v.index(weight.getPaddedRows() - kStripRows);
+    Value skipped = v.mul(columns, kFloatCols / 2 * kLineBytes);
+    loop(v.index(0), v.index(kTileStrips), 1, [&](Value strip) {
+      Value first = v.mul(strip, kTileLanes);
+      Value source = v.min(v.add(row, first), last);
+      Value start =
+          v.add(v.mul(source, weight.getBlockRowBytes() / kStripRows), skipped);
+      loop(v.index(0), v.index(cols), 2, [&](Value col) {
+        Value at = v.add(start, v.mul(col, kLineBytes / 2)), halves[2];
+        splitPairs(v, loadPairs(v, bytes, at), halves);
+        for (int64_t i : {0, 1})
+          v.store(halves[i], tile, {v.add(col, i), first});
+        v.prefetch(bytes, v.add(at, kFloatCols / 2 * kLineBytes), 2);
+      });
+    });
+  }
+
+  /// Rows behind the last one repeat it.
+  void fillFromRows(Value row, Value columns, int64_t cols) {
     auto plain = cast<PlainFormatAttr>(weight.getFormat());
     Type element = plain.getKind() == PlainKind::BF16 ? v.b.getBF16Type()
                                                       : v.b.getF16Type();
@@ -109,8 +136,9 @@ private:
 
 bool headrace::cpu::canFloatMatmul(PackedType weight, Type x, int64_t tokens,
                                    DotKind dot) {
-  return isa<PlainFormatAttr>(weight.getFormat()) && !isa<PackedType>(x) &&
-         weight.getCols() % 32 == 0 && tokens >= 4 && !isNeon(dot);
+  return (isa<PlainFormatAttr>(weight.getFormat()) || isFloatStrips(weight)) &&
+         !isa<PackedType>(x) && weight.getCols() % 32 == 0 && tokens >= 4 &&
+         !isNeon(dot);
 }
 
 void headrace::cpu::emitFloatMatmul(VectorBuilder &v,

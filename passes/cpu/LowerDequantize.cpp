@@ -1,9 +1,11 @@
 //===- LowerDequantize.cpp - decoding of whole matrices as vectors --------===//
 
 #include "passes/cpu/BlockDecoder.h"
+#include "passes/cpu/FloatStrips.h"
 #include "passes/cpu/Passes.h"
 #include "passes/cpu/ProductKernel.h"
 #include "passes/cpu/StripDecoder.h"
+#include "passes/cpu/Transpose.h"
 #include "passes/cpu/Workgroup.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -40,8 +42,6 @@ void decodeRow(VectorBuilder &v, const BlockDecoder &decoder, PackedType type,
   if (rest)
     decode(v.index(whole), rest);
 }
-
-constexpr int64_t kStripRows = 16;
 
 /// The columns of a piece of a strip, a vector of its rows each, to `columns`
 /// [column, row].
@@ -107,6 +107,33 @@ void decodeStrip(VectorBuilder &v, const StripDecoder &decoder, PackedType type,
          });
   if (rest)
     decode(v.index(whole), rest);
+}
+
+/// The rows of a strip of bf16, 16 columns at a time, by way of `rows`
+/// [row, column].
+void decodeFloatStrip(VectorBuilder &v, PackedType type, Value bytes, Value row,
+                      Value out, Value rows) {
+  Value base = v.mul(row, type.getBlockRowBytes() / kStripRows);
+  Value count = v.min(v.index(kStripRows), v.sub(v.index(type.getRows()), row));
+  v.loop(v.index(0), v.index(type.getCols()), 16, {},
+         [&](Value col, ValueRange) -> SmallVector<Value> {
+           SmallVector<Value> lanes;
+           for (int64_t i = 0; i < 16; i += 2) {
+             Value at = v.mul(v.add(col, i), kLineBytes / 2), halves[2];
+             splitPairs(v, loadPairs(v, bytes, v.add(base, at)), halves);
+             lanes.append({halves[0], halves[1]});
+           }
+           transpose16(v, lanes);
+           for (auto [r, weights] : llvm::enumerate(lanes))
+             v.store(weights, rows, {v.index(r), v.index(0)});
+           v.loop(v.index(0), count, 1, {},
+                  [&](Value r, ValueRange) -> SmallVector<Value> {
+                    v.store(v.load(rows, {r, v.index(0)}, 16), out,
+                            {v.add(row, r), col});
+                    return {};
+                  });
+           return {};
+         });
 }
 
 /// Rows of 16-bit floats, whose columns are a multiple of 16.
@@ -192,7 +219,8 @@ private:
     auto strips = StripDecoder::create(type);
     bool floats =
         isa<PlainFormatAttr>(type.getFormat()) && type.getCols() % 16 == 0;
-    if (!decoder && !strips && !floats &&
+    bool floatStrips = isFloatStrips(type);
+    if (!decoder && !strips && !floats && !floatStrips &&
         !isa<Q4NXFormatAttr>(type.getFormat()))
       return op.emitOpError() << "has no CPU kernel for " << type.getFormat();
     OpBuilder builder(op);
@@ -201,16 +229,20 @@ private:
     if (failed(range))
       return failure();
     Value columns;
-    if (strips)
+    if (strips || floatStrips)
       columns = memref::AllocaOp::create(
           v.b, v.loc,
-          MemRefType::get({strips->pieceCols(), kStripRows}, v.f32()),
+          MemRefType::get({strips ? strips->pieceCols() : 16, kStripRows},
+                          v.f32()),
           v.b.getI64IntegerAttr(kCacheLine));
-    v.loop(range->first, range->last, strips ? kStripRows : 1, {},
-           [&](Value row, ValueRange) -> SmallVector<Value> {
+    v.loop(range->first, range->last, strips || floatStrips ? kStripRows : 1,
+           {}, [&](Value row, ValueRange) -> SmallVector<Value> {
              if (strips)
                decodeStrip(v, *strips, type, view.getBytes(), row, op.getInit(),
                            columns);
+             else if (floatStrips)
+               decodeFloatStrip(v, type, view.getBytes(), row, op.getInit(),
+                                columns);
              else if (decoder)
                decodeRow(v, *decoder, type, view.getBytes(), row, op.getInit());
              else if (floats)

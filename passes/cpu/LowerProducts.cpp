@@ -98,9 +98,9 @@ bool isForFloats(const Product &product, DotKind dot, bool fastPairs) {
   if (!isa<MatmulOp>(product.op) ||
       !canFloatMatmul(weight, x, product.tokens, dot))
     return false;
-  auto plain = cast<PlainFormatAttr>(weight.getFormat());
-  bool pairs =
-      plain.getKind() == PlainKind::BF16 && getElementTypeOrSelf(x).isBF16();
+  auto plain = dyn_cast<PlainFormatAttr>(weight.getFormat());
+  bool isBF16 = !plain || plain.getKind() == PlainKind::BF16; // strips are
+  bool pairs = isBF16 && getElementTypeOrSelf(x).isBF16();
   return !pairs || !fastPairs;
 }
 

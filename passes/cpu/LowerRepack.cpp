@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/QLinear/StripLayout.h"
+#include "passes/cpu/BlockPlaces.h"
 #include "passes/cpu/Passes.h"
 #include "passes/cpu/ProductKernel.h"
 #include "passes/cpu/Workgroup.h"
@@ -27,50 +28,25 @@ namespace {
 /// Units of a row that are moved together.
 constexpr int64_t kTogether = 4;
 
-/// Where the blocks of a matrix lie: rows of blocks, or blocks of several rows
-/// side by side.
-struct BlockPlaces {
-  int64_t blockBytes, blocksPerRow, together;
-
-  explicit BlockPlaces(PackedType type) {
-    QuantFormatAttrInterface format = type.getFormat();
-    together = 1;
-    if (auto repacked = dyn_cast<RepackedFormatAttr>(format)) {
-      together = repacked.getInterleavedRows();
-      format = repacked.getFormat();
-    }
-    blockBytes = format.getBlockBytes();
-    blocksPerRow = llvm::divideCeil(type.getCols(), format.getBlockCols());
-  }
-  /// Of a byte of a row, by its offset in the row's blocks. Rows count from the
-  /// first of a strip, in which all rows that are side by side lie.
-  int64_t at(int64_t row, int64_t offset) const {
-    int64_t block = offset / blockBytes, in = offset % blockBytes;
-    return row / together * rowsBytes() +
-           (block * together + row % together) * blockBytes + in;
-  }
-  /// Bytes of rows that are side by side.
-  int64_t rowsBytes() const { return together * blocksPerRow * blockBytes; }
-};
-
 /// One strip, of which `rows` rows are there.
 class StripWriter {
 public:
   StripWriter(VectorBuilder &v, const BlockPlaces &places,
-              const StripLayout &layout, Value source, Value dest, int64_t rows)
+              const StripLayout &layout, Value source, Value dest, Value from,
+              int64_t rows)
       : v(v), places(places), layout(layout), source(source), dest(dest),
-        rows(rows) {}
+        from(from), rows(rows) {}
 
-  /// A piece, of which the first `bytes` bytes of a row are there: `from` is
-  /// the byte index of its first block in `source`, `to` that of the piece.
-  void write(Value from, Value to, int64_t bytes) const {
+  /// Writes piece `piece` to byte `to`; the first `bytes` bytes of the blocks
+  /// of a row are there.
+  void write(Value piece, Value to, int64_t bytes) const {
     int64_t line = 0;
     for (const StripRun &run : layout.runs) {
       int64_t step = run.unit == 4 ? kTogether * run.unit : run.unit;
       for (int64_t done = 0; done < run.bytes; done += step) {
         int64_t size = std::min(step, run.bytes - done);
         SmallVector<Value> lines = run.from + done < bytes
-                                       ? linesOf(from, run.from + done, size)
+                                       ? linesOf(piece, run.from + done, size)
                                        : zeros(size);
         for (Value units : lines) {
           v.store(units, dest, v.add(to, line));
@@ -82,20 +58,25 @@ public:
 
 private:
   /// `size` bytes of each row from `offset`, as lines of bytes.
-  SmallVector<Value> linesOf(Value from, int64_t offset, int64_t size) const {
+  SmallVector<Value> linesOf(Value piece, int64_t offset, int64_t size) const {
+    if (size == 1)
+      return {lineOf(piece, offset, size, v.i8())};
     if (size == 2)
-      return {lineOf(from, offset, size, v.i16())};
+      return {lineOf(piece, offset, size, v.i16())};
     if (size == 4)
-      return {lineOf(from, offset, size, v.i32())};
+      return {lineOf(piece, offset, size, v.i32())};
     SmallVector<Value> words(kTogether);
     for (int64_t quarter = 0; quarter < kTogether; ++quarter) {
       // Rows 4 apart, in the order of the quarters.
       SmallVector<Value> parts;
       for (int64_t row = quarter; row < kStripRows; row += kTogether)
-        parts.push_back(load(from, offset, row, size));
+        parts.push_back(load(piece, offset, row, size));
       words[quarter] =
           concat(concat(parts[0], parts[1]), concat(parts[2], parts[3]));
     }
+    if (layout.splitsNibbles)
+      for (Value &rowsOfQuarters : words)
+        rowsOfQuarters = splitNibbles(rowsOfQuarters);
     SmallVector<Value> lines = transposed(words);
     lines.resize(size / 4);
     for (Value &line : lines)
@@ -104,24 +85,45 @@ private:
   }
 
   /// One unit of each row.
-  Value lineOf(Value from, int64_t offset, int64_t size, Type unit) const {
+  Value lineOf(Value piece, int64_t offset, int64_t size, Type unit) const {
     Value line = v.splat(v.vec(kStripRows, unit), 0);
     for (int64_t row = 0; row < rows; ++row) {
-      Value at = v.add(from, places.at(row, offset));
+      Value at = place(piece, row, offset);
       line = v.insert(v.loadScalarAs(source, at, size, unit), line, row);
     }
     return v.cast(line, kStripRows * size, v.i8());
   }
 
   /// `size` bytes of a row as words; zeros where there is no row.
-  Value load(Value from, int64_t offset, int64_t row, int64_t size) const {
+  Value load(Value piece, int64_t offset, int64_t row, int64_t size) const {
     Value none = v.splat(v.vec(kTogether, v.i32()), 0);
     if (row >= rows)
       return none;
     int64_t words = size / 4;
-    Value part = v.loadAs(source, v.add(from, places.at(row, offset)), size,
-                          words, v.i32());
+    Value part =
+        v.loadAs(source, place(piece, row, offset), size, words, v.i32());
     return words == kTogether ? part : v.padZero(part, kTogether);
+  }
+
+  Value place(Value piece, int64_t row, int64_t offset) const {
+    return places.at(v, from, piece, layout.rowBytes(), row, offset);
+  }
+
+  /// Of 16 bytes in each quarter, byte j has columns 2j and 2j + 1; they become
+  /// columns j and j + 16.
+  Value splitNibbles(Value words) const {
+    Value bytes = v.cast(words, 4 * kStripRows, v.i8());
+    auto twice = [&](int64_t half) {
+      SmallVector<int64_t> mask;
+      for (int64_t quarter = 0; quarter < 64; quarter += 16)
+        for (int64_t i = 0; i < 8; ++i)
+          mask.append(2, quarter + 8 * half + i);
+      return v.cast(v.shuffle(bytes, mask), 2 * kStripRows, v.i16());
+    };
+    Value low = twice(0), high = twice(1);
+    Value lows = v.orI(v.andI(low, 0x000f), v.andI(v.shr(low, 4), 0x0f00));
+    Value highs = v.orI(v.andI(v.shl(high, 4), 0x00f0), v.andI(high, -0x1000));
+    return v.cast(v.orI(lows, highs), kStripRows, v.i32());
   }
 
   Value concat(Value low, Value high) const {
@@ -162,6 +164,7 @@ private:
   BlockPlaces places;
   const StripLayout &layout;
   Value source, dest;
+  Value from; // byte index of the first row
   int64_t rows;
 };
 
@@ -170,16 +173,14 @@ void writeStrip(VectorBuilder &v, PackedType from, PackedType to,
                 const StripLayout &layout, Value source, Value dest,
                 Value strip, int64_t rows) {
   BlockPlaces places(from);
-  StripWriter writer(v, places, layout, source, dest, rows);
+  Value fromStrip = v.mul(strip, kStripRows * places.rowBytes());
+  StripWriter writer(v, places, layout, source, dest, fromStrip, rows);
   int64_t rowBytes = layout.rowBytes(), pieceBytes = kStripRows * rowBytes;
-  int64_t used = places.blocksPerRow * places.blockBytes;
-  int64_t whole = used / rowBytes, rest = used % rowBytes;
-  Value fromStrip =
-      v.mul(strip, kStripRows / places.together * places.rowsBytes());
+  int64_t whole = places.rowBytes() / rowBytes;
+  int64_t rest = places.rowBytes() % rowBytes;
   Value toStrip = v.mul(strip, (whole + (rest != 0)) * pieceBytes);
   auto write = [&](Value piece, int64_t bytes) {
-    writer.write(v.add(fromStrip, v.mul(piece, places.together * rowBytes)),
-                 v.add(toStrip, v.mul(piece, pieceBytes)), bytes);
+    writer.write(piece, v.add(toStrip, v.mul(piece, pieceBytes)), bytes);
   };
   v.loop(v.index(0), v.index(whole), 1, {},
          [&](Value piece, ValueRange) -> SmallVector<Value> {
@@ -204,14 +205,15 @@ LogicalResult lower(RepackOp op) {
   if (!layout)
     return op.emitOpError() << "has no CPU kernel for " << to.getFormat()
                             << "; allowed: \"strips16\"";
-  if (isa<AffineFormatAttr>(strips.getFormat()))
-    return op.emitOpError() << "has no CPU kernel for " << to.getFormat()
-                            << "; allowed: strips of GGUF blocks";
   auto before = dyn_cast<RepackedFormatAttr>(from.getFormat());
   if (before && before.getStrips())
     return op.emitOpError() << "has no CPU kernel from " << from.getFormat()
                             << "; allowed: rows of blocks, \"rows4\", "
                                "\"rows8\" and \"rows16\"";
+  if (before && isa<PlainFormatAttr>(before.getFormat()))
+    return op.emitOpError() << "has no CPU kernel from " << from.getFormat()
+                            << ", whose blocks are single values; allowed: "
+                            << before.getFormat();
   OpBuilder builder(op);
   VectorBuilder v{builder, op.getLoc()};
   FailureOr<RowRange> range = workgroupRows(v, op, to.getRows());

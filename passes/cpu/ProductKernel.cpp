@@ -2,6 +2,8 @@
 
 #include "passes/cpu/ProductKernel.h"
 
+#include "passes/cpu/FloatStrips.h"
+
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 using namespace mlir;
@@ -196,6 +198,14 @@ Value Activations::stored(VectorBuilder &v, Value token, Value col,
                              : v.load(data, {token, col}, lanes);
 }
 
+void Activations::spreadPair(VectorBuilder &v, Value token, Value col,
+                             Value (&xs)[2]) const {
+  if (isBF16())
+    return splitPairs(v, spreadWord(v, stored(v, token, col, 2)), xs);
+  for (int64_t i : {0, 1})
+    xs[i] = v.repeat(lanes(v, token, v.add(col, i), 1), 0, 1, 16);
+}
+
 /// Columns of a packed token for which there is room: 48 KiB of stack.
 static constexpr int64_t kMostColumns = 1 << 15;
 
@@ -387,6 +397,8 @@ std::unique_ptr<ProductKernel> ProductKernel::create(PackedType weight,
   if (isa<qlinear::Q4NXFormatAttr>(weight.getFormat()))
     return createQ4NXKernel(weight, dot);
   if (auto strips = createStripKernel(weight, dot, bf16))
+    return strips;
+  if (auto strips = createFloatStripKernel(weight, dot, bf16))
     return strips;
   if (auto floats = createFloatKernel(weight, dot, bf16, tokens))
     return floats;

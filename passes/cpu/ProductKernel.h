@@ -100,6 +100,9 @@ public:
   /// The same as they are stored, f32 or bf16.
   mlir::Value stored(VectorBuilder &v, mlir::Value token, mlir::Value col,
                      int64_t lanes) const;
+  /// Columns `col` and `col + 1` of a token as f32, each in 16 lanes.
+  void spreadPair(VectorBuilder &v, mlir::Value token, mlir::Value col,
+                  mlir::Value (&xs)[2]) const;
   /// Integers of columns [col, col + lanes).
   mlir::Value quants(VectorBuilder &v, mlir::Value token, mlir::Value col,
                      int64_t lanes) const;
@@ -176,6 +179,9 @@ std::unique_ptr<ProductKernel> createStripKernel(qlinear::PackedType weight,
 std::unique_ptr<ProductKernel> createFloatKernel(qlinear::PackedType weight,
                                                  DotKind dot, Bf16Kind bf16,
                                                  int64_t tokens);
+/// Null if `weight` is not in strips of bf16.
+std::unique_ptr<ProductKernel>
+createFloatStripKernel(qlinear::PackedType weight, DotKind dot, Bf16Kind bf16);
 std::unique_ptr<ProductKernel> createQ4NXKernel(qlinear::PackedType weight,
                                                 DotKind dot);
 

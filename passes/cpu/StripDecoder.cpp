@@ -260,8 +260,10 @@ std::unique_ptr<StripDecoder> StripDecoder::create(PackedType weight) {
     return nullptr;
   if (auto affine = dyn_cast<AffineFormatAttr>(repacked.getFormat()))
     return createAffineStrips(weight, affine);
-  GgufKind kind = cast<GgufFormatAttr>(repacked.getFormat()).getKind();
-  switch (kind) {
+  auto gguf = dyn_cast<GgufFormatAttr>(repacked.getFormat());
+  if (!gguf)
+    return nullptr;
+  switch (gguf.getKind()) {
   case GgufKind::Q4_K:
     return std::make_unique<Q4KStrips>(weight);
   case GgufKind::Q5_K:
@@ -269,6 +271,6 @@ std::unique_ptr<StripDecoder> StripDecoder::create(PackedType weight) {
   case GgufKind::Q6_K:
     return std::make_unique<Q6KStrips>(weight);
   default:
-    return createPairStrips(weight, kind);
+    return createPairStrips(weight, gguf.getKind());
   }
 }

@@ -28,7 +28,7 @@ void StripKernel::addFloats(VectorBuilder &v, const Piece &piece,
         continue;
       }
       Value xs[2];
-      activations(v, x, token, col, xs);
+      x.spreadPair(v, token, col, xs);
       for (int64_t i : {0, 1}) {
         Value &sum = sumOf(v, products, piece, i, t);
         sum = v.fma(weights[i], xs[i], sum);
@@ -45,21 +45,6 @@ Value &StripKernel::sumOf(VectorBuilder &v, Products &products,
   if (sums.empty())
     sums.assign(count, v.splat(v.vec(kRows, v.f32()), 0));
   return sums[token];
-}
-
-/// Two columns of activations, each in every lane.
-void StripKernel::activations(VectorBuilder &v, const Activations &x,
-                              Value token, Value col, Value (&xs)[2]) {
-  if (!x.isBF16()) {
-    for (int64_t i : {0, 1})
-      xs[i] = v.repeat(x.lanes(v, token, v.add(col, i), 1), 0, 1, kRows);
-    return;
-  }
-  // bf16 is the upper half of an f32.
-  Value both =
-      v.cast(spreadWord(v, x.stored(v, token, col, 2)), kRows, v.i32());
-  xs[0] = v.cast(v.shl(both, 16), kRows, v.f32());
-  xs[1] = v.cast(v.andI(both, -65536), kRows, v.f32());
 }
 
 /// Columns `first` and `first + 1` of the word as bf16 x 32, without scale

@@ -118,8 +118,6 @@ private:
                  Products &products) const;
   static Value &sumOf(VectorBuilder &v, Products &products, const Piece &piece,
                       int64_t chain, size_t token);
-  static void activations(VectorBuilder &v, const Activations &x, Value token,
-                          Value col, Value (&xs)[2]);
   Value pairOfColumns(VectorBuilder &v, const StripWord &word,
                       int64_t first) const;
   Value floats(VectorBuilder &v, const StripWord &word, int64_t byte) const;

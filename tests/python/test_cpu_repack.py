@@ -1,5 +1,7 @@
 """Strips that compiled programs make of stored blocks: the bytes, of all layouts and odd sizes."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -26,17 +28,28 @@ CASES = [
     ("q5_k", 32, 768, "cpu"),
     ("q6_k", 37, 1024, "cpu"),
     ("q6_k", 18, 256, V3),
+    ("bf16", 45, 96, "cpu"),
+    ("bf16", 16, 64, V3),
     ("q5_0:rows4", 18, 96, "cpu"),
+    ("int4:g32", 35, 352, "cpu"),
+    ("int4:g128:zp", 17, 640, "cpu"),
+    ("int4:g32:fz:bf16", 32, 320, V3),
+    ("int8:g32:zp", 49, 288, "cpu"),
+    ("int8:g64", 16, 704, V3),
+    ("int4:g128:zp:rows4", 21, 384, "cpu"),
     ("q8_0:rows8", 43, 224, V3),
     ("q4_k:rows16", 16, 512, "cpu"),
     ("q6_k:rows8", 35, 256, "cpu"),
 ]
 
 
+def strips_of(source):
+    return re.sub(r":rows\d+$", "", source) + ":strips16"
+
+
 def program(source, rows, columns, result=None):
     """A function that returns the strips, as bytes or as a packed matrix."""
-    inner = source.partition(":")[0]
-    target = f"{inner}:strips16"
+    target = strips_of(source)
     before, after = packed(source, rows, columns), packed(target, rows, columns)
     raw = tensor("i8", formats.get(target).storage_bytes(rows, columns))
     moved = f"%s = qlinear.repack %arg0 : {before} to {after}"
@@ -54,7 +67,7 @@ def any_bytes(name, rows, columns):
 
 
 def wanted(source, data, rows, columns):
-    return formats.convert(data, rows, columns, source, f"{source.partition(':')[0]}:strips16").data
+    return formats.convert(data, rows, columns, source, strips_of(source)).data
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

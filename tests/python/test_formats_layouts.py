@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -93,11 +94,21 @@ def test_nibbles_of_a_strip_are_sixteen_columns_apart():
         np.testing.assert_array_equal(codes[line] >> 4, parts.codes[16:, first + 16 : first + 20])
 
 
+def test_lines_of_bf16_are_two_columns_of_each_row():
+    form = formats.get("bf16:strips16")
+    assert form.block_shape == (16, 32) and form.padded_shape(17, 40) == (32, 64)
+    values = weights(17, 40)
+    packed = form.encode(values).view(ml_dtypes.bfloat16).reshape(2, 2, 16, 16, 2)
+    want = values.astype(ml_dtypes.bfloat16)
+    np.testing.assert_array_equal(packed[0, 1, 2, 5], want[5, 36:38])
+    assert not packed[1, :, :, 1:].any() and not packed[:, 1, 4:].any()
+
+
 MANY = """
     q4_0:zigzag32 q4_k:zigzag q5_1:zigzag96 f16:zigzag3 int8:g32:zigzag64
     q4_0:rows8 q6_k:rows4 iq4_nl:rows16 mxfp4:rows4 int4:g16:zp:rows4
     q4_0:strips16 q4_1:strips16 q5_0:strips16 q5_1:strips16 q8_0:strips16 iq4_nl:strips16
-    q2_k:strips16 q3_k:strips16 q4_k:strips16 q5_k:strips16 q6_k:strips16
+    q2_k:strips16 q3_k:strips16 q4_k:strips16 q5_k:strips16 q6_k:strips16 bf16:strips16
     int4:g32:strips16 int4:g64:zp:strips16 int4:g128:zp:f32:strips16 int4:g32:fz:bf16:strips16
     int8:g32:zp:strips16 int8:g128:strips16 int8:g256:fz:f32:strips16
 """
@@ -174,7 +185,7 @@ def test_scales_are_views(name):
         ("q4_k:zigzag:zigzag", "but got 'q4_k:zigzag'"),
         ("q4_0:rows5", "expected rows4, rows8 or rows16, but got 'rows5'"),
         ("q4_0:strips8", "expected strips16, but got 'strips8' of q4_0"),
-        ("bf16:strips16", "expected a block type of GGUF files, or int4 .* but got 'bf16'; allow"),
+        ("f16:strips16", "expected bf16, a block type of GGUF files, .* but got 'f16'; allowed: "),
         ("int4:g16:strips16", "in groups of 32, 64, 128 or 256 .* but got 'int4:g16'"),
         ("int8:g512:strips16", "but got 'int8:g512'"),
         ("int2:g64:zp:strips16", "but got 'int2:g64:zp'"),

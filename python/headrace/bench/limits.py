@@ -77,8 +77,13 @@ def _times(*peers: str) -> Callable[[Row], float]:
 
 
 def _product(name: str, activations: str = "i8", n: int = 1) -> tuple[Item, ...]:
-    layouts = ("", STRIPS) if name in STRIPPED else ("",)
+    layouts = ("", STRIPS) if name in (*STRIPPED, "bf16") else ("",)
     return tuple(Product(*LARGE, name, activations, n, layout) for layout in layouts)
+
+
+def _matvec(name: str, goal: float, activations: str, layout: str = "") -> Case:
+    items = (Product(*LARGE, name, activations, layout=layout),)
+    return Case(name, goal, READ, items, _of("of_read"))
 
 
 def _sparse(dead: int) -> tuple[Item, ...]:
@@ -99,17 +104,14 @@ _F16, _I8 = _decode("f16", 4096), _decode("i8", 32768)
 LIMITS: Sequence[Limit] = (
     Limit(
         f"matvec, {STRIPS}",
-        tuple(
-            Case(name, 0.93, READ, (Product(*LARGE, name, "i8", layout=STRIPS),), _of("of_read"))
-            for name in STRIPPED
+        (
+            *(_matvec(name, 0.93, "i8", STRIPS) for name in STRIPPED),
+            _matvec("bf16", 0.93, "bf16", STRIPS),
         ),
     ),
     Limit(
         "matvec, stored layout",
-        tuple(
-            Case(name, 0.90, READ, (Product(*LARGE, name, "i8"),), _of("of_read"))
-            for name in STORED
-        ),
+        (*(_matvec(name, 0.90, "i8") for name in STORED), _matvec("bf16", 0.90, "bf16")),
     ),
     Limit(
         "matvec against llama.cpp",

@@ -44,10 +44,11 @@ def find(old: Format, new: Format) -> Exact | None:
         return lambda raw, _rows, _cols: raw
     (old_inner, old_layout, old_count) = split_name(old.name)
     (new_inner, new_layout, new_count) = split_name(new.name)
-    if old_inner == new_inner and is_plain(get(old_inner)):
+    turned = (old_layout == "zigzag") != (new_layout == "zigzag")
+    if old_inner == new_inner and is_plain(get(old_inner)) and turned:
         return lambda raw, rows, cols: new.encode(old.decode(raw, rows, cols))
     codes = _codes(old_inner, new_inner)
-    if codes is None or (old_layout == "zigzag") != (new_layout == "zigzag"):
+    if codes is None or turned:
         return None
     inner = get(new_inner)
 

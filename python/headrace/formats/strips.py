@@ -27,6 +27,8 @@ have pieces of 256 columns, of G groups:
     int4          | scales[G][16] | zero points[G][16], if any | 32 x 4 nibble bytes[16] |
     int8          | scales[G][16] | zero points[G][16], if any | 64 x 4 codes[16] |
 
+bf16 has pieces of 32 columns, | 16 x 2 values[16] |: a lane for each row has two columns.
+
 Within a row, codes keep the order that they have in its blocks, but that of int4 becomes that of
 q4_0: of 32 columns, byte j holds columns j (low) and j + 16. Rows and columns are padded to whole
 pieces, with zeros.
@@ -39,12 +41,13 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
 from headrace.errors import UsageError
 
-from . import gguf, kquants
+from . import gguf, kquants, plain
 from .affine import FORMATS as AFFINE
 from .affine import Affine, parameters
 from .base import F32, U8, Format, Scales
@@ -124,6 +127,8 @@ def _affine(affine: Affine) -> list[_Run] | None:
 def _layout(name: str) -> list[_Run] | None:
     """The runs of a piece of an inner format; None if it has no strips."""
     affine = parameters(name)
+    if name == "bf16":
+        return [_Run(0, 64, 4)]
     return _affine(affine) if affine is not None else _GGUF.get(name)
 
 
@@ -223,8 +228,8 @@ def make(inner: Format, count: int) -> Format:
     """`inner` in strips of `count` rows; `UsageError` if it cannot be."""
     if _layout(inner.name) is None:
         raise UsageError(
-            f"strips: expected a block type of GGUF files, or int4 or int8 in groups of 32, 64, "
-            f"128 or 256 without act_order, but got '{inner.name}'; allowed: for example "
+            f"strips: expected bf16, a block type of GGUF files, or int4 or int8 in groups of 32, "
+            f"64, 128 or 256 without act_order, but got '{inner.name}'; allowed: for example "
             f"{', '.join(_GGUF)}, int4:g128:zp"
         )
     if count != ROWS:
@@ -248,6 +253,8 @@ def make(inner: Format, count: int) -> Format:
 
     def scales(raw: U8, _rows: int, _cols: int) -> list[Scales]:
         pieces, views, at = raw.reshape(-1, ROWS * row_bytes), [], 0
+        if inner.name == "bf16":
+            return [pieces.view(ml_dtypes.bfloat16)]
         for run in _runs(inner):
             end = at + ROWS * run.size
             if floats(run):
@@ -286,7 +293,7 @@ def parse(name: str) -> Format | None:
     return make(get(parts[0]), parts[1])
 
 
-_USUAL = ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k")
+_USUAL = ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k", "bf16")
 _USUAL_AFFINE = ("int4:g32", "int4:g128", "int4:g128:zp", "int8:g32", "int8:g128")
-_INNER = {form.name: form for form in (*gguf.FORMATS, *kquants.FORMATS, *AFFINE)}
+_INNER = {form.name: form for form in (*gguf.FORMATS, *kquants.FORMATS, *plain.FORMATS, *AFFINE)}
 FORMATS = [make(_INNER[name], ROWS) for name in (*_USUAL, *_USUAL_AFFINE)]

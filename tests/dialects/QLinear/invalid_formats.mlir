@@ -90,8 +90,8 @@ func.func private @layout(!qlinear.packed<5x32, #qlinear.repacked<#qlinear.gguf<
 
 // -----
 
-// expected-error@+1 {{repacked: expected a block type of GGUF files, or 4 or 8 bits in groups of 32, 64, 128 or 256, for "strips16", but got #qlinear.plain<bf16>}}
-func.func private @strips(!qlinear.packed<16x64, #qlinear.repacked<#qlinear.plain<bf16>, "strips16">>)
+// expected-error@+1 {{repacked: expected bf16, a block type of GGUF files, or 4 or 8 bits in groups of 32, 64, 128 or 256, for "strips16", but got #qlinear.plain<f16>}}
+func.func private @strips(!qlinear.packed<16x64, #qlinear.repacked<#qlinear.plain<f16>, "strips16">>)
 
 // -----
 

@@ -55,6 +55,24 @@ func.func @strips(%bytes: memref<2304xi8>, %out: memref<17x96xf32>) attributes {
   return
 }
 
+// Strips of bf16: 16 columns of 16 rows are transposed, and only true rows stored.
+// CHECK-LABEL: func.func @float_strips(
+// CHECK-SAME: %[[BYTES:.*]]: memref<2048xi8>, %[[OUT:.*]]: memref<17x32xf32>)
+// CHECK: %[[ROWS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<16x16xf32>
+// CHECK: %[[LEFT:.*]] = arith.subi %c17, %[[ROW:.*]]
+// CHECK: %[[COUNT:.*]] = arith.minui %[[LEFT]], %c16
+// CHECK: scf.for %[[COL:.*]] = %c0 to %c32 step %c16
+// CHECK-COUNT-8: vector.load %[[BYTES]][%{{.*}}] : memref<2048xi8>, vector<64xi8>
+// CHECK-COUNT-64: vector.shuffle
+// CHECK-COUNT-16: vector.store %{{.*}}, %[[ROWS]]
+// CHECK: scf.for %[[R:.*]] = %c0 to %[[COUNT]]
+// CHECK: vector.store %{{.*}}, %[[OUT]][%{{.*}}, %[[COL]]]
+func.func @float_strips(%bytes: memref<2048xi8>, %out: memref<17x32xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<2048xi8> to !qlinear.packed<17x32, #qlinear.repacked<#qlinear.plain<bf16>, "strips16">, padded = 32x32>
+  qlinear.dequantize ins(%w : !qlinear.packed<17x32, #qlinear.repacked<#qlinear.plain<bf16>, "strips16">, padded = 32x32>) outs(%out : memref<17x32xf32>)
+  return
+}
+
 // Columns of q4nx end where the matrix does, not where its padding does.
 // CHECK-LABEL: func.func @q4nx(
 // CHECK: %[[BAND:.*]] = arith.divui %{{.*}}, %c32

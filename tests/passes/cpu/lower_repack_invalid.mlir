@@ -62,14 +62,13 @@ func.func @from_strips(%a: memref<1088xi8>, %b: memref<1088xi8>) attributes {hea
 
 // -----
 
-!w = !qlinear.packed<16x256, #qlinear.affine<bits = 4, group = 64, scale = f16>>
-!s = !qlinear.packed<16x256, #qlinear.repacked<#qlinear.affine<bits = 4, group = 64, scale = f16>, "strips16">>
+!r = !qlinear.packed<16x64, #qlinear.repacked<#qlinear.plain<bf16>, "rows4">>
+!s = !qlinear.packed<16x64, #qlinear.repacked<#qlinear.plain<bf16>, "strips16">>
 
-// Their codes change places within bytes.
-func.func @integers(%a: memref<2176xi8>, %b: memref<2176xi8>) attributes {headrace.kernel = {workgroup_rows = 16 : i64}} {
-  %w = qlinear.from_bytes %a : memref<2176xi8> to !w
-  %s = qlinear.from_bytes %b : memref<2176xi8> to !s
-  // expected-error-re@+1 {{'qlinear.repack' op has no CPU kernel for #qlinear.repacked<#qlinear.affine<{{.*}}>, "strips16">; allowed: strips of GGUF blocks}}
-  qlinear.repack %w into %s : !w, !s
+func.func @from_single_values(%a: memref<2048xi8>, %b: memref<2048xi8>) attributes {headrace.kernel = {workgroup_rows = 16 : i64}} {
+  %r = qlinear.from_bytes %a : memref<2048xi8> to !r
+  %s = qlinear.from_bytes %b : memref<2048xi8> to !s
+  // expected-error@+1 {{'qlinear.repack' op has no CPU kernel from #qlinear.repacked<#qlinear.plain<bf16>, "rows4">, whose blocks are single values; allowed: #qlinear.plain<bf16>}}
+  qlinear.repack %r into %s : !r, !s
   return
 }

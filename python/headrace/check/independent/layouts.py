@@ -73,6 +73,10 @@ def _strips(inner: Format, data: U8, rows: int, cols: int) -> F32:
 
     if inner.name.startswith("int"):
         return _affine_strips(inner, data, rows, cols)
+    if inner.name == "bf16":
+        pairs = data.view("<u2").reshape(-(-rows // 16), -(-cols // 32), 16, 16, 2)
+        lines = pairs.transpose(0, 3, 1, 2, 4).reshape(-(-rows // 16) * 16, -1)
+        return (lines[:rows, :cols].astype(np.uint32) << 16).view(np.float32)
     if inner.name in _SMALL:
         fields, blocks = _SMALL[inner.name].split(), 2
         order = [field[0] for field in fields]

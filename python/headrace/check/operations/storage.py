@@ -16,6 +16,23 @@ from headrace.references import linear
 
 __all__ = ["cases"]
 
+# In strips, of which 640 columns are two pieces and a half.
+_INTEGERS = (
+    "int4:g32",
+    "int4:g32:fz:bf16",
+    "int4:g32:zp",
+    "int4:g64",
+    "int4:g64:zp",
+    "int4:g128",
+    "int4:g128:zp",
+    "int8:g32",
+    "int8:g32:zp",
+    "int8:g64",
+    "int8:g64:zp",
+    "int8:g128",
+    "int8:g128:zp",
+)
+
 Generator = np.random.Generator
 U8 = npt.NDArray[np.uint8]
 
@@ -40,6 +57,9 @@ def cases(draw: Generator) -> Iterator[Case]:
         yield _strips(inner, inner, 32 + few, 512)
     for inner in ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "iq4_nl"):
         yield _strips(inner, inner, 16 * few, 96)
+    yield _strips("bf16", "bf16", 47 + few, 96)
+    for inner in _INTEGERS:
+        yield _strips(inner, inner, 32 + few, 640)
     yield _strips("q8_0:rows8", "q8_0", 16 + few, 160)
     yield _strips("q4_k:rows4", "q4_k", 15 + few, 256)
     yield _strips("int4:g64:zp", "int4:g64:zp", 17 + few, 320)
