@@ -243,6 +243,24 @@ def test_constants_are_one_buffer_behind_the_others() -> None:
         msl.build(source)
 
 
+def test_bfloat() -> None:
+    """Rounded as elsewhere; functions of it give float."""
+    source = HEAD + (
+        "kernel void k(device const float* x [[buffer(0)]], device bfloat* y [[buffer(1)]],"
+        "uint i [[thread_position_in_grid]]) {"
+        "y[i] = bfloat(x[i]); y[i + 64] = y[i] * bfloat(x[63 - i]) + bfloat(exp2(y[i])); }"
+    )
+    rng = np.random.default_rng(9)
+    x = rng.standard_normal(64).astype(np.float32)
+    x[:4] = np.nan, np.inf, -0.0, 1.00390625
+    y = np.zeros((2, 64), ml_dtypes.bfloat16)
+    msl.build(source).launch("k", buffers=[x, y], grid=(2, 1, 1), threads=(32, 1, 1))
+    rounded = x.astype(ml_dtypes.bfloat16)
+    powers = np.exp2(rounded.astype(np.float32)).astype(ml_dtypes.bfloat16)
+    for result, expected in zip(y, (rounded, rounded * rounded[::-1] + powers), strict=True):
+        np.testing.assert_array_equal(result.astype(np.float32), expected.astype(np.float32))
+
+
 def test_simdgroup_matrices() -> None:
     source = (
         HEAD

@@ -98,13 +98,13 @@ class Library:
         try:
             self._loaded = ctypes.CDLL(str(compiled.path))
         except OSError as error:
-            if "undefined symbol: " in str(error):
-                name = str(error).rpartition("undefined symbol: ")[2]
-                raise UsageError(
-                    f"MSL: '{name}' has no value; a function constant takes one in "
-                    "function_constants={index: value}"
-                ) from error
-            raise
+            name = str(error).rpartition("undefined symbol: ")[2]
+            if name not in compiled.missing:
+                raise
+            raise UsageError(
+                f"MSL: '{name}' has no value; a function constant takes one in "
+                "function_constants={index: value}"
+            ) from error
         self.kernels: dict[str, Kernel] = {kernel.name: kernel for kernel in compiled.kernels}
 
     def launch(

@@ -69,10 +69,12 @@ _REPORTS = [
 
 @dataclass(frozen=True)
 class Compiled:
-    """path: a shared library; folder: keeps it there if it is temporary."""
+    """path: a shared library. missing: function constants without a value. folder: keeps the
+    library there if it is temporary."""
 
     path: Path
     kernels: list[Kernel]
+    missing: list[str]
     folder: tempfile.TemporaryDirectory[str] | None = None
 
     def line_of(self, offset: int) -> str | None:
@@ -99,7 +101,7 @@ def compile_library(
         if cached is None:
             library = work / "kernels.so"
             _compile(clang, work, cpp, library, checked, aligned)
-            cached = _store(digest, library, cpp.kernels)
+            cached = _store(digest, library, cpp)
         _memo[digest] = cached
         return cached
 
@@ -217,7 +219,7 @@ def _native() -> str:
     return digest.hexdigest()
 
 
-def _store(digest: str, library: Path, kernels: list[Kernel]) -> Compiled:
+def _store(digest: str, library: Path, cpp: Rewritten) -> Compiled:
     folder = cache_folder("msl")
     temporary = None
     if folder is None:
@@ -229,12 +231,13 @@ def _store(digest: str, library: Path, kernels: list[Kernel]) -> Compiled:
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
             file.write(library.read_bytes())
         Path(file.name).rename(final)
-        described = json.dumps([asdict(kernel) for kernel in kernels])
+        kernels = [asdict(kernel) for kernel in cpp.kernels]
+        described = json.dumps({"kernels": kernels, "missing": cpp.missing})
         final.with_suffix(".json").write_text(described)
         _shrink(folder)
     except OSError as error:
         raise CompileError(f"no room for a compiled kernel: {error}") from error
-    return Compiled(final, kernels, temporary)
+    return Compiled(final, cpp.kernels, cpp.missing, temporary)
 
 
 def _load(digest: str) -> Compiled | None:
@@ -256,8 +259,9 @@ def _load(digest: str) -> Compiled | None:
                 tuple(Parameter(**parameter) for parameter in entry["parameters"]),
                 entry["max_threads"],
             )
-            for entry in described
+            for entry in described["kernels"]
         ],
+        described["missing"],
     )
 
 

@@ -43,10 +43,12 @@ _VECTORS = {
 
 @dataclass
 class Rewritten:
-    """source: C++. kernels: those that it has entries for, `headrace_entry_<position>`."""
+    """source: C++. kernels: those that it has entries for, `headrace_entry_<position>`. missing:
+    function constants that have no value."""
 
     source: str
     kernels: list[Kernel]
+    missing: list[str]
 
 
 def rewrite(
@@ -81,7 +83,8 @@ def rewrite(
         elif token.text == "double":
             raise UsageError("MSL has no type 'double'; allowed: float, half or bfloat")
     entries = "".join(_entry(number, kernel) for number, kernel in enumerate(kernels))
-    return Rewritten(f'{tokens.render()}\n# 1 "entries"\n{entries}', kernels)
+    missing = [name for name, value in given.items() if value is None]
+    return Rewritten(f'{tokens.render()}\n# 1 "entries"\n{entries}', kernels, missing)
 
 
 def _entry(number: int, kernel: Kernel) -> str:
@@ -117,11 +120,10 @@ def _statement_start(tokens: TokenList, at: int) -> int:
 
 def _function_constants(
     tokens: TokenList, constants: Mapping[int, Constant]
-) -> dict[str, Constant]:
+) -> dict[str, Constant | None]:
     """`constant T x [[function_constant(n)]];` with its value, or declared only: then a kernel that
-    uses it does not load. Returns all by name, with False for those without a value."""
-    defined: dict[str, bool] = {}
-    values: dict[str, Constant] = {}
+    uses it does not load. Returns all by name, with None for those without a value."""
+    values: dict[str, Constant | None] = {}
     for at, token in enumerate(tokens):
         found = re.fullmatch(r"function_constant\s*\(([\d\s+*()-]+)\)", token.text)
         if token.kind != "attribute" or not found:
@@ -132,8 +134,7 @@ def _function_constants(
         start = _statement_start(tokens, at)
         name = tokens.text(at - 1)
         kind = " ".join(part.text for part in tokens[start : at - 1] if part.text != "constant")
-        defined[name] = index in constants
-        values[name] = constants.get(index, False)
+        values[name] = constants.get(index)
         tokens.remove(start, at + 1)
         if index in constants:
             value = constants[index]
@@ -145,7 +146,7 @@ def _function_constants(
     for at, token in enumerate(tokens):
         if token.text == "is_function_constant_defined" and tokens.text(at + 1) == "(":
             tokens.remove(at, at + 4)
-            token.output = str(defined.get(tokens.text(at + 2), False)).lower()
+            token.output = str(values.get(tokens.text(at + 2)) is not None).lower()
     return values
 
 
