@@ -12,6 +12,7 @@
 // PASSES-NEXT: cpu-form-kernels
 // PASSES-NEXT: cpu-lower-quantize
 // PASSES-NEXT: cpu-lower-dequantize
+// PASSES-NEXT: cpu-lower-repack
 // PASSES-NEXT: cpu-lower-products{bf16=portable dot=vnni fast-bf16=true}
 // PASSES: reconcile-unrealized-casts
 // PASSES: cpu-add-entry-points{abi=iree}
