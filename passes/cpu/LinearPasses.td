@@ -70,8 +70,11 @@ def CpuLowerRepack : Pass<"cpu-lower-repack", "::mlir::ModuleOp"> {
 def CpuLowerDequantize : Pass<"cpu-lower-dequantize", "::mlir::ModuleOp"> {
   let summary = "Vector code for qlinear.dequantize";
   let description = [{
-    Each workgroup decodes a range of rows with the same block decoders as the
-    products, 16 columns at a time.
+    Each workgroup decodes a range of rows with the same decoders as the products:
+    of blocks, 16 columns of a row at a time; of strips, a column of 16 rows at a
+    time, into a piece of the strip on the stack, whose rows are copied out. Plain
+    floats are widened, and q4nx is decoded number by number: neighbours of a row
+    are 8 bytes apart.
 
     Before:
     ```mlir
@@ -86,6 +89,7 @@ def CpuLowerDequantize : Pass<"cpu-lower-dequantize", "::mlir::ModuleOp"> {
     ```
 
     <!-- lit: tests/passes/cpu/lower_dequantize.mlir#q4_k -->
+    <!-- lit: tests/passes/cpu/lower_dequantize.mlir#strips -->
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
@@ -112,10 +116,16 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
     tokens get a tile of weights that became f32 once, unless `fast-bf16` says that
     sums of pairs take less time.
 
+    Strips of 16 rows have a lane for each row: nothing is added across lanes, and
+    four activations that are spread to all lanes serve all rows. For one token and
+    `vnni`, the chunks of a piece follow each other in the code; else they are in a
+    loop, before which scales and offsets go to the stack. What only depends on
+    activations, like the part of a zero point, is computed before the rows.
+
     Weights in zigzag bands are multiplied as f32 whatever the activations are, as
     their scales differ from column to column; one token by q4_k as `cpu-lower-sparse`
-    does. With `vnni` nibbles become f32 by
-    a table in a register (`vpermps`).
+    does. Several tokens share a tile of 64 columns that became f32. With `vnni`
+    nibbles become f32 by a table in a register (`vpermps`).
 
     Before:
     ```mlir
@@ -191,7 +201,7 @@ def CpuLowerSparse : Pass<"cpu-lower-sparse", "::mlir::ModuleOp"> {
     put in order first, so that a column that is listed twice counts once.
 
     `lookup` says how nibbles become f32: `avx512` finds them in a table that a
-    register holds (`vpermps`); `avx2` and `portable` convert integers. With
+    register holds (`vpermps`); `avx2`, `neon` and `portable` convert integers. With
     `dot=vnni` columns of q4_k are added in integers: in a batch, what the numbers
     of a group are multiplied with is the largest of its kind times an integer of
     three limbs of 8 bits, of two where activations are bf16 (2^-22 and 2^-15 of
@@ -275,7 +285,7 @@ def CpuLowerLookup : Pass<"cpu-lower-lookup", "::mlir::ModuleOp"> {
     summed in 16 bits, while what the list says of later pieces is fetched. `lookup`
     says with which instructions:
 
-    * `avx512`, `avx2`: shuffles of bytes, in 64 or 32 bytes;
+    * `avx512`, `avx2`, `neon`: shuffles of bytes, in 64, 32 or 16 bytes;
     * `portable`: 16 bytes, lane by lane, which LLVM makes a shuffle of where the
       CPU has one.
 

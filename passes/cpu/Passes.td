@@ -11,12 +11,13 @@ include "passes/cpu/LinearPasses.td"
 def CpuFormKernels : Pass<"cpu-form-kernels", "::mlir::ModuleOp"> {
   let summary = "Turn each operation into a kernel and the function into a plan";
   let description = [{
-    Every qlinear operation of a public function moves into a kernel, a private
-    function on memrefs; equal operations share one. What remains of the function
-    is the plan: its arguments, then its results, as memrefs, transient buffers
-    (`memref.alloc`), and one call for each kernel launch with its grid of
-    workgroups. Weights are plain bytes from here on; a kernel sees them through
-    `qlinear.from_bytes`.
+    Every operation of qlinear and qattn in a public function moves into a kernel,
+    a private function on memrefs; equal operations share one. What remains of the
+    function is the plan: its arguments, then its results, as memrefs, transient
+    buffers (`memref.alloc`), and one call for each kernel launch with its grid of
+    workgroups. Weights and caches are plain bytes from here on; a kernel sees them
+    through `qlinear.from_bytes` and `qattn.cache_from_bytes`. A cache that something
+    is appended to is an argument that is updated where it lies.
 
     Before:
     ```mlir

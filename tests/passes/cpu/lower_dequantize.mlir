@@ -32,6 +32,7 @@ func.func @tail(%bytes: memref<792xi8>, %out: memref<4x288xf32>) attributes {hea
   return
 }
 
+// doc: strips
 // A strip of 16 rows: columns of a piece, a vector of rows each, are kept until
 // rows are written. Of the second piece there are 32 columns, of the second strip
 // one row.
@@ -54,6 +55,7 @@ func.func @strips(%bytes: memref<2304xi8>, %out: memref<17x96xf32>) attributes {
   qlinear.dequantize ins(%w : !qlinear.packed<17x96, #qlinear.repacked<#qlinear.gguf<q4_0>, "strips16">, padded = 32x128>) outs(%out : memref<17x96xf32>)
   return
 }
+// doc: end
 
 // Strips of bf16: 16 columns of 16 rows are transposed, and only true rows stored.
 // CHECK-LABEL: func.func @float_strips(
