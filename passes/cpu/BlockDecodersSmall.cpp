@@ -229,7 +229,8 @@ public:
     Value packed = v.load(piece.bytes, codesAt(v, piece, atom / 2), 16);
     Value words = v.cast(packed, 8, v.i16());
     words = v.cast(v.shr(words, 4 * (atom % 2)), 16, v.i8());
-    return v.extS(lookUpNibbles(v, dot, v.andI(words, 15), kTable), v.i32());
+    return v.extS(lookUpNibbles(v, dot, v.andI(words, 15), kUnevenTable),
+                  v.i32());
   }
   Value unscaled(VectorBuilder &v, const Piece &piece,
                  int64_t atom) const override {
@@ -237,7 +238,7 @@ public:
       return BlockDecoder::unscaled(v, piece, atom);
     Value packed = v.load(piece.bytes, codesAt(v, piece, atom / 2), 16);
     return lookUpFloats(v, v.shr(v.extU(packed, v.i32()), 4 * (atom % 2)),
-                        kTable);
+                        kUnevenTable);
   }
   bool hasHalves() const override { return true; }
   std::pair<Value, Value> halves(VectorBuilder &v, const Piece &piece,
@@ -247,13 +248,9 @@ public:
   }
 
 private:
-  /// The values of the codes (GGUF specification).
-  static constexpr int8_t kTable[] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                      1,    13,   25,  38,  53,  69,  89,  113};
-
   Value unsignedValues(VectorBuilder &v, Value q) const {
     SmallVector<int8_t> table;
-    for (int8_t value : kTable)
+    for (int8_t value : kUnevenTable)
       table.push_back(static_cast<int8_t>(value ^ -128));
     return lookUpNibbles(v, dot, q, table);
   }

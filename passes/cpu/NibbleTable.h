@@ -7,6 +7,10 @@
 
 namespace headrace::cpu {
 
+/// The values of iq4_nl's codes (GGUF specification).
+constexpr int8_t kUnevenTable[] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                   1,    13,   25,  38,  53,  69,  89,  113};
+
 /// `table[q]` lane by lane; `q` is i8 x 16 or i8 x 64 with values below 16. A
 /// CPU that has the products of `kind` has a shuffle of bytes too.
 mlir::Value lookUpNibbles(VectorBuilder &v, DotKind kind, mlir::Value q,

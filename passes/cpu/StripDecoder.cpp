@@ -39,6 +39,13 @@ Value StripDecoder::offset(VectorBuilder &v, const StripPiece &piece,
   return factor ? v.mulf(number, factor) : number;
 }
 
+SmallVector<int8_t> StripDecoder::nibbleTable() const {
+  SmallVector<int8_t> table;
+  for (int64_t code = 0; codeBits() == 4 && code < 16; ++code)
+    table.push_back(static_cast<int8_t>(code - zeroPoint()));
+  return table;
+}
+
 Value StripDecoder::codes(VectorBuilder &v, const StripWord &word) const {
   return v.andI(word.low, ((1 << codeBits()) - 1) << word.shift);
 }
@@ -254,7 +261,8 @@ public:
 
 } // namespace
 
-std::unique_ptr<StripDecoder> StripDecoder::create(PackedType weight) {
+std::unique_ptr<StripDecoder> StripDecoder::create(PackedType weight,
+                                                   DotKind dot) {
   auto repacked = dyn_cast<RepackedFormatAttr>(weight.getFormat());
   if (!repacked || repacked.getLayout() != "strips16")
     return nullptr;
@@ -264,6 +272,8 @@ std::unique_ptr<StripDecoder> StripDecoder::create(PackedType weight) {
   if (!gguf)
     return nullptr;
   switch (gguf.getKind()) {
+  case GgufKind::IQ4_NL:
+    return createUnevenStrips(weight, dot);
   case GgufKind::Q4_K:
     return std::make_unique<Q4KStrips>(weight);
   case GgufKind::Q5_K:

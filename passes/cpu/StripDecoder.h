@@ -9,7 +9,7 @@
 #define HEADRACE_PASSES_CPU_STRIPDECODER_H
 
 #include "dialects/QLinear/QLinear.h"
-#include "passes/cpu/VectorBuilder.h"
+#include "passes/cpu/ProductKernel.h"
 
 #include <memory>
 
@@ -39,7 +39,8 @@ class StripDecoder {
 public:
   virtual ~StripDecoder() = default;
   /// Null if `weight` is not in strips, or in a format without a decoder.
-  static std::unique_ptr<StripDecoder> create(qlinear::PackedType weight);
+  static std::unique_ptr<StripDecoder> create(qlinear::PackedType weight,
+                                              DotKind dot = DotKind::Portable);
 
   int64_t pieceCols() const { return cols; }
   int64_t pieceBytes() const { return bytes; }
@@ -53,6 +54,9 @@ public:
   virtual bool hasShortScales() const { return true; }
   /// Bits of a code.
   virtual int64_t codeBits() const { return 4; }
+  /// What each nibble at `StripWord::shift` stands for, less the zero point,
+  /// where they are the codes; else empty.
+  virtual llvm::SmallVector<int8_t> nibbleTable() const;
 
   /// Loads the numbers at the start of a piece.
   virtual StripPiece open(VectorBuilder &v, mlir::Value bytes, mlir::Value at,
@@ -135,6 +139,8 @@ std::unique_ptr<StripDecoder> createPairStrips(qlinear::PackedType weight,
 std::unique_ptr<StripDecoder>
 createAffineStrips(qlinear::PackedType weight,
                    qlinear::AffineFormatAttr format);
+std::unique_ptr<StripDecoder> createUnevenStrips(qlinear::PackedType weight,
+                                                 DotKind dot);
 
 } // namespace headrace::cpu
 

@@ -1,5 +1,6 @@
 //===- StripFloats.cpp - strips times activations in f32 or bf16 ----------===//
 
+#include "passes/cpu/NibbleTable.h"
 #include "passes/cpu/StripKernel.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -11,7 +12,7 @@ void StripKernel::addFloats(VectorBuilder &v, const Piece &piece,
                             const Chunk &chunk, const StripWord &word,
                             const Activations &x, Products &products) const {
   bool pairs =
-      x.isBF16() && bf16 == Bf16Kind::Avx512 && decoder->codeBits() == 4;
+      x.isBF16() && bf16 == Bf16Kind::Avx512 && !decoder->nibbleTable().empty();
   for (int64_t first = 0; first < 4; first += 2) {
     Value both, weights[2];
     if (pairs)
@@ -59,9 +60,10 @@ Value StripKernel::pairOfColumns(VectorBuilder &v, const StripWord &word,
       mask.push_back(4 * row + first + i);
   Value lanes = v.cast(v.shuffle(word.low, mask), 2 * kRows, v.i16());
   SmallVector<APFloat> table;
+  SmallVector<int8_t> numbers = decoder->nibbleTable();
   for (int64_t code = 0; code < 32; ++code)
-    table.push_back(APFloat(APFloat::BFloat(),
-                            std::to_string(code % 16 - decoder->zeroPoint())));
+    table.push_back(
+        APFloat(APFloat::BFloat(), std::to_string(numbers[code % 16])));
   auto type = v.vec(2 * kRows, v.b.getBF16Type());
   Value values = arith::ConstantOp::create(
       v.b, v.loc, DenseElementsAttr::get(type, ArrayRef<APFloat>(table)));
@@ -75,20 +77,11 @@ Value StripKernel::pairOfColumns(VectorBuilder &v, const StripWord &word,
 /// A column of the 16 rows without scale (and offset).
 Value StripKernel::floats(VectorBuilder &v, const StripWord &word,
                           int64_t byte) const {
-  if (dot != DotKind::Vnni || decoder->codeBits() != 4)
+  SmallVector<int8_t> numbers = decoder->nibbleTable();
+  if (dot != DotKind::Vnni || numbers.empty())
     return v.toFloat(decoder->integers(v, word, byte));
-  // A table look-up reads the lowest four bits of each lane.
-  SmallVector<float> table;
-  for (int64_t code = 0; code < 16; ++code)
-    table.push_back(static_cast<float>(code - decoder->zeroPoint()));
-  auto type = v.vec(kRows, v.f32());
-  Value values = arith::ConstantOp::create(
-      v.b, v.loc, DenseElementsAttr::get(type, ArrayRef<float>(table)));
   Value lanes = v.shr(v.cast(word.low, kRows, v.i32()), 8 * byte + word.shift);
-  auto op = LLVM::CallIntrinsicOp::create(
-      v.b, v.loc, type, v.b.getStringAttr("llvm.x86.avx512.permvar.sf.512"),
-      ValueRange{values, lanes});
-  return op.getResult(0);
+  return lookUpFloats(v, lanes, numbers);
 }
 
 void StripKernel::finishFloats(VectorBuilder &v, const Piece &piece,

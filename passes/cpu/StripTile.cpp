@@ -101,8 +101,9 @@ private:
 
 } // namespace
 
-std::unique_ptr<WeightTile> headrace::cpu::createStripTile(PackedType weight) {
-  auto decoder = StripDecoder::create(weight);
+std::unique_ptr<WeightTile> headrace::cpu::createStripTile(PackedType weight,
+                                                           DotKind dot) {
+  auto decoder = StripDecoder::create(weight, dot);
   if (!decoder)
     return nullptr;
   return std::make_unique<StripTile>(weight, std::move(decoder));

@@ -7,7 +7,7 @@ using namespace headrace::cpu;
 using headrace::qlinear::PackedType;
 
 std::unique_ptr<WeightTile> WeightTile::create(PackedType weight, DotKind dot) {
-  if (auto strips = createStripTile(weight))
+  if (auto strips = createStripTile(weight, dot))
     return strips;
   return createRowTile(weight, dot);
 }

@@ -101,7 +101,8 @@ private:
   mlir::Value numbers; // [kind][group][row]
 };
 
-std::unique_ptr<WeightTile> createStripTile(qlinear::PackedType weight);
+std::unique_ptr<WeightTile> createStripTile(qlinear::PackedType weight,
+                                            DotKind dot);
 std::unique_ptr<WeightTile> createRowTile(qlinear::PackedType weight,
                                           DotKind dot);
 

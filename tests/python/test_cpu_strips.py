@@ -34,6 +34,11 @@ CASES = [
     ("q6_k", 65, 928, "matvec", "i8", "cpu"),
     ("q6_k", 18, 160, "matmul", "i8", "cpu"),
     ("q5_k", 37, 352, "matmul", "i8", V3),
+    ("iq4_nl", 35, 736, "matvec", "i8", "cpu"),
+    ("iq4_nl", 33, 160, "gated_matvec", "bf16", "cpu"),
+    ("iq4_nl", 18, 96, "matvec", "f32", "cpu"),
+    ("iq4_nl", 49, 352, "matmul", "i8", V3),
+    ("iq4_nl", 20, 96, "matmul", "bf16", V3),
 ]
 
 
@@ -72,7 +77,7 @@ def test_products(case):
             np.testing.assert_array_equal(again, y)
 
 
-@pytest.mark.parametrize("name", ["q4_0", "q4_k"])
+@pytest.mark.parametrize("name", ["q4_0", "q4_k", "iq4_nl"])
 def test_stored_weights_are_laid_out_once_and_multiplied(name):
     rows, columns = 37, 768
     draw = np.random.default_rng(len(name))
@@ -97,6 +102,8 @@ def test_stored_weights_are_laid_out_once_and_multiplied(name):
         ("q4_k", 49, 288, "cpu"),
         ("q5_k", 16, 544, V3),
         ("q6_k", 35, 416, "cpu"),
+        ("iq4_nl", 33, 224, "cpu"),
+        ("iq4_nl", 17, 96, V3),
     ],
 )
 def test_decoding(name, rows, columns, target):

@@ -21,7 +21,8 @@ AVX2_TARGET = "cpu:x86-64-v3"
 # the repacked layout, and the formats that have it
 STRIPS = "strips16"
 STRIPPED = (
-    "q4_0", "q4_1", "q5_0", "q5_k", "q8_0", "q4_k", "q6_k", "int4:g32", "int4:g128:zp", "int8:g32"
+    "q4_0", "q4_1", "q5_0", "q5_k", "q8_0", "q4_k", "q6_k", "iq4_nl",
+    "int4:g32", "int4:g128:zp", "int8:g32",
 )  # fmt: skip
 
 

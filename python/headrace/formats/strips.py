@@ -293,7 +293,7 @@ def parse(name: str) -> Format | None:
     return make(get(parts[0]), parts[1])
 
 
-_USUAL = ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k", "bf16")
+_USUAL = ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "iq4_nl", "q4_k", "q5_k", "q6_k", "bf16")
 _USUAL_AFFINE = ("int4:g32", "int4:g128", "int4:g128:zp", "int8:g32", "int8:g128")
 _INNER = {form.name: form for form in (*gguf.FORMATS, *kquants.FORMATS, *plain.FORMATS, *AFFINE)}
 FORMATS = [make(_INNER[name], ROWS) for name in (*_USUAL, *_USUAL_AFFINE)]

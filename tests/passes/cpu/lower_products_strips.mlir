@@ -231,3 +231,34 @@ func.func @many(%bytes: memref<2176xi8>, %q: memref<8240xi8>, %y: memref<103x20x
   qlinear.matmul ins(%w, %x : !q8_0, !many) outs(%y : memref<103x20xf32>)
   return
 }
+
+!int4 = !qlinear.packed<16x256, #qlinear.repacked<#qlinear.affine<bits = 4, group = 128, scale = f16, zero_point = integer>, "strips16">>
+
+// Scales and zero points of two groups, then codes. The integers that a zero
+// point takes off are an offset of the group.
+// CHECK-LABEL: func.func @int4_zp(
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// CHECK: arith.extf %{{.*}} : vector<16xf16> to vector<16xf32>
+// CHECK: arith.extui %{{.*}} : vector<16xi8> to vector<16xi32>
+// CHECK: %[[ZERO:.*]] = arith.sitofp %{{.*}} : vector<16xi32> to vector<16xf32>
+// CHECK: arith.negf %[[ZERO]]
+func.func @int4_zp(%bytes: memref<2144xi8>, %q: memref<320xi8>, %y: memref<16xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<2144xi8> to !int4
+  %x = qlinear.from_bytes %q : memref<320xi8> to !qlinear.packed<1x256, #qlinear.act_i8>
+  qlinear.matvec ins(%w, %x : !int4, !qlinear.packed<1x256, #qlinear.act_i8>) outs(%y : memref<16xf32>)
+  return
+}
+
+!iq4_nl = !qlinear.packed<16x64, #qlinear.repacked<#qlinear.gguf<iq4_nl>, "strips16">>
+
+// Nibbles stand for numbers of a table, to which 128 is added.
+// CHECK-LABEL: func.func @iq4_nl(
+// CHECK-DAG: %[[TABLE:.*]] = arith.constant dense<[1, 24, 45, 63,
+// CHECK: %[[CODES:.*]] = llvm.call_intrinsic "llvm.x86.avx512.pshuf.b.512"(%[[TABLE]], %{{.*}})
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[CODES]]
+func.func @iq4_nl(%bytes: memref<576xi8>, %q: memref<80xi8>, %y: memref<16xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %w = qlinear.from_bytes %bytes : memref<576xi8> to !iq4_nl
+  %x = qlinear.from_bytes %q : memref<80xi8> to !qlinear.packed<1x64, #qlinear.act_i8>
+  qlinear.matvec ins(%w, %x : !iq4_nl, !qlinear.packed<1x64, #qlinear.act_i8>) outs(%y : memref<16xf32>)
+  return
+}
