@@ -33,7 +33,7 @@ struct MetalPipelineOptions : PassPipelineOptions<MetalPipelineOptions> {
                              llvm::cl::init(31)};
   Option<int64_t> maxBufferBytes{*this, "max-buffer-bytes",
                                  llvm::cl::desc("Most bytes of a buffer"),
-                                 llvm::cl::init(int64_t(1) << 32)};
+                                 llvm::cl::init((int64_t(1) << 31) - 1)};
 };
 
 void buildMetalPipeline(OpPassManager &pm,

@@ -46,9 +46,9 @@ def SimtLowerProducts : Pass<"simt-lower-products", "::mlir::ModuleOp"> {
     A subgroup computes some rows together. Its lanes share out the columns: a lane
     loads its activations once, in the order and with the powers of two that the
     weights' bits ask for, and multiplies them with the weights of all rows. So
-    codes are masked where they lie in their word and are never shifted, and zero
-    points are taken off by the sum of the activations. A reduction over the subgroup
-    ends it, and its first lane writes the rows.
+    codes are masked where they lie in their word, and zero points are taken off by
+    the sum of the activations. A reduction over the subgroup ends it, and its first
+    lane writes the rows.
 
     Rows behind the last one are computed as the last one and not written.
 
@@ -65,7 +65,7 @@ def SimtLowerProducts : Pass<"simt-lower-products", "::mlir::ModuleOp"> {
       %q = vector.load %words[%at] : memref<4608xi16>, vector<4xi16>
       %low = arith.andi %q, %c15 : vector<4xi16>
       %f = arith.uitofp %low : vector<4xi16> to vector<4xf32>
-      %s = vector.fma %f, %even, %offset : vector<4xf32>
+      %s = math.fma %f, %even, %offset : vector<4xf32>
       ...
     }
     %row = gpu.subgroup_reduce add %sum uniform : (f32) -> f32
@@ -105,7 +105,7 @@ def SimtVerifyLimits : Pass<"simt-verify-limits", "::mlir::ModuleOp"> {
            "Bytes of shared memory that a workgroup may have">,
     Option<"maxBuffers", "max-buffers", "int64_t", /*default=*/"31",
            "Most buffers of a kernel">,
-    Option<"maxBufferBytes", "max-buffer-bytes", "int64_t", /*default=*/"int64_t(1) << 32",
+    Option<"maxBufferBytes", "max-buffer-bytes", "int64_t", /*default=*/"(int64_t(1) << 31) - 1",
            "Most bytes of a buffer">];
 }
 

@@ -14,6 +14,7 @@
 #include "passes/simt/Tiling.h"
 
 #include <memory>
+#include <utility>
 
 namespace headrace::simt {
 
@@ -102,10 +103,16 @@ std::unique_ptr<RowDecoder> createQ4nxDecoder(qlinear::PackedType weight);
 
 //===-- What decoders share -----------------------------------------------===//
 
-/// Loads the eight columns from `first` on for words that have two of them
-/// each: to `x` the even and the odd ones, times `factor`, and the odd ones
-/// divided by 2^8 as well, since that is how masks leave codes. `sum` gets the
-/// sum of both, without the factors.
+/// Loads the even and the odd ones of the eight columns from `first` on; `sum`
+/// gets the sum of both added, lane by lane.
+std::pair<mlir::Value, mlir::Value> eightColumns(SimtBuilder &v, mlir::Value x,
+                                                 mlir::Value first,
+                                                 mlir::Value &sum);
+
+/// The eight columns from `first` on for words that have two of them each: to
+/// `x` the even and the odd ones, times `factor`, and the odd ones divided by
+/// 2^8 as well, since that is how masks leave codes. `sum` gets the sum of
+/// both, without the factors.
 void nibbleInputs(SimtBuilder &v, mlir::Value x, mlir::Value first,
                   double factor, llvm::SmallVectorImpl<mlir::Value> &inputs,
                   mlir::Value &sum);
@@ -113,6 +120,15 @@ void nibbleInputs(SimtBuilder &v, mlir::Value x, mlir::Value first,
 /// The masks of the four nibbles of a word: of even and odd columns in the low
 /// nibbles, and in the high ones.
 constexpr int64_t kNibbleMasks[] = {0x000F, 0x0F00, 0x00F0, 0xF000};
+
+/// Words of 16 bits have a code in each of their nibbles, from the lowest on.
+/// `lowParts` are the 4, 8, 12 and 16 lowest bits of each word as floats; each
+/// has all codes up to one. So products with codes are sums of products with
+/// low parts, and the last part, which is the word, needs no mask.
+llvm::SmallVector<mlir::Value> lowParts(SimtBuilder &v, mlir::Value words);
+/// What low parts are multiplied with, from the activations of the codes.
+llvm::SmallVector<mlir::Value> lowPartInputs(SimtBuilder &v,
+                                             llvm::ArrayRef<mlir::Value> x);
 
 } // namespace headrace::simt
 

@@ -60,19 +60,14 @@ public:
     Value numbers = v.add(start, v.add(v.mul(group, 32), v.mul(place[1], 16)));
     Value codesAt = v.add(v.add(start, v.mul(place[1], kHalfWords)),
                           v.add(v.mul(group, 128), v.mul(lane, 4)));
-    // The nibble of a mask is of every fourth row.
+    // The nibbles of a word are of four rows; parts of words are of several.
     LaneSums products(4);
     for (auto [i, x] : llvm::enumerate(inputs.x)) {
       int64_t offset = kCodesAt + 16 * static_cast<int64_t>(i);
       Value codes = v.loadFour(words, v.add(codesAt, offset), 8);
-      v.named(codes, "codes");
-      for (int64_t nibble = 0; nibble < 4; ++nibble) {
-        Value weights =
-            v.unsignedToFloat(v.andI(codes, int64_t(0xF) << (4 * nibble)));
-        products[nibble] = products[nibble]
-                               ? v.fma(weights, x, products[nibble])
-                               : v.mulf(weights, x);
-      }
+      for (auto [part, product] :
+           llvm::zip(lowParts(v, v.named(codes, "codes")), products))
+        product = product ? v.fma(part, x, product) : v.mulf(part, x);
     }
     SmallVector<Value> scales = rowNumbers(v, numbers, "scales");
     SmallVector<Value> minimums =
@@ -80,8 +75,9 @@ public:
     for (int64_t nibble = 0; nibble < 4; ++nibble) {
       double place = 1.0 / static_cast<double>(1 << (4 * nibble));
       sums[nibble] = v.fma(minimums[nibble], inputs.sums[0], sums[nibble]);
-      sums[nibble] =
-          v.fma(v.scale(products[nibble], place), scales[nibble], sums[nibble]);
+      Value own =
+          nibble ? v.subf(products[nibble], products[nibble - 1]) : products[0];
+      sums[nibble] = v.fma(v.scale(own, place), scales[nibble], sums[nibble]);
     }
     return sums;
   }

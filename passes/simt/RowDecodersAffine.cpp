@@ -20,7 +20,7 @@ public:
 
   int64_t blockCols() const override { return 32; }
   int64_t blockLanes() const override { return 1; }
-  Tiling tiling() const override { return {4, 2}; }
+  Tiling tiling() const override { return {hasOffsets() ? 2 : 4, 2}; }
   bool hasOffsets() const override {
     return format.getZeroPoint() != ZeroPointKind::None;
   }
@@ -43,13 +43,14 @@ public:
         four.push_back(v.loadFour(x, v.add(first, half + col), 16));
         sum = sum ? v.addf(sum, four.back()) : four.back();
       }
+      SmallVector<Value> byNibble;
       for (int64_t nibble = 0; nibble < 4; ++nibble) {
         SmallVector<Value> columns;
         for (Value x : four)
           columns.push_back(v.extract(x, nibble));
-        double place = 1.0 / static_cast<double>(1 << (4 * nibble));
-        inputs.x.push_back(v.scale(v.fromElements(columns), place));
+        byNibble.push_back(v.fromElements(columns));
       }
+      inputs.x.append(lowPartInputs(v, byNibble));
     }
     if (format.getZeroPoint() != ZeroPointKind::Integer)
       inputs.starts.push_back(v.scale(sum, -8));
@@ -65,12 +66,10 @@ public:
     for (int64_t half : {0, 1}) {
       Value codes = v.loadFour(
           words, v.add(v.add(place[0], v.mul(block, 8)), 4 * half), 2);
-      v.named(codes, "codes");
-      for (int64_t nibble = 0; nibble < 4; ++nibble) {
-        Value weights =
-            v.unsignedToFloat(v.andI(codes, int64_t(0xF) << (4 * nibble)));
-        Value x = inputs.x[4 * half + nibble];
-        sum = sum ? v.fma(weights, x, sum) : v.mulf(weights, x);
+      for (auto [i, part] :
+           llvm::enumerate(lowParts(v, v.named(codes, "codes")))) {
+        Value x = inputs.x[4 * half + static_cast<int64_t>(i)];
+        sum = sum ? v.fma(part, x, sum) : v.mulf(part, x);
       }
     }
     Value group = format.isPerChannel() ? v.index(0)

@@ -23,14 +23,30 @@ public:
 /// columns, a lane has half of one: 16 columns of two groups.
 class FourBitK : public KQuantDecoder {
 public:
-  using KQuantDecoder::KQuantDecoder;
+  /// Blocks are at multiples of 16 bytes: words of 32 bits are the unit.
+  explicit FourBitK(PackedType weight) : KQuantDecoder(weight) {
+    rowWords /= 2;
+    blockWords /= 2;
+  }
   bool hasOffsets() const override { return true; }
 
   void open(SimtBuilder &v, Value bytes, Value which) override {
     KQuantDecoder::open(v, bytes, which);
+    doubles = v.viewAs(bytes, v.i32());
     chunk = v.div(lane, 2);
-    pair = v.rem(chunk, 2);
-    isUpper = v.notLess(chunk, 2);
+    // Scales and minimums have six bits, two of each in 16. The upper four
+    // groups have four of them in words of their own, and two on top of those
+    // of the lower groups.
+    Value isUpper = v.notLess(chunk, 2), pair = v.mul(v.rem(chunk, 2), 16);
+    auto choose = [&](int64_t upper, int64_t lower) {
+      return v.select(isUpper, v.constI32(upper), v.constI32(lower));
+    };
+    Value first = arith::IndexCastUIOp::create(v.b, v.loc, v.i32(), pair);
+    shifts[0] = v.add(first, choose(2, 0));
+    shifts[1] = first;
+    shifts[2] = v.add(first, v.constI32(4));
+    ownMask = choose(0x3030, 0x3F3F);
+    otherMask = choose(0x0F0F, 0);
   }
 
   LaneInputs inputs(SimtBuilder &v, Value x, Value block) const override {
@@ -53,26 +69,29 @@ public:
                     const RowPlace &place, Value block,
                     LaneSums sums) const override {
     Value at = blockAt(v, place, block);
-    Value both = v.named(v.extF(v.loadAligned(halves, at, 2)), "scale");
-    auto [scales, minimums] = groupNumbers(v, at);
-    Value codesAt = v.add(v.add(at, 8), v.mul(lane, 8));
-    Value codes[2];
-    for (int64_t half : {0, 1})
-      codes[half] =
-          v.named(v.loadFour(words, v.add(codesAt, 4 * half), 8), "codes");
+    Value header = v.named(v.loadFour(doubles, at, 16), "header");
+    Value codes = v.named(
+        v.loadFour(doubles, v.add(v.add(at, 4), v.mul(lane, 4)), 16), "codes");
+    Value both = v.extF(v.cast(v.shuffle(header, {0}), 2, v.b.getF16Type()));
+    v.named(both, "scale");
+    Value other = v.extract(header, 3);
+    Value numbers[2] = {
+        groupNumbers(v, v.extract(header, 1), v.shr(other, shifts[1])),
+        groupNumbers(v, v.extract(header, 2), v.shr(other, shifts[2]))};
     Value offset;
     for (int64_t group : {0, 1}) {
       Value sum;
       for (int64_t i = 0; i < 4; ++i) {
+        Value half = v.shuffle(codes, {i / 2 * 2, i / 2 * 2 + 1});
+        Value four = v.cast(half, 4, v.i16());
         int64_t mask = kNibbleMasks[2 * group + i % 2];
-        Value weights = v.unsignedToFloat(v.andI(codes[i / 2], mask));
+        Value weights = v.unsignedToFloat(v.andI(four, mask));
         Value x = inputs.x[4 * group + i];
         sum = sum ? v.fma(weights, x, sum) : v.mulf(weights, x);
       }
-      Value scale = v.mulf(v.extract(both, 0), v.extract(scales, group));
+      Value scale = v.mulf(v.extract(both, 0), v.extract(numbers[0], group));
       sums[0] = v.fma(sum, v.splatF(scale), sums[0]);
-      Value minimum = v.extract(minimums, group);
-      Value x = inputs.sums[group];
+      Value minimum = v.extract(numbers[1], group), x = inputs.sums[group];
       offset = offset ? v.fma(minimum, x, offset) : v.mulf(minimum, x);
     }
     sums[1] = v.fma(v.extract(both, 1), offset, sums[1]);
@@ -80,30 +99,16 @@ public:
   }
 
 private:
-  /// Scales and minimums of the two groups, f32 x 2, the second times 2^8. They
-  /// have six bits, two in a word: those of the upper four groups lie in other
-  /// words than the two upper bits of theirs.
-  std::pair<Value, Value> groupNumbers(SimtBuilder &v, Value at) const {
-    Value first = v.add(v.add(at, 2), pair);
-    auto word = [&](int64_t number) {
-      return v.loadOne(words, v.add(first, 2 * number));
-    };
-    Value low = word(0), minimum = word(1), high = word(2);
-    auto joined = [&](Value nibbles, Value upper) {
-      return v.orI(v.andI(nibbles, 0x0F0F), v.shr(v.andI(upper, 0xC0C0), 2));
-    };
-    auto numbers = [&](Value lower, Value upper) {
-      Value both = v.select(isUpper, upper, v.andI(lower, 0x3F3F));
-      Value bytes = v.andI(v.broadcast(both, 2),
-                           v.vectorI16({0x00FF, static_cast<int16_t>(0xFF00)}));
-      return v.unsignedToFloat(bytes);
-    };
-    return {
-        v.named(numbers(low, joined(high, low)), "scales"),
-        v.named(numbers(minimum, joined(v.shr(high, 4), minimum)), "minimums")};
+  /// The numbers of two groups, f32 x 2, the second times 2^8, from the word of
+  /// their own and the four bits that upper groups have elsewhere.
+  Value groupNumbers(SimtBuilder &v, Value own, Value other) const {
+    Value bits =
+        v.orI(v.andI(v.shr(own, shifts[0]), ownMask), v.andI(other, otherMask));
+    Value bytes = v.andI(v.broadcast(bits, 2), v.vectorI32({0x00FF, 0xFF00}));
+    return v.named(v.unsignedToFloat(bytes), "numbers");
   }
 
-  Value chunk, pair, isUpper;
+  Value doubles, chunk, shifts[3], ownMask, otherMask;
 };
 
 /// q6_k: | 128 bytes of nibbles | 64 of upper bits | 16 int8 scales | f16 |. Of

@@ -28,19 +28,54 @@ protected:
   }
 };
 
-/// Blocks that end with 16 bytes of nibbles, of which a lane has eight.
+/// q4_0: | f16 | 16 bytes of nibbles |, of which a lane has eight.
 class NibbleDecoder : public SmallDecoder {
 public:
-  NibbleDecoder(PackedType weight, int64_t codesAt, double zero)
-      : SmallDecoder(weight), codesAt(codesAt), zero(zero) {}
+  using SmallDecoder::SmallDecoder;
+
+  LaneInputs inputs(SimtBuilder &v, Value x, Value block) const override {
+    Value low = v.add(v.mul(block, 32), v.mul(lane, 8));
+    Value sum;
+    auto [evenLow, oddLow] = eightColumns(v, x, low, sum);
+    auto [evenHigh, oddHigh] = eightColumns(v, x, v.add(low, 16), sum);
+    LaneInputs inputs;
+    // A word has the columns 2i, 16 + 2i, 2i + 1 and 16 + 2i + 1.
+    inputs.x = lowPartInputs(v, {evenLow, evenHigh, oddLow, oddHigh});
+    inputs.starts.push_back(v.scale(sum, -8));
+    return inputs;
+  }
+
+  LaneSums multiply(SimtBuilder &v, const LaneInputs &inputs,
+                    const RowPlace &place, Value block,
+                    LaneSums sums) const override {
+    Value at = blockAt(v, place, block);
+    Value codes = v.loadFour(words, v.add(v.add(at, 1), v.mul(lane, 4)), 2);
+    Value sum = inputs.starts[0];
+    for (auto [part, x] :
+         llvm::zip(lowParts(v, v.named(codes, "codes")), inputs.x))
+      sum = v.fma(part, x, sum);
+    return scaled(v, sum, scaleAt(v, at), sums);
+  }
+};
+
+/// q5_0: | f16 | fifth bits u32 | 16 bytes of nibbles |, of which a lane has
+/// eight, and two bytes of fifth bits.
+class FiveBitDecoder : public SmallDecoder {
+public:
+  using SmallDecoder::SmallDecoder;
+
+  void open(SimtBuilder &v, Value bytes, Value which) override {
+    SmallDecoder::open(v, bytes, which);
+    shift = v.broadcast(v.toI16(v.mul(which, 8)), 2);
+  }
 
   LaneInputs inputs(SimtBuilder &v, Value x, Value block) const override {
     Value low = v.add(v.mul(block, 32), v.mul(lane, 8));
     LaneInputs inputs;
     Value sum;
     nibbleInputs(v, x, low, 1, inputs.x, sum);
-    nibbleInputs(v, x, v.add(low, 16), 0x1p-4, inputs.x, sum);
-    inputs.starts.push_back(v.scale(sum, -zero));
+    nibbleInputs(v, x, v.add(low, 16), 1, inputs.x, sum);
+    inputs.starts.push_back(v.scale(sum, -16));
     return inputs;
   }
 
@@ -48,71 +83,33 @@ public:
                     const RowPlace &place, Value block,
                     LaneSums sums) const override {
     Value at = blockAt(v, place, block);
-    Value sum = multiplyNibbles(v, inputs, at);
-    return scaled(v, sum, scaleAt(v, at), sums);
-  }
-
-protected:
-  /// The sum of what the nibbles of a block yield, from its start on.
-  Value multiplyNibbles(SimtBuilder &v, const LaneInputs &inputs,
-                        Value at) const {
-    Value codes =
-        v.loadFour(words, v.add(v.add(at, codesAt), v.mul(lane, 4)), 2);
-    v.named(codes, "codes");
-    Value sum = inputs.starts[0];
-    for (auto [mask, x] : llvm::zip(kNibbleMasks, inputs.x))
-      sum = v.fma(v.unsignedToFloat(v.andI(codes, mask)), x, sum);
-    return sum;
-  }
-
-  int64_t codesAt;
-  double zero;
-};
-
-/// q5_0: | f16 | fifth bits u32 | 16 bytes of nibbles |
-class FiveBitDecoder : public NibbleDecoder {
-public:
-  explicit FiveBitDecoder(PackedType weight) : NibbleDecoder(weight, 3, 16) {}
-
-  void open(SimtBuilder &v, Value bytes, Value which) override {
-    NibbleDecoder::open(v, bytes, which);
-    Value bits = v.toI16(v.mul(which, 8));
-    shift = v.broadcast(bits, 2);
-  }
-
-  LaneInputs inputs(SimtBuilder &v, Value x, Value block) const override {
-    LaneInputs inputs = NibbleDecoder::inputs(v, x, block);
-    // A fifth bit is 16 where it lies at 2^0, 8 at 2^1, and so on: those of
-    // even and odd columns, of the first and the second half of the block.
-    Value even = v.powers(4, -2), odd = v.powers(3, -2);
-    for (int64_t i : {0, 1, 2, 3}) {
-      // `nibbleInputs` has scaled the columns already.
-      double undo = i == 0 ? 1 : i == 1 ? 0x1p8 : i == 2 ? 0x1p4 : 0x1p12;
-      inputs.x.push_back(
-          v.mulf(v.scale(inputs.x[i], undo), i % 2 ? odd : even));
-    }
-    return inputs;
-  }
-
-  LaneSums multiply(SimtBuilder &v, const LaneInputs &inputs,
-                    const RowPlace &place, Value block,
-                    LaneSums sums) const override {
-    Value at = blockAt(v, place, block);
-    Value sum = multiplyNibbles(v, inputs, at);
+    Value codes = v.loadFour(words, v.add(v.add(at, 3), v.mul(lane, 4)), 2);
+    Value nibbles[2] = {v.named(codes, "codes"), v.shr(codes, 4)};
     // The bits of this lane's columns, at the bottom of both words.
     Value fifth = v.shr(v.load(words, v.add(at, 1), 2), shift);
-    v.named(fifth, "fifth");
-    Value even = v.vectorI16({1, 4, 16, 64}),
-          odd = v.vectorI16({2, 8, 32, 128});
-    for (int64_t i : {0, 1, 2, 3}) {
-      Value bits = v.splat4(v.extract(fifth, i / 2));
-      Value bit = v.andI(bits, i % 2 ? odd : even);
-      sum = v.fma(v.unsignedToFloat(bit), inputs.x[4 + i], sum);
+    fifth = v.named(v.andI(fifth, 0x00FF), "fifth");
+    Value sum = inputs.starts[0];
+    for (int64_t half : {0, 1}) {
+      Value bits = spread(v, v.extract(fifth, half));
+      for (int64_t odd : {0, 1}) {
+        Value code = v.orI(v.andI(nibbles[half], odd ? 0x0F00 : 0x000F),
+                           v.andI(bits, odd ? 0x1000 : 0x0010));
+        sum = v.fma(v.unsignedToFloat(code), inputs.x[2 * half + odd], sum);
+      }
     }
     return scaled(v, sum, scaleAt(v, at), sums);
   }
 
 private:
+  /// Eight bits as four words, with bit 2i above the low nibble of word i and
+  /// bit 2i + 1 above the third one.
+  Value spread(SimtBuilder &v, Value bits) const {
+    Value wide = arith::ExtUIOp::create(v.b, v.loc, v.i32(), bits);
+    Value both = v.orI(v.shl(wide, 4), v.shl(wide, 11));
+    Value words = v.shr(v.splat4(both), v.vectorI32({0, 2, 4, 6}));
+    return arith::TruncIOp::create(v.b, v.loc, v.vec(4, v.i16()), words);
+  }
+
   Value shift;
 };
 
@@ -154,7 +151,7 @@ std::unique_ptr<RowDecoder>
 headrace::simt::createSmallDecoder(GgufKind kind, PackedType weight) {
   switch (kind) {
   case GgufKind::Q4_0:
-    return std::make_unique<NibbleDecoder>(weight, 1, 8);
+    return std::make_unique<NibbleDecoder>(weight);
   case GgufKind::Q5_0:
     return std::make_unique<FiveBitDecoder>(weight);
   case GgufKind::Q8_0:

@@ -7,8 +7,6 @@
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
-#include <cmath>
-
 namespace headrace::simt {
 
 /// Vectors here are what one lane computes with: of four elements at most, as
@@ -90,14 +88,14 @@ struct SimtBuilder : common::VectorBuilder {
   Value toI16(Value index) {
     return mlir::arith::IndexCastUIOp::create(b, loc, i16(), index);
   }
-  /// 2^(first + step * i) in lane i.
-  Value powers(int64_t first, int64_t step) {
-    llvm::SmallVector<float> values;
-    for (int64_t lane = 0; lane < kLanes; ++lane)
-      values.push_back(std::ldexp(1.0f, static_cast<int>(first + step * lane)));
+  Value constI32(int64_t value) {
     return mlir::arith::ConstantOp::create(
-        b, loc,
-        mlir::DenseElementsAttr::get(f32x4(), llvm::ArrayRef<float>(values)));
+        b, loc, b.getI32IntegerAttr(static_cast<int32_t>(value)));
+  }
+  Value vectorI32(llvm::ArrayRef<int32_t> values) {
+    auto type = vec(static_cast<int64_t>(values.size()), i32());
+    return mlir::arith::ConstantOp::create(
+        b, loc, mlir::DenseElementsAttr::get(type, values));
   }
   Value fromElements(llvm::ArrayRef<Value> values) {
     auto type = vec(static_cast<int64_t>(values.size()), values[0].getType());

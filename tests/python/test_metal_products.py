@@ -39,6 +39,27 @@ def test_moves_little_more_than_is_stored(name):
     assert traffic[2].stored == 4 * rows and traffic[2].loaded == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "rows", "columns", "limit"),
+    # ggml's kernels have 4.6, 7.5, 3.9, 5.3 and 10.0.
+    [
+        ("q4_0", 4, 16, 4.6),
+        ("q5_0", 4, 16, 7.5),
+        ("q8_0", 4, 16, 3.9),
+        ("q4_k", 2, 32, 5.3),
+        ("q6_k", 2, 32, 10.0),
+        ("q4nx", 16, 8, 4.0),
+        ("int4:g128", 4, 32, 4.0),
+    ],
+)
+def test_instructions_for_each_weight(name, rows, columns, limit):
+    """rows and columns: whose weights one lane multiplies in one turn of the loop."""
+    artifact = compiled("matvec", 4096, 4096, name)
+    loop = msl.inner_loop(artifact.sources[SOURCE], artifact.kernels[0].name)
+    assert 1.5 * rows * columns < loop.instructions <= limit * rows * columns
+    assert loop.private == 0, "everything is in registers"
+
+
 @pytest.mark.parametrize(("rows", "columns"), [(3, 256), (33, 768)])
 @pytest.mark.parametrize("name", ["q4_k", "q4nx"])
 def test_rows_that_fill_no_workgroup(name, rows, columns):

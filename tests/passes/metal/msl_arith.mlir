@@ -25,7 +25,7 @@ func.func private @integers(%y: memref<32xi32>, %s: memref<8xi16>) attributes {h
   %mask = arith.constant -16 : i32
   %t = gpu.thread_id x
   %i = arith.index_cast %t : index to i32
-  // CHECK: const uint a = (thread + 7) - 7;
+  // CHECK: const uint a = (uint(int(thread)) + 7) - 7;
   %sum = arith.addi %i, %seven : i32
   %a = arith.subi %sum, %seven : i32 loc("a")
   // CHECK: y[0] = (a * 7) / a;
@@ -60,7 +60,7 @@ func.func private @integers(%y: memref<32xi32>, %s: memref<8xi16>) attributes {h
   // CHECK: const uint b = uint(max(int(a), int(7)));
   %smax = arith.maxsi %a, %seven : i32 loc("b")
   %smin = arith.minsi %a, %smax : i32
-  // CHECK: y[thread] = (b == 7) ? uint(min(int(a), int(b))) : b;
+  // CHECK: y[int(thread)] = (b == 7) ? uint(min(int(a), int(b))) : b;
   %eq = arith.cmpi eq, %smax, %seven : i32
   %sel = arith.select %eq, %smin, %smax : i32
   memref.store %sel, %y[%t] : memref<32xi32>

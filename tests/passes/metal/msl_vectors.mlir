@@ -79,7 +79,7 @@ func.func private @lanes(%x: memref<64xf32>, %y: memref<4x64xf32>) attributes {h
   %l = gpu.lane_id
   %g = gpu.block_id y
   %s = gpu.subgroup_id : index
-  // CHECK: const float a = x[lane];
+  // CHECK: const float a = x[int(lane)];
   %a = memref.load %x[%l] : memref<64xf32> loc("a")
   // CHECK-NEXT: const float total = simd_sum(a);
   %0 = gpu.subgroup_reduce add %a uniform : (f32) -> f32
@@ -93,7 +93,7 @@ func.func private @lanes(%x: memref<64xf32>, %y: memref<4x64xf32>) attributes {h
   %4, %v2 = gpu.shuffle up %a, %one, %width : f32
   // CHECK-NEXT: const float v3 = simd_shuffle_down(a, ushort(1));
   %5, %v3 = gpu.shuffle down %a, %one, %width : f32
-  // CHECK-NEXT: y[64 * workgroup.y + subgroup] = ((total + total1) + (v + v1)) + (v2 + v3);
+  // CHECK-NEXT: y[64 * int(workgroup.y) + int(subgroup)] = ((total + total1) + (v + v1)) + (v2 + v3);
   %6 = arith.addf %0, %1 : f32
   %7 = arith.addf %2, %3 : f32
   %8 = arith.addf %4, %5 : f32

@@ -1,18 +1,17 @@
 // RUN: %headrace_opt %s --simt-lower-products --canonicalize --cse --split-input-file | FileCheck %s
 
 // doc: q4_0
-// A lane has half of a block: 8 low and 8 high nibbles of four words, masked
-// where they lie. Words hold two neighbours each, so the activations are taken
-// apart, and multiplied with what brings each mask's codes back to 0 to 15.
+// A lane has half of a block: four words with four codes each. Masks leave the
+// lowest one, two and three codes of a word where they lie, and the word has all
+// four; what they are multiplied with makes products with each code of that.
 !w = !qlinear.packed<8x96, #qlinear.gguf<q4_0>>
 
 // CHECK-LABEL: func.func private @rows(
 // CHECK-SAME: %[[W:.*]]: memref<432xi8>, %[[X:.*]]: memref<96xf32>, %[[Y:.*]]: memref<8xf32>)
 // CHECK-DAG: %[[M0:.*]] = arith.constant dense<15> : vector<4xi16>
-// CHECK-DAG: %[[M1:.*]] = arith.constant dense<3840> : vector<4xi16>
-// CHECK-DAG: %[[M2:.*]] = arith.constant dense<240> : vector<4xi16>
-// CHECK-DAG: %[[M3:.*]] = arith.constant dense<-4096> : vector<4xi16>
-// CHECK-DAG: %[[ODD:.*]] = arith.constant dense<3.906250e-03> : vector<4xf32>
+// CHECK-DAG: %[[M1:.*]] = arith.constant dense<255> : vector<4xi16>
+// CHECK-DAG: %[[M2:.*]] = arith.constant dense<4095> : vector<4xi16>
+// CHECK-DAG: %[[HIGH:.*]] = arith.constant dense<6.250000e-02> : vector<4xf32>
 // CHECK-DAG: %[[ZERO:.*]] = arith.constant dense<-8.000000e+00> : vector<4xf32>
 // CHECK: %[[LANE:.*]] = gpu.lane_id
 // CHECK: %[[WORDS:.*]] = memref.view %[[W]][%{{.*}}][] : memref<432xi8> to memref<216xi16>
@@ -20,18 +19,20 @@
 // CHECK:   %[[A:.*]] = vector.load %[[X]][%{{.*}}] {alignment = 16 : i64} : memref<96xf32>, vector<4xf32>
 // CHECK:   %[[B:.*]] = vector.load %[[X]][%{{.*}}] {alignment = 16 : i64} : memref<96xf32>, vector<4xf32>
 // CHECK:   %[[X0:.*]] = vector.shuffle %[[A]], %[[B]] [0, 2, 4, 6]
-// CHECK:   %[[X1:.*]] = vector.shuffle %[[A]], %[[B]] [1, 3, 5, 7]
-// CHECK:   %[[X1S:.*]] = arith.mulf %[[X1]], %[[ODD]]
+// CHECK:   vector.shuffle %[[A]], %[[B]] [1, 3, 5, 7]
+// CHECK:   %[[X1:.*]] = arith.mulf %{{.*}}, %[[HIGH]]
+// CHECK:   %[[D0:.*]] = arith.subf %[[X0]], %[[X1]]
+// CHECK:   %[[D1:.*]] = arith.subf %[[X1]], %{{.*}}
 // CHECK:   %[[START:.*]] = arith.mulf %{{.*}}, %[[ZERO]]
 // CHECK:   %[[Q:.*]] = vector.load %[[WORDS]][%{{.*}}] {alignment = 2 : i64} : memref<216xi16>, vector<4xi16>
 // CHECK:   %[[Q0:.*]] = arith.andi %[[Q]], %[[M0]]
 // CHECK:   %[[F0:.*]] = arith.uitofp %[[Q0]]
-// CHECK:   %[[S0:.*]] = math.fma %[[F0]], %[[X0]], %[[START]]
 // CHECK:   %[[Q1:.*]] = arith.andi %[[Q]], %[[M1]]
 // CHECK:   %[[F1:.*]] = arith.uitofp %[[Q1]]
-// CHECK:   math.fma %[[F1]], %[[X1S]], %[[S0]]
 // CHECK:   arith.andi %[[Q]], %[[M2]]
-// CHECK:   arith.andi %[[Q]], %[[M3]]
+// CHECK:   arith.uitofp %[[Q]]
+// CHECK:   %[[S0:.*]] = math.fma %[[F0]], %[[D0]], %[[START]]
+// CHECK:   math.fma %[[F1]], %[[D1]], %[[S0]]
 // CHECK-NOT: arith.sh
 // CHECK:   scf.yield
 // CHECK: %[[SUM:.*]] = vector.reduction <add>, %[[SUMS]]#0
@@ -73,18 +74,19 @@ func.func private @tail(%b: memref<170xi8>, %x: memref<32xf32>, %y: memref<5xf32
 
 // -----
 
-// Fifth bits are masked as well; those of a lane are brought to the bottom first.
+// Eight fifth bits are spread above the codes of four words.
 !w = !qlinear.packed<4x32, #qlinear.gguf<q5_0>>
 
 // CHECK-LABEL: func.func private @fifth_bits(
-// CHECK-DAG: dense<[1, 4, 16, 64]> : vector<4xi16>
-// CHECK-DAG: dense<[2, 8, 32, 128]> : vector<4xi16>
-// CHECK-DAG: dense<[1.600000e+01, 4.000000e+00, 1.000000e+00, 2.500000e-01]> : vector<4xf32>
-// CHECK-DAG: dense<-1.600000e+01> : vector<4xf32>
+// CHECK-DAG: %[[APART:.*]] = arith.constant dense<[0, 2, 4, 6]> : vector<4xi32>
+// CHECK-DAG: %[[LOW:.*]] = arith.constant dense<15> : vector<4xi16>
+// CHECK-DAG: %[[FIFTH:.*]] = arith.constant dense<16> : vector<4xi16>
 // CHECK: scf.for
-// CHECK: arith.shrui %{{.*}} : vector<2xi16>
-// CHECK-NOT: arith.sh
-// CHECK: scf.yield
+// CHECK: %[[SPREAD:.*]] = arith.shrui %{{.*}}, %[[APART]] : vector<4xi32>
+// CHECK: %[[BITS:.*]] = arith.trunci %[[SPREAD]] : vector<4xi32> to vector<4xi16>
+// CHECK: %[[NIBBLES:.*]] = arith.andi %{{.*}}, %[[LOW]]
+// CHECK: %[[ABOVE:.*]] = arith.andi %[[BITS]], %[[FIFTH]]
+// CHECK: arith.ori %[[NIBBLES]], %[[ABOVE]]
 func.func private @fifth_bits(%b: memref<88xi8>, %x: memref<32xf32>, %y: memref<4xf32>)
     attributes {headrace.kernel = {subgroup_rows = 1 : i64, workgroup = array<i32: 32, 1, 1>}} {
   %w = qlinear.from_bytes %b : memref<88xi8> to !w
@@ -100,8 +102,9 @@ func.func private @fifth_bits(%b: memref<88xi8>, %x: memref<32xf32>, %y: memref<
 
 // CHECK-LABEL: func.func private @minimums(
 // CHECK: scf.for %{{.*}} = %{{.*}} to %c2 step %c4 iter_args(%{{.*}}, %{{.*}}) -> (vector<4xf32>, f32)
-// CHECK: vector.load %{{.*}} {alignment = 4 : i64} : memref<576xf16>, vector<2xf16>
-// CHECK: vector.load %{{.*}} {alignment = 8 : i64} : memref<576xi16>, vector<4xi16>
+// CHECK: %[[HEADER:.*]] = vector.load %{{.*}} {alignment = 16 : i64} : memref<288xi32>, vector<4xi32>
+// CHECK: vector.load %{{.*}} {alignment = 16 : i64} : memref<288xi32>, vector<4xi32>
+// CHECK: vector.bitcast %{{.*}} : vector<1xi32> to vector<2xf16>
 // CHECK: scf.yield %{{.*}}, %{{.*}} : vector<4xf32>, f32
 // CHECK: arith.subf
 // CHECK: gpu.subgroup_reduce add

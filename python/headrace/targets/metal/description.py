@@ -39,7 +39,7 @@ class MetalDescription:
     shared_memory: int
     max_buffers: int
     slow_shifts: bool
-    max_buffer_bytes: int = 1 << 32
+    max_buffer_bytes: int = (1 << 31) - 1
     subgroup_width: int = SUBGROUP_WIDTH
 
     @property

@@ -177,12 +177,13 @@ class KernelPrinter:
         name, kind = _PLACES[op.name]
         self.places[name] = kind
         if "dimension" not in op.attributes:
-            self._texts[op.results[0]] = (name, True)
+            self._texts[op.results[0]] = (f"int({name})", True)
             return
         dimension = str(op.attributes["dimension"]).removeprefix("#gpu<dim ").removesuffix(">")
         if name == "thread" and dimension != "x":
             raise CompileError(f"{op.location}: msl: expected workgroups of one row of threads")
-        self._texts[op.results[0]] = (f"{name}.{dimension}" if name == "workgroup" else name, True)
+        place = f"{name}.{dimension}" if name == "workgroup" else name
+        self._texts[op.results[0]] = (f"int({place})", True)
 
     # --- statements ------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Types and constants of MLIR as the Metal Shading Language writes them.
 
 Integers of MLIR have no sign; they are unsigned types here, and operations that read a sign convert
-first. An index is a `uint`: buffers of more than 4 GiB are refused before text is made.
+first. An index is an `int` that is never negative: compilers may then add it to a 64-bit pointer
+without looking after its overflow. Buffers of more than 2 GiB are refused before text is made.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _LANES = 4
 
 def _scalar(kind: ir.Type) -> str:
     if isinstance(kind, ir.IndexType):
-        return "uint"
+        return "int"
     if isinstance(kind, ir.IntegerType) and kind.width in _UNSIGNED:
         return _UNSIGNED[kind.width]
     if str(kind) in _FLOATS:
@@ -48,7 +49,7 @@ def lanes(kind: ir.Type) -> int:
 
 
 def type_text(kind: ir.Type) -> str:
-    """`float4` for `vector<4xf32>`, `uint` for an index."""
+    """`float4` for `vector<4xf32>`, `int` for an index."""
     if not isinstance(kind, ir.VectorType):
         return _scalar(kind)
     count = lanes(kind)
