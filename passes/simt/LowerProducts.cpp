@@ -78,7 +78,7 @@ void placeRows(SimtBuilder &v, Matrix &matrix, PackedType weight,
     // There is something to read behind the last rows, too: these.
     if (weight.getPaddedRows() % (share.rows * share.subgroups))
       at = v.min(at, v.index(weight.getPaddedRows() - unit));
-    matrix.units.push_back(matrix.decoder->place(v, at));
+    matrix.units.push_back(matrix.decoder->place(v, v.named(at, "row")));
   }
 }
 
@@ -89,7 +89,7 @@ SmallVector<SmallVector<Value>> multiply(SimtBuilder &v, const Product &product,
   PackedType weight = product.weights[0].getType();
   const RowDecoder &first = *matrices[0].decoder;
   int64_t lanes = first.blockLanes();
-  Value lane = v.rem(share.lane, lanes);
+  Value lane = v.named(v.rem(share.lane, lanes), "part");
   SmallVector<Value> zeros;
   for (Matrix &matrix : matrices) {
     matrix.decoder->open(v, matrix.bytes, lane);
@@ -111,6 +111,7 @@ SmallVector<SmallVector<Value>> multiply(SimtBuilder &v, const Product &product,
           }
         return next;
       });
+  v.named(sums[0], "block");
   SmallVector<SmallVector<Value>> results;
   ArrayRef<Value> left = sums;
   for (const Matrix &matrix : matrices) {

@@ -85,7 +85,7 @@ public:
 protected:
   mlir::Value blockAt(SimtBuilder &v, const RowPlace &place,
                       mlir::Value block) const {
-    return v.add(place[0], v.mul(block, blockWords));
+    return v.named(v.add(place[0], v.mul(block, blockWords)), "at");
   }
 
   int64_t rowWords, blockWords;

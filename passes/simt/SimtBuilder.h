@@ -19,7 +19,8 @@ struct SimtBuilder : common::VectorBuilder {
 
   /// Gives what computes `value` a name, which emitted text keeps.
   Value named(Value value, llvm::StringRef name) {
-    if (mlir::Operation *op = value.getDefiningOp())
+    mlir::Operation *op = value.getDefiningOp();
+    if (op && !mlir::isa<mlir::NameLoc>(op->getLoc()))
       op->setLoc(mlir::NameLoc::get(b.getStringAttr(name), loc));
     return value;
   }
