@@ -6,6 +6,8 @@
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
+#include <limits>
+
 namespace headrace::simt {
 #define GEN_PASS_DEF_SIMTVERIFYLIMITS
 #include "passes/simt/Passes.h.inc"
