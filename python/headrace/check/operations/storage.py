@@ -62,7 +62,6 @@ def cases(draw: Generator) -> Iterator[Case]:
         yield _strips(inner, inner, 32 + few, 640)
     yield _strips("q8_0:rows8", "q8_0", 16 + few, 160)
     yield _strips("q4_k:rows4", "q4_k", 15 + few, 256)
-    yield _strips("int4:g64:zp", "int4:g64:zp", 17 + few, 320)
     yield _repack("int4:g32:strips16", "int4:g32", 15 + few, 96)
 
 
