@@ -203,10 +203,10 @@ def CpuLowerSparse : Pass<"cpu-lower-sparse", "::mlir::ModuleOp"> {
     `lookup` says how nibbles become f32: `avx512` finds them in a table that a
     register holds (`vpermps`); `avx2`, `neon` and `portable` convert integers. With
     `dot=vnni` columns of q4_k are added in integers: in a batch, what the numbers
-    of a group are multiplied with is the largest of its kind times an integer of
-    three limbs of 8 bits, of two where activations are bf16 (2^-22 and 2^-15 of
-    the largest), so `vpdpbusd` adds 64 products of a limb. A batch whose scales
-    are infinite or tiny is added in f32.
+    of a group are multiplied with is the largest that 256 rows can have times an
+    integer of three limbs of 8 bits, of two where activations are bf16 (2^-22 and
+    2^-15 of the largest), so `vpdpbusd` adds 64 products of a limb. Slices of 256
+    rows of a batch of which a scale is infinite, or all are tiny, are added in f32.
 
     Before:
     ```mlir

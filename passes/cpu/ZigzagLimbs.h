@@ -2,9 +2,12 @@
 //
 // Columns of q4_k times their activations, added up as integers. In a batch of
 // columns, what a group of 32 rows is multiplied with (x times the scale) is
-// the largest of its kind times an integer of a few limbs of 8 bits. So four
-// columns and 16 rows take one instruction for each limb; sums of a batch stay
-// in registers and are then added in f32.
+// the largest that a slice can have times an integer of a few limbs of 8 bits.
+// So four columns and 16 rows take one instruction for each limb; sums of a
+// batch stay in registers and are then added in f32.
+//
+// Lines are fetched twice: in memory order, evenly over a whole batch ahead,
+// into the second cache, and a slice ahead into the first.
 //
 //===----------------------------------------------------------------------===//
 
@@ -32,44 +35,57 @@ public:
 
   /// Column `at` of `batch()` comes next: its first slice is at byte `start`.
   void setAhead(mlir::Value at, mlir::Value start);
+  /// All columns that come next are set.
+  void listLines();
+  /// Fetches the columns that come next.
+  void prefetchAll();
   /// The columns that came next are those of the batch now.
   void advance();
-  /// Columns `at` to `at + 4` of the batch are multiplied with these four.
-  void setFactors(mlir::Value at, mlir::Value factors);
-  /// Reads the scales of the first `count` columns, adds the minima, and says
-  /// (i1) whether limbs can stand for what numbers are multiplied with: it is
-  /// zero, or finite and not tiny.
-  mlir::Value computeCoefficients(mlir::Value count);
-  /// Adds the numbers of `count` columns.
-  void addProducts(mlir::Value count);
+  /// Column `at` of the batch is multiplied with `factor`.
+  void setFactor(mlir::Value at, mlir::Value factor);
+
+  /// Multiplies the factors of the first `count` columns with the scales of a
+  /// slice, and says (i1) whether limbs can stand for what results: it is zero,
+  /// or finite and not tiny.
+  mlir::Value scaleColumns(mlir::Value slice, mlir::Value count);
+  /// Then adds this slice of these columns.
+  void addSlice(mlir::Value slice, mlir::Value count);
 
   /// The sums from `row` on, a multiple of 16, as f32 x 16.
   mlir::Value load(mlir::Value row);
 
 private:
   int64_t slices() const { return rows / kSliceRows; }
-  mlir::Value place(mlir::Value slice, int64_t half, mlir::Value column);
+  int64_t pieces() const;
+  mlir::Value fourAt(mlir::Value column);
   llvm::SmallVector<mlir::Value> startsOf(mlir::Value column, mlir::Value skip);
-  void prefetch(mlir::Value column, mlir::Value skip);
-  mlir::Value scaleGroups(mlir::Value slice, int64_t half, mlir::Value largest);
-  void splitIntoLimbs(mlir::Value count);
-  llvm::SmallVector<mlir::Value> addFour(mlir::Value column, mlir::Value part,
+  void prefetchPiece(mlir::Value piece);
+  void prefetch(mlir::Value slice, mlir::Value phase, mlir::Value column);
+  void computeCoefficients(mlir::Value slice, mlir::Value count);
+  void storeLimbs(mlir::Value number, mlir::Value scale, mlir::Value where);
+  mlir::Value limbAt(mlir::Value where, int64_t nibble, int64_t limb);
+  llvm::SmallVector<mlir::Value> addFour(mlir::Value column, mlir::Value slice,
+                                         mlir::Value half,
+                                         llvm::ArrayRef<int64_t> nibbles,
                                          mlir::ValueRange sums);
-  void addToSums(mlir::Value part, mlir::ValueRange found);
+  void addToSums(mlir::Value part, llvm::ArrayRef<int64_t> nibbles,
+                 mlir::ValueRange found);
 
   VectorBuilder &v;
   mlir::Value bytes;
   int64_t rows, limbs;
 
-  mlir::Value starts;  // [column], then those of the next batch
-  mlir::Value factors; // [four columns][x, then -x]
+  mlir::Value starts;   // [column], then those of the next batch
+  mlir::Value lines;    // [piece of the next batch]: bytes to prefetch
+  mlir::Value factors;  // [column][x, then -x]
+  mlir::Value products; // [four columns][x d (4), then -x dmin (4)]
   mlir::Value
-      coefficients;     // [slice and half][four columns][group, column],
-                        // i32: bits of f32, then limbs [group][limb, column]
-  mlir::Value scales;   // [slice and half][group, column]
-  mlir::Value inverses; // the same
-  mlir::Value minima;   // [slice and half][group, column]: sums
-  mlir::Value sums;     // [part of 128 rows][nibble][vector][lane]
+      coefficients;   // [half][four columns][two limbs][group][limb, twice]
+  mlir::Value minima; // [slice and half][group, column]: sums
+  mlir::Value sums;   // [part of 128 rows][nibble][vector][lane]
+
+  // Of a slice of the batch: what an integer of 1 stands for, and its inverse.
+  mlir::Value unit, inverse;
 };
 
 } // namespace headrace::cpu

@@ -62,8 +62,10 @@ void SliceSums::clear() {
 void SliceSums::addAll(Value count, const Source &source) {
   Value left = arith::RemUIOp::create(v.b, v.loc, count, v.index(kTogether));
   Value whole = v.sub(count, left);
-  if (limbs)
+  if (limbs) {
     setAhead(v.index(0), count, source);
+    limbs->prefetchAll();
+  }
   v.loop(v.index(0), whole, batch(), {},
          [&](Value first, ValueRange) -> SmallVector<Value> {
            Value last = v.min(v.add(first, batch()), whole);
@@ -81,8 +83,11 @@ void SliceSums::addAll(Value count, const Source &source) {
 }
 
 void SliceSums::addColumn(Value column, Value factor) {
-  computeCoefficients(columnAt(column), factor, v.index(0));
-  addProducts(columnAt(column), {}, v.index(0));
+  Value start = columnAt(column);
+  forEachSlice([&](Value slice) {
+    computeCoefficients(start, factor, v.index(0), slice);
+    addProducts(start, {}, v.index(0), slice);
+  });
 }
 
 Value SliceSums::load(Value row) {
@@ -118,7 +123,9 @@ void SliceSums::addBatch(Value first, Value last, Value end,
       starts.push_back(columnAt(column));
       factors.push_back(source.factor(column));
     }
-    computeCoefficients(starts, factors, place);
+    forEachSlice([&](Value slice) {
+      computeCoefficients(starts, factors, place, slice);
+    });
   });
   eachFour([&](Value at, Value place) {
     SmallVector<Value> starts, ahead;
@@ -127,7 +134,8 @@ void SliceSums::addBatch(Value first, Value last, Value end,
       Value next = v.min(v.add(at, i + batch()), v.sub(end, v.index(1)));
       ahead.push_back(columnAt(source.column(next)));
     }
-    addProducts(starts, ahead, place);
+    forEachSlice(
+        [&](Value slice) { addProducts(starts, ahead, place, slice); });
   });
 }
 
@@ -140,6 +148,7 @@ void SliceSums::setAhead(Value first, Value end, const Source &source) {
            limbs->setAhead(at, columnAt(source.column(next)));
            return {};
          });
+  limbs->listLines();
 }
 
 /// The same as `addBatch`, in integers if they can stand for the scales.
@@ -148,27 +157,25 @@ void SliceSums::addLimbs(Value first, Value last, Value end,
   Value count = v.sub(last, first);
   limbs->advance();
   setAhead(last, end, source);
-  v.loop(first, last, kTogether, {},
-         [&](Value at, ValueRange) -> SmallVector<Value> {
-           Value factors = v.splat(v.vec(kTogether, v.f32()), 0);
-           for (int64_t i = 0; i < kTogether; ++i)
-             factors = v.insert(source.factor(source.column(v.add(at, i))),
-                                factors, i);
-           limbs->setFactors(v.sub(at, first), factors);
-           return {};
-         });
-  auto branch = scf::IfOp::create(v.b, v.loc, limbs->computeCoefficients(count),
-                                  /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(v.b);
-  v.b.setInsertionPointToStart(branch.thenBlock());
-  limbs->addProducts(count);
-  v.b.setInsertionPointToStart(branch.elseBlock());
   v.loop(first, last, 1, {}, [&](Value at, ValueRange) -> SmallVector<Value> {
-    Value column = source.column(at);
-    computeCoefficients(columnAt(column), source.factor(column), v.index(0),
-                        /*withOffsets=*/false);
-    addProducts(columnAt(column), {}, v.index(0));
+    limbs->setFactor(v.sub(at, first), source.factor(source.column(at)));
     return {};
+  });
+  forEachSlice([&](Value slice) {
+    auto branch =
+        scf::IfOp::create(v.b, v.loc, limbs->scaleColumns(slice, count),
+                          /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(v.b);
+    v.b.setInsertionPointToStart(branch.thenBlock());
+    limbs->addSlice(slice, count);
+    v.b.setInsertionPointToStart(branch.elseBlock());
+    v.loop(first, last, 1, {}, [&](Value at, ValueRange) -> SmallVector<Value> {
+      Value column = source.column(at);
+      Value start = columnAt(column);
+      computeCoefficients(start, source.factor(column), v.index(0), slice);
+      addProducts(start, {}, v.index(0), slice);
+      return {};
+    });
   });
 }
 
@@ -187,61 +194,58 @@ SmallVector<Value> SliceSums::slicesOf(ArrayRef<Value> columns, Value slice) {
   return at;
 }
 
-/// Coefficients of some columns go to `place` and behind, slice by slice.
+/// Coefficients of a slice of some columns go to `place` and behind, slice by
+/// slice.
 void SliceSums::computeCoefficients(ArrayRef<Value> columns,
                                     ArrayRef<Value> factors, Value place,
-                                    bool withOffsets) {
+                                    Value slice) {
   int64_t together = static_cast<int64_t>(columns.size());
-  forEachSlice([&](Value slice) {
-    SmallVector<Value> found =
-        decoder.coefficients(v, bytes, slicesOf(columns, slice), factors);
-    Value first = v.add(place, v.mul(slice, together));
-    for (auto [i, value] : llvm::enumerate(found))
-      v.store(value, coefficients, {v.add(first, i), v.index(0)});
-    if (!offsets || !withOffsets)
-      return;
-    Value sum = found[0];
-    for (Value value : ArrayRef<Value>(found).drop_front())
-      sum = v.addf(sum, value);
-    Value where = v.mul(slice, 8);
-    v.store(v.addf(v.load(offsets, where, 8), v.repeat(sum, 8, 8, 1)), offsets,
-            where);
-  });
+  SmallVector<Value> found =
+      decoder.coefficients(v, bytes, slicesOf(columns, slice), factors);
+  Value first = v.add(place, v.mul(slice, together));
+  for (auto [i, value] : llvm::enumerate(found))
+    v.store(value, coefficients, {v.add(first, i), v.index(0)});
+  if (!offsets)
+    return;
+  Value sum = found[0];
+  for (Value value : ArrayRef<Value>(found).drop_front())
+    sum = v.addf(sum, value);
+  Value where = v.mul(slice, 8);
+  v.store(v.addf(v.load(offsets, where, 8), v.repeat(sum, 8, 8, 1)), offsets,
+          where);
 }
 
-/// Adds numbers times coefficients to the sums.
+/// Adds numbers of a slice times coefficients to the sums.
 void SliceSums::addProducts(ArrayRef<Value> columns, ArrayRef<Value> ahead,
-                            Value place) {
+                            Value place, Value slice) {
   int64_t together = static_cast<int64_t>(columns.size());
   int64_t vectors = decoder.partVectors();
-  forEachSlice([&](Value slice) {
-    SmallVector<Value> at = slicesOf(columns, slice);
-    SmallVector<Value> next = slicesOf(ahead, slice);
-    Value first = v.add(place, v.mul(slice, together));
-    int64_t count = kSliceRows / kSliceLanes / vectors;
-    for (int64_t part = 0; part < count; ++part) {
-      Value row = v.add(v.mul(slice, kSliceRows), part * vectors * kSliceLanes);
-      SmallVector<Value> parts;
-      for (int64_t i = 0; i < vectors; ++i)
-        parts.push_back(v.load(sums, v.add(row, i * kSliceLanes), kSliceLanes));
-      for (auto [column, start] : llvm::enumerate(at)) {
-        SmallVector<Value> numbers = decoder.numbers(v, bytes, start, part);
-        if (!next.empty())
-          prefetch(next[column], part, count);
-        for (int64_t i = 0; i < vectors; ++i) {
-          int64_t group =
-              (part * vectors + i) * kSliceLanes / decoder.groupRows();
-          Value coefficient = memref::LoadOp::create(
-              v.b, v.loc, coefficients,
-              ValueRange{v.add(first, column), v.index(group)});
-          parts[i] = v.fma(numbers[i], v.broadcast(coefficient, kSliceLanes),
-                           parts[i]);
-        }
+  SmallVector<Value> at = slicesOf(columns, slice);
+  SmallVector<Value> next = slicesOf(ahead, slice);
+  Value first = v.add(place, v.mul(slice, together));
+  int64_t count = kSliceRows / kSliceLanes / vectors;
+  for (int64_t part = 0; part < count; ++part) {
+    Value row = v.add(v.mul(slice, kSliceRows), part * vectors * kSliceLanes);
+    SmallVector<Value> parts;
+    for (int64_t i = 0; i < vectors; ++i)
+      parts.push_back(v.load(sums, v.add(row, i * kSliceLanes), kSliceLanes));
+    for (auto [column, start] : llvm::enumerate(at)) {
+      SmallVector<Value> numbers = decoder.numbers(v, bytes, start, part);
+      if (!next.empty())
+        prefetch(next[column], part, count);
+      for (int64_t i = 0; i < vectors; ++i) {
+        int64_t group =
+            (part * vectors + i) * kSliceLanes / decoder.groupRows();
+        Value coefficient = memref::LoadOp::create(
+            v.b, v.loc, coefficients,
+            ValueRange{v.add(first, column), v.index(group)});
+        parts[i] =
+            v.fma(numbers[i], v.broadcast(coefficient, kSliceLanes), parts[i]);
       }
-      for (int64_t i = 0; i < vectors; ++i)
-        v.store(parts[i], sums, v.add(row, i * kSliceLanes));
     }
-  });
+    for (int64_t i = 0; i < vectors; ++i)
+      v.store(parts[i], sums, v.add(row, i * kSliceLanes));
+  }
 }
 
 /// The lines of a part of a slice. Into the second cache only: the first has

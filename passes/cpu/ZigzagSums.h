@@ -5,7 +5,8 @@
 // all four, and columns come in batches: first the coefficients of a batch,
 // then its products, so that a coefficient is spread over a vector as it is
 // loaded. Where the CPU adds products of bytes, batches of q4_k are added in
-// integers, unless one of their scales is infinite or tiny.
+// integers, slice by slice, unless a scale of a slice is infinite or all are
+// tiny.
 //
 //===----------------------------------------------------------------------===//
 
@@ -56,9 +57,10 @@ private:
                                           mlir::Value slice);
   void computeCoefficients(llvm::ArrayRef<mlir::Value> columns,
                            llvm::ArrayRef<mlir::Value> factors,
-                           mlir::Value place, bool withOffsets = true);
+                           mlir::Value place, mlir::Value slice);
   void addProducts(llvm::ArrayRef<mlir::Value> columns,
-                   llvm::ArrayRef<mlir::Value> ahead, mlir::Value place);
+                   llvm::ArrayRef<mlir::Value> ahead, mlir::Value place,
+                   mlir::Value slice);
   void prefetch(mlir::Value at, int64_t part, int64_t parts);
 
   VectorBuilder &v;

@@ -23,6 +23,8 @@ SHAPES = [
     ("q4_k:zigzag", 700, 64, "bf16"),
     ("q4_k:zigzag1024", 1500, 41, "f32"),
     ("q4_k:zigzag4096", 5000, 30, "bf16"),
+    ("q4_k:zigzag4096", 2049, 203, "bf16"),
+    ("q4_k:zigzag", 257, 150, "f32"),
     ("q6_k:zigzag", 511, 53, "f32"),
     ("q6_k:zigzag1024", 1030, 17, "bf16"),
     ("q8_0:zigzag", 257, 65, "bf16"),
@@ -188,14 +190,14 @@ def test_instructions():
         assert not spills
 
 
-@pytest.mark.parametrize(("dtype", "limbs"), [("bf16", 2), ("f32", 3)])
-def test_instructions_of_limbs(dtype, limbs):
-    """vpdpbusd for each limb of the nibbles of 64 rows by four columns, low and high ones."""
+@pytest.mark.parametrize(("dtype", "products"), [("bf16", 2 * 8), ("f32", 3 * 4)])
+def test_instructions_of_limbs(dtype, products):
+    """vpdpbusd for each limb of nibbles of 64 rows by four columns, in f32 low or high ones."""
     text = assembly(matvec_case("q4_k:zigzag1024", 1024, 512, dtype).module)
     loops = [loop for loop in re.split(r"\n(?=\.L)", text) if "\tvpdpbusd" in loop]
     assert loops
     for loop in loops:
-        assert loop.count("\tvpdpbusd") == 8 * limbs
+        assert loop.count("\tvpdpbusd") == products
         assert len(re.findall(r"\tvpunpck[lh](bw|wd)\t", loop)) == 8
         assert not re.search(r"\tv\w+\t%zmm\d+, [^%]*\(%rsp\)", loop)
 

@@ -88,28 +88,29 @@ func.func @main(%w: !weight, %x: tensor<8xf32>, %list: tensor<8xi32>, %count: te
 
 // -----
 
-// With VNNI columns of q4_k are added in integers, in batches of 128 slices: the
-// scales of their groups times x, then limbs of 8 bits, then the products, while
-// the next batch is prefetched; in f32 if a scale is infinite or tiny. bf16 has
-// two limbs.
+// With VNNI columns of q4_k are added in integers, in batches of 64 columns,
+// slice by slice: the scales of the columns times x, limbs of 8 bits of those of
+// their groups, then the products, while the next batch is prefetched; in f32 if
+// a scale is infinite or all are tiny. bf16 has two limbs.
 // VNNI-LABEL: func.func private @sparse_matvec_q4_k_zigzag1024_1024x64_bf16(
-// VNNI:         scf.for %{{.*}} = %c0 to %{{.*}} step %c32 {
+// VNNI:         scf.for %{{.*}} = %c0 to %{{.*}} step %c64 {
 // VNNI:           scf.for %[[SLICE:.*]] = %c0 to %c4 step %c1
 // VNNI:             scf.for %{{.*}} = %c0 to %{{.*}} step %c4
-// VNNI:               memref.prefetch
 // VNNI:               arith.maxsi
-// VNNI:             arith.cmpi slt, %{{.*}}, %{{.*}} : vector<16xi32>
-// VNNI:           scf.if
-// VNNI:             arith.xori %{{.*}}, %{{.*}} : vector<16xi32>
-// VNNI:             scf.for %[[PART:.*]] = %c0 to %c8 step %c1 {
-// VNNI:               scf.for
-// VNNI:                 scf.if
-// VNNI:                   memref.prefetch
-// VNNI-COUNT-16:        llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
-// VNNI-NOT:             llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
-// VNNI:               arith.sitofp
-// VNNI:           } else {
-// VNNI:             vector.fma
+// VNNI:             arith.cmpi slt, %{{.*}}, %{{.*}} : i32
+// VNNI:             scf.if
+// VNNI:               scf.for %{{.*}} = %c0 to %{{.*}} step %c4
+// VNNI-COUNT-3:         memref.prefetch {{.*}} locality<2>
+// VNNI-COUNT-4:         memref.prefetch {{.*}} locality<3>
+// VNNI:                 arith.xori %{{.*}}, %{{.*}} : vector<16xi32>
+// VNNI:               scf.for %[[HALF:.*]] = %c0 to %c2 step %c1 {
+// VNNI:                 scf.for %{{.*}} = %c0 to %{{.*}} step %c4
+// VNNI-COUNT-3:           memref.prefetch {{.*}} locality<2>
+// VNNI-COUNT-16:          llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// VNNI-NOT:               llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// VNNI:                 arith.sitofp
+// VNNI:             } else {
+// VNNI:               vector.fma
 !weight = !qlinear.packed<1024x64, #qlinear.zigzag<#qlinear.gguf<q4_k>, band = 1024>>
 func.func @main(%w: !weight, %x: tensor<64xbf16>, %list: tensor<64xi32>, %count: tensor<1xi32>) -> tensor<1024xf32> {
   %0 = tensor.empty() : tensor<1024xf32>
