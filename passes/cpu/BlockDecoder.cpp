@@ -24,8 +24,7 @@ std::unique_ptr<BlockDecoder> BlockDecoder::create(PackedType weight,
 
 Piece BlockDecoder::open(VectorBuilder &v, Value bytes, Value row, Value index,
                          int64_t groups) const {
-  Value base = v.add(row, v.mul(index, pieceBytes()));
-  Piece piece{bytes, row, index, base, groups, {}, {}, {}};
+  Piece piece = locate(v, bytes, row, index, groups);
   if (zeroPoint() != 0)
     piece.zeros = v.splat(v.vec(8, v.i32()), static_cast<double>(zeroPoint()));
   openGroups(v, piece);
@@ -56,8 +55,17 @@ SmallVector<int64_t> headrace::cpu::tileLanes(int64_t n, int64_t copies) {
   return mask;
 }
 
+Value headrace::cpu::zipQwords(VectorBuilder &v, Value a, Value b, bool odd) {
+  Type i64 = v.b.getI64Type();
+  SmallVector<int64_t> mask;
+  for (int64_t lane = odd ? 1 : 0; lane < 8; lane += 2)
+    mask.append({lane, lane + 8});
+  return v.cast(v.shuffle(v.cast(a, 8, i64), v.cast(b, 8, i64), mask), 64,
+                v.i8());
+}
+
 std::pair<Value, Value> headrace::cpu::splitNibbles(VectorBuilder &v, Value q) {
-  return {v.andI(q, 15), v.andI(shiftHalves(v, q, 4, 4), 15)};
+  return {v.andI(q, 15), v.shr(q, 4)};
 }
 
 Value headrace::cpu::shiftHalves(VectorBuilder &v, Value q, int64_t low,

@@ -10,6 +10,7 @@
 #define HEADRACE_PASSES_CPU_BLOCKDECODER_H
 
 #include "dialects/QLinear/QLinear.h"
+#include "passes/cpu/PieceOrder.h"
 #include "passes/cpu/ProductKernel.h"
 
 #include <memory>
@@ -35,6 +36,13 @@ struct Piece {
   /// What each group adds to a weight, f32 in the lanes of `scales`; null if
   /// that is nothing.
   mlir::Value offsets;
+};
+
+/// A whole piece in the order of `BlockDecoder::order`.
+struct OrderedPiece {
+  llvm::SmallVector<mlir::Value, 4> codes; // unsigned i8 x 64
+  /// Scales and offsets: f32 x 16.
+  mlir::Value numbers;
 };
 
 /// Reads pieces of one format. A weight is `scale * (q - zero) + offset`, of
@@ -63,8 +71,13 @@ public:
   /// Whether each group has a zero point of its own.
   bool hasOwnZeros() const { return zeroPoint() == 0 && !hasOffsets(); }
 
-  /// Loads what the groups of the piece `index` share; `row` is the byte index
-  /// of its row.
+  /// The piece `index` of the row at byte `row`, without its numbers.
+  Piece locate(VectorBuilder &v, mlir::Value bytes, mlir::Value row,
+               mlir::Value index, int64_t groups) const {
+    mlir::Value base = v.add(row, v.mul(index, pieceBytes()));
+    return {bytes, row, index, base, groups, {}, {}, {}};
+  }
+  /// The same, with what its groups share.
   Piece open(VectorBuilder &v, mlir::Value bytes, mlir::Value row,
              mlir::Value index, int64_t groups) const;
 
@@ -91,6 +104,15 @@ public:
     llvm_unreachable("no halves");
   }
 
+  /// The order of `decodeInOrder`; without columns if there is none.
+  virtual PieceOrder order() const { return {}; }
+  /// Decodes a whole piece with the fewest instructions. `piece` is not opened:
+  /// its numbers are null.
+  virtual OrderedPiece decodeInOrder(VectorBuilder &v,
+                                     const Piece &piece) const {
+    llvm_unreachable("no order");
+  }
+
 protected:
   /// Columns of an atom as i32 x 16, the zero point already taken off.
   virtual mlir::Value integers(VectorBuilder &v, const Piece &piece,
@@ -109,6 +131,10 @@ std::unique_ptr<BlockDecoder> createAffineDecoder(qlinear::PackedType weight);
 
 /// Lanes [0, n) of a vector, `copies` times over.
 llvm::SmallVector<int64_t> tileLanes(int64_t n, int64_t copies);
+
+/// Lanes of 64 bits that two vectors of 64 bytes have in even places, in turn,
+/// or in odd ones.
+mlir::Value zipQwords(VectorBuilder &v, mlir::Value a, mlir::Value b, bool odd);
 
 /// The low and the high four bits of `q` (i8 x 64).
 std::pair<mlir::Value, mlir::Value> splitNibbles(VectorBuilder &v,

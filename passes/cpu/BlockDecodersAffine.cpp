@@ -55,6 +55,39 @@ public:
     return {v.shuffle(even, odd, first), v.shuffle(even, odd, last)};
   }
 
+  PieceOrder order() const override {
+    PieceOrder order;
+    if (format.getBits() != 4 || zeroPoint() == 0 || hasOffsets())
+      return order;
+    order.zeroPoint = zeroPoint();
+    order.largest = largest();
+    // Low nibbles are even columns. 64-bit lanes of the two halves in turn.
+    for (int64_t odd : {0, 16})
+      for (int64_t high : {0, 1}) {
+        auto &columns = order.columns.emplace_back();
+        for (int64_t lane = 0; lane < 64; ++lane)
+          columns.push_back(lane / 8 % 2 * 128 + lane / 16 * 32 + odd +
+                            lane % 8 * 2 + high);
+      }
+    for (int64_t lane = 0; lane < 16; ++lane)
+      order.numbers.push_back({lane % 8, false});
+    return order;
+  }
+  OrderedPiece decodeInOrder(VectorBuilder &v,
+                             const Piece &piece) const override {
+    Value first = v.load(piece.bytes, piece.base, 64);
+    Value second = v.load(piece.bytes, v.add(piece.base, 64), 64);
+    OrderedPiece result;
+    for (bool odd : {false, true}) {
+      auto [low, high] = splitNibbles(v, zipQwords(v, first, second, odd));
+      result.codes.append({low, high});
+    }
+    Piece open = piece;
+    openGroups(v, open);
+    result.numbers = v.shuffle(open.scales, tileLanes(8, 2));
+    return result;
+  }
+
 protected:
   Value integers(VectorBuilder &v, const Piece &piece,
                  int64_t atom) const override {

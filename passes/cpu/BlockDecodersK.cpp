@@ -2,6 +2,10 @@
 
 #include "passes/cpu/BlockDecoder.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+#include <array>
+
 using namespace mlir;
 using namespace headrace::cpu;
 using headrace::qlinear::GgufKind;
@@ -66,6 +70,18 @@ Value pairPlaneAtom(VectorBuilder &v, const Piece &piece, int64_t at,
   return v.shl(v.andI(v.shr(bytes, 2 * (atom % 8 / 2)), 3), target);
 }
 
+/// `q` (i8 x 64) with each 32 bits rotated to the right; to the left by
+/// negative amounts. Bits of a neighbour come in.
+Value rotate(VectorBuilder &v, Value q, ArrayRef<int32_t> amounts) {
+  Value words = v.cast(q, 16, v.i32());
+  SmallVector<int32_t> right;
+  for (int32_t amount : amounts)
+    right.push_back(amount & 31);
+  Value rotated = LLVM::FshrOp::create(v.b, v.loc, words.getType(), words,
+                                       words, vectorI32(v, right));
+  return v.cast(rotated, 64, v.i8());
+}
+
 //===-- q4_k, q5_k --------------------------------------------------------===//
 
 class Q4KDecoder : public BlockDecoder {
@@ -81,7 +97,74 @@ public:
     return nibbleAtom(v, piece, 16, atom);
   }
 
+  PieceOrder order() const override {
+    PieceOrder order;
+    order.largest = largest();
+    order.minusOffsets = true;
+    // Low nibbles are even groups, high ones odd groups.
+    for (int64_t first : {0, 16, 32, 48}) {
+      auto &columns = order.columns.emplace_back();
+      for (int64_t lane = 0; lane < 64; ++lane)
+        columns.push_back(lane / 16 * 64 + first + lane % 16);
+    }
+    for (int64_t lane = 0; lane < 16; ++lane)
+      order.numbers.push_back({lane / 2, lane % 2 == 1});
+    return order;
+  }
+  OrderedPiece decodeInOrder(VectorBuilder &v,
+                             const Piece &piece) const override {
+    auto halves = chunkHalves(v, piece, 16);
+    SmallVector<Value, 4> codes;
+    for (bool high : {false, true})
+      for (Value half : halves)
+        codes.push_back(high ? v.shr(half, 4) : v.andI(half, 15));
+    return {codes, numbersInOrder(v, piece)};
+  }
+
 protected:
+  /// The first 16 bytes of all four chunks, and the last 16.
+  static std::array<Value, 2> chunkHalves(VectorBuilder &v, const Piece &piece,
+                                          int64_t at) {
+    Value first = v.load(piece.bytes, v.add(piece.base, at), 64);
+    Value second = v.load(piece.bytes, v.add(piece.base, at + 64), 64);
+    std::array<Value, 2> halves;
+    for (int64_t which : {0, 1}) {
+      SmallVector<int64_t> mask;
+      for (int64_t chunk = 0; chunk < 4; ++chunk)
+        for (int64_t lane = 0; lane < 16; ++lane)
+          mask.push_back(32 * chunk + 16 * which + lane);
+      halves[which] = v.shuffle(first, second, mask);
+    }
+    return halves;
+  }
+
+  /// The scale and the minimum of each group in turn.
+  static Value numbersInOrder(VectorBuilder &v, const Piece &piece) {
+    // Scales in even lanes are from w0, minima in odd ones from w1 (see below);
+    // of groups 4 to 7 the upper two bits are.
+    Value w01 =
+        v.loadScalarAs(piece.bytes, v.add(piece.base, 4), 8, v.b.getI64Type());
+    Value words = v.cast(v.broadcast(w01, 8), 16, v.i32());
+    Value w2 = v.broadcast(
+        v.loadScalarAs(piece.bytes, v.add(piece.base, 12), 4, v.i32()), 16);
+    SmallVector<int32_t> shift, mask, lowShift, lowMask;
+    for (int32_t lane = 0; lane < 16; ++lane) {
+      int32_t group = lane / 2, byte = 8 * (group % 4);
+      bool upper = group >= 4;
+      shift.push_back(upper ? byte + 2 : byte);
+      mask.push_back(upper ? 0x30 : 0x3f);
+      lowShift.push_back(upper ? byte + lane % 2 * 4 : 0);
+      lowMask.push_back(upper ? 15 : 0);
+    }
+    Value high = v.andI(v.shr(words, vectorI32(v, shift)), vectorI32(v, mask));
+    Value low =
+        v.andI(v.shr(w2, vectorI32(v, lowShift)), vectorI32(v, lowMask));
+    Type f16 = v.b.getF16Type();
+    Value both = v.loadScalarAs(piece.bytes, piece.base, 4, v.i32());
+    both = v.extF(v.cast(v.broadcast(both, 8), 16, f16));
+    return v.mulf(v.toFloat(v.orI(high, low)), both);
+  }
+
   /// A chunk of 32 bytes: low nibbles are one group, high ones the next.
   static Value nibbles(VectorBuilder &v, const Piece &piece, int64_t at,
                        int64_t step) {
@@ -125,6 +208,25 @@ public:
                int64_t step) const override {
     return v.orI(nibbles(v, piece, 48, step), bitPlane(v, piece, 16, step, 4));
   }
+  OrderedPiece decodeInOrder(VectorBuilder &v,
+                             const Piece &piece) const override {
+    auto halves = chunkHalves(v, piece, 48);
+    SmallVector<Value, 4> codes;
+    for (bool high : {false, true})
+      for (int64_t which : {0, 1}) {
+        // Bit 2c, or 2c + 1 for high nibbles, belongs to chunk c.
+        Value bits =
+            v.load(piece.bytes, v.add(piece.base, 16 + 16 * which), 16);
+        bits = v.shuffle(bits, tileLanes(16, 4));
+        SmallVector<int32_t> amounts;
+        for (int32_t lane = 0; lane < 16; ++lane)
+          amounts.push_back(lane / 4 * 2 + (high ? 1 : 0) - 4);
+        Value fifth = v.andI(rotate(v, bits, amounts), 16);
+        Value four = high ? v.shr(halves[which], 4) : v.andI(halves[which], 15);
+        codes.push_back(v.orI(four, fifth));
+      }
+    return {codes, numbersInOrder(v, piece)};
+  }
   Value integers(VectorBuilder &v, const Piece &piece,
                  int64_t atom) const override {
     return v.orI(nibbleAtom(v, piece, 48, atom),
@@ -164,6 +266,47 @@ public:
     Value low = v.load(piece.bytes, v.add(piece.base, 64 * (step / 2)), 64);
     low = v.andI(shiftHalves(v, low, shift, shift), 15);
     return v.orI(low, pairPlane(v, piece, 128, step, 4));
+  }
+  PieceOrder order() const override {
+    PieceOrder order;
+    order.groupCols = 16;
+    order.zeroPoint = zeroPoint();
+    order.largest = largest();
+    // 64-bit lanes of the two halves in turn, even ones and odd ones.
+    for (int64_t high : {0, 64})
+      for (int64_t odd : {0, 8}) {
+        auto &columns = order.columns.emplace_back();
+        for (int64_t lane = 0; lane < 64; ++lane)
+          columns.push_back(lane / 8 % 2 * 128 + high + lane / 16 * 16 + odd +
+                            lane % 8);
+      }
+    for (int64_t group = 0; group < 16; ++group)
+      order.numbers.push_back({group, false});
+    return order;
+  }
+  OrderedPiece decodeInOrder(VectorBuilder &v,
+                             const Piece &piece) const override {
+    Value first = v.load(piece.bytes, piece.base, 64);
+    Value second = v.load(piece.bytes, v.add(piece.base, 64), 64);
+    Value upper =
+        v.loadAs(piece.bytes, v.add(piece.base, 128), 64, 8, v.b.getI64Type());
+    SmallVector<Value, 4> codes;
+    for (bool high : {false, true})
+      for (int64_t odd : {0, 1}) {
+        Value four = zipQwords(v, first, second, odd);
+        four = high ? v.shr(four, 4) : v.andI(four, 15);
+        Value two = v.cast(v.shuffle(upper, {odd, 4 + odd, 2 + odd, 6 + odd,
+                                             odd, 4 + odd, 2 + odd, 6 + odd}),
+                           64, v.i8());
+        // Columns 32 and more of a quarter have the next two bits.
+        SmallVector<int32_t> amounts;
+        for (int32_t lane = 0; lane < 16; ++lane)
+          amounts.push_back(lane / 8 * 2 + (high ? 4 : 0) - 4);
+        codes.push_back(v.orI(four, v.andI(rotate(v, two, amounts), 0x30)));
+      }
+    Piece open = piece;
+    openGroups(v, open);
+    return {codes, open.scales};
   }
   Value integers(VectorBuilder &v, const Piece &piece,
                  int64_t atom) const override {

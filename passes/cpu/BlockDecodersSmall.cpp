@@ -90,9 +90,8 @@ protected:
     return whole ? result : v.padZero(v.shuffle(result, tileLanes(32, 1)), 64);
   }
 
-  /// Low and high nibbles of four blocks, which end with them.
-  std::pair<Value, Value> nibbleHalves(VectorBuilder &v, const Piece &piece,
-                                       int64_t quad) const {
+  /// The bytes with the nibbles of four blocks, which end with them.
+  Value nibbleBytes(VectorBuilder &v, const Piece &piece, int64_t quad) const {
     // Two lines from where the first block's nibbles start, and up to where the
     // last one's end: those of the blocks 0 and 2, and 1 and 3, are 32-bit
     // lanes there, since two blocks are a multiple of 4 bytes.
@@ -107,8 +106,59 @@ protected:
     for (int64_t first : {int64_t(0), 28 - apart, apart, int64_t(28)})
       for (int64_t lane = 0; lane < 4; ++lane)
         mask.push_back(first + lane);
-    Value nibbles = v.shuffle(line(start), line(end), mask);
-    return splitNibbles(v, v.cast(nibbles, 64, v.i8()));
+    return v.cast(v.shuffle(line(start), line(end), mask), 64, v.i8());
+  }
+
+  /// Low and high nibbles of four blocks.
+  std::pair<Value, Value> nibbleHalves(VectorBuilder &v, const Piece &piece,
+                                       int64_t quad) const {
+    return splitNibbles(v, nibbleBytes(v, piece, quad));
+  }
+
+  //===-- In order --------------------------------------------------------===//
+
+  /// The blocks of the 64-bit lanes of nibbles: those of both halves in turn.
+  static int64_t blockOf(int64_t lane) { return lane / 2 + lane % 2 * 4; }
+
+  /// 8 columns of each block in a vector, so that the two sums of each block
+  /// are all that is scaled.
+  PieceOrder nibbleOrder() const {
+    PieceOrder order;
+    order.zeroPoint = zero;
+    order.largest = largest();
+    for (int64_t first : {0, 16, 8, 24}) {
+      auto &columns = order.columns.emplace_back();
+      for (int64_t lane = 0; lane < 64; ++lane)
+        columns.push_back(32 * blockOf(lane / 8) + first + lane % 8);
+    }
+    for (int64_t lane = 0; lane < 16; ++lane)
+      if (hasOffsets())
+        order.numbers.push_back({lane / 2 % 4 + lane / 8 * 4, lane % 2 == 1});
+      else
+        order.numbers.push_back({blockOf(lane / 2), false});
+    return order;
+  }
+
+  SmallVector<Value, 4> nibblesInOrder(VectorBuilder &v,
+                                       const Piece &piece) const {
+    Value first = nibbleBytes(v, piece, 0), second = nibbleBytes(v, piece, 1);
+    SmallVector<Value, 4> codes;
+    for (bool odd : {false, true}) {
+      auto [low, high] = splitNibbles(v, zipQwords(v, first, second, odd));
+      codes.append({low, high});
+    }
+    return codes;
+  }
+
+  Value numbersInOrder(VectorBuilder &v, const Piece &piece) const {
+    Type f16 = v.b.getF16Type();
+    Value numbers = blockNumbers(v, piece, hasOffsets() ? 4 : 2);
+    if (hasOffsets())
+      return v.extF(v.cast(numbers, 16, f16));
+    SmallVector<int64_t> mask;
+    for (int64_t lane = 0; lane < 16; ++lane)
+      mask.push_back(blockOf(lane / 2));
+    return v.extF(v.shuffle(v.cast(numbers, 8, f16), mask));
   }
 
   /// 16 columns of a block with split nibbles, as i32.
@@ -147,6 +197,11 @@ public:
   std::pair<Value, Value> halves(VectorBuilder &v, const Piece &piece,
                                  int64_t quad) const override {
     return nibbleHalves(v, piece, quad);
+  }
+  PieceOrder order() const override { return nibbleOrder(); }
+  OrderedPiece decodeInOrder(VectorBuilder &v,
+                             const Piece &piece) const override {
+    return {nibblesInOrder(v, piece), numbersInOrder(v, piece)};
   }
 };
 

@@ -32,6 +32,11 @@ public:
                int64_t tokens) const override {
     if (!x.isI8() || tokens != 1)
       return;
+    if (PieceOrder order = orderOf(); !order.columns.empty()) {
+      x.prepareOrdered(v, dot, order);
+      if (x.ordered(order))
+        return;
+    }
     if (decoder->hasOffsets() && usesGroupSums())
       x.prepareScaledSums(v);
     if (decoder->hasHalves())
@@ -51,13 +56,19 @@ public:
 
     SmallVector<Value> sums(tokens * chains(x, tokens),
                             v.splat(v.vec(16, v.f32()), 0));
-    auto accumulate = [&](Value piece, int64_t groups, ValueRange carried) {
-      Value at = v.add(base, v.mul(piece, decoder->pieceBytes()));
-      for (int64_t line = 0; line < decoder->pieceBytes(); line += kCacheLine) {
-        prefetchAhead(v, bytes, v.add(at, line));
+    auto prefetch = [&](Value at, int64_t first, int64_t last) {
+      for (int64_t line = first; line < last; ++line) {
+        prefetchAhead(v, bytes, v.add(at, line * kCacheLine));
         if (decoder->asksTwice())
-          v.prefetch(bytes, v.add(at, line + kFarther), 2);
+          v.prefetch(bytes, v.add(at, line * kCacheLine + kFarther), 2);
       }
+    };
+    auto pieceAt = [&](Value piece) {
+      return v.add(base, v.mul(piece, decoder->pieceBytes()));
+    };
+    auto accumulate = [&](Value piece, int64_t groups, ValueRange carried) {
+      prefetch(pieceAt(piece), 0,
+               llvm::divideCeil(decoder->pieceBytes(), kCacheLine));
       Piece open = decoder->open(v, bytes, base, piece, groups);
       Value col = v.mul(piece, kPieceCols);
       if (x.isI8())
@@ -66,11 +77,37 @@ public:
         return scaledGroups(v, open, x, piece, col, carried);
       return floats(v, open, x, tokenIndices, col, carried);
     };
-    if (whole > 0)
-      sums = v.loop(v.index(0), v.index(whole), 1, sums,
+    const OrderedActivations *ordered =
+        tokens == 1 && x.isI8() ? x.ordered(orderOf()) : nullptr;
+    // `count` pieces in order. Several of them share lines.
+    auto addInOrder = [&](Value piece, int64_t count, ValueRange carried) {
+      SmallVector<Value> sums(carried);
+      Value at = pieceAt(piece);
+      int64_t lines =
+          llvm::divideCeil(count * decoder->pieceBytes(), kCacheLine);
+      for (int64_t i = 0; i < count; ++i) {
+        prefetch(at, i * lines / count, (i + 1) * lines / count);
+        Value index = v.add(piece, i);
+        Piece closed = decoder->locate(v, bytes, base, index, 8);
+        sums = inOrder(v, closed, *ordered, sums);
+      }
+      return sums;
+    };
+    auto addPieces = [&](int64_t first, int64_t last, int64_t step) {
+      if (first == last)
+        return;
+      sums = v.loop(v.index(first), v.index(last), step, sums,
                     [&](Value piece, ValueRange carried) {
-                      return accumulate(piece, 8, carried);
+                      return ordered ? addInOrder(piece, step, carried)
+                                     : accumulate(piece, 8, carried);
                     });
+    };
+    int64_t together = ordered ? piecesTogether() : 1;
+    int64_t even = whole / together * together;
+    addPieces(0, even, together);
+    addPieces(even, whole, 1);
+    if (ordered)
+      sums[1] = onlyOffsets(v, ordered->order(), sums[1]);
     if (restGroups > 0)
       sums = accumulate(v.index(whole), restGroups, sums);
     return reduce(v, sums, tokens);
@@ -131,6 +168,55 @@ private:
           v.fma(v.padZero(piece.offsets, 16), v.padZero(xSums, 16), sums[0]);
     }
     return sums;
+  }
+
+  /// So many pieces that they end with a line, if those are few, or one where
+  /// that does not save half a line of each to ask for.
+  int64_t piecesTogether() const {
+    int64_t count = 1, rest = decoder->pieceBytes() % kCacheLine;
+    if (rest > kCacheLine / 2)
+      return 1;
+    while (count < 4 && count * decoder->pieceBytes() % kCacheLine)
+      count *= 2;
+    return count;
+  }
+
+  /// The order of pieces where there are instructions for them.
+  PieceOrder orderOf() const {
+    return dot == DotKind::Vnni ? decoder->order() : PieceOrder();
+  }
+
+  /// A whole piece of one token: integer dot products of all vectors whose
+  /// lanes are of the same groups, scaled at once. The second sum has offsets
+  /// in the lanes of offsets and anything in others.
+  SmallVector<Value> inOrder(VectorBuilder &v, const Piece &piece,
+                             const OrderedActivations &x,
+                             ValueRange carried) const {
+    SmallVector<Value> sums(carried);
+    const PieceOrder &order = x.order();
+    auto [codes, numbers] = decoder->decodeInOrder(v, piece);
+    Value scaled = v.mulf(numbers, x.factors(v, piece.index));
+    for (auto [i, vectors] : llvm::enumerate(order.sums())) {
+      Value product = x.start(v, piece.index, i);
+      for (int64_t vector : vectors)
+        product = dot4(v, dot, codes[vector], x.quants(v, piece.index, vector),
+                       product, order.largest);
+      Value scale =
+          v.shuffle(scaled, order.scaleLanes(order.groupsOf(vectors[0])));
+      sums[0] = v.fma(v.toFloat(product), scale, sums[0]);
+    }
+    if (order.hasOffsets())
+      sums[1] = v.addf(sums[1], scaled);
+    return sums;
+  }
+
+  static Value onlyOffsets(VectorBuilder &v, const PieceOrder &order,
+                           Value sum) {
+    Value none = v.splat(v.vec(16, v.f32()), 0);
+    SmallVector<int64_t> mask;
+    for (auto [lane, number] : llvm::enumerate(order.numbers))
+      mask.push_back(number.offset ? lane : 16 + lane);
+    return v.shuffle(sum, none, mask);
   }
 
   /// Integer dot products of each group, scaled once a group.

@@ -3,6 +3,7 @@
 #include "passes/cpu/ProductKernel.h"
 
 #include "passes/cpu/FloatStrips.h"
+#include "passes/cpu/PieceOrder.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
@@ -284,6 +285,22 @@ void Activations::prepareHalves(VectorBuilder &v, DotKind dot,
                      {quad, v.index(0)});
            return {};
          });
+}
+
+void Activations::prepareOrdered(VectorBuilder &v, DotKind dot,
+                                 const PieceOrder &order) {
+  constexpr int64_t kPieceCols = 256;
+  if (ordered(order) || cols < kPieceCols || cols > kMostColumns)
+    return;
+  orders.push_back(std::make_shared<OrderedActivations>(v, *this, dot, order,
+                                                        cols / kPieceCols));
+}
+
+const OrderedActivations *Activations::ordered(const PieceOrder &order) const {
+  for (const auto &own : orders)
+    if (own->order() == order)
+      return own.get();
+  return nullptr;
 }
 
 Value Activations::half(VectorBuilder &v, Value quad, int64_t which) const {

@@ -44,6 +44,9 @@ mlir::Value dot2(VectorBuilder &v, Bf16Kind kind, mlir::Value w, mlir::Value x,
 /// The 4 bytes of `lanes` in each 32-bit lane of a vector of 512 bits.
 mlir::Value spreadWord(VectorBuilder &v, mlir::Value lanes);
 
+struct PieceOrder;
+class OrderedActivations;
+
 /// The activations of a product as a kernel reads them: tokens x columns of
 /// f32 or bf16, or rows of `act_i8`.
 class Activations {
@@ -94,6 +97,12 @@ public:
   mlir::Value zeroSum(VectorBuilder &v, mlir::Value token,
                       mlir::Value col) const;
 
+  /// For one packed token, at the insertion point: what a product with pieces
+  /// of a weight in this order needs. Does nothing for more columns than fit.
+  void prepareOrdered(VectorBuilder &v, DotKind dot, const PieceOrder &order);
+  /// What was prepared for this order, or null.
+  const OrderedActivations *ordered(const PieceOrder &order) const;
+
   /// Columns [col, col + lanes) of a token as f32.
   mlir::Value lanes(VectorBuilder &v, mlir::Value token, mlir::Value col,
                     int64_t lanes) const;
@@ -127,7 +136,8 @@ private:
   mlir::Value words(VectorBuilder &v, mlir::Value token, mlir::Value group,
                     int64_t first, int64_t lanes, mlir::Type element) const;
 
-  mlir::Value data;           // memref of f32, bf16 or bytes
+  mlir::Value data; // memref of f32, bf16 or bytes
+  llvm::SmallVector<std::shared_ptr<OrderedActivations>> orders;
   mlir::Value floatSumBuffer; // memref of f32, one for each group, or null
   mlir::Value halfBuffer;     // memref of i8 [quad, 128], or null
   mlir::Value startBuffer;    // memref of i32 [quad, 16], or null

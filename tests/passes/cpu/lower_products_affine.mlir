@@ -18,7 +18,7 @@
 // CHECK: arith.extui %{{.*}} : vector<2xi8> to vector<2xi32>
 // CHECK: %[[CODES:.*]] = vector.load %{{.*}} : memref<2144xi8>, vector<64xi8>
 // CHECK: %[[EVEN:.*]] = arith.andi %[[CODES]]
-// CHECK: %[[ODD:.*]] = arith.andi %{{.*}} : vector<64xi8>
+// CHECK: %[[ODD:.*]] = arith.shrui %[[CODES]], %{{.*}} : vector<64xi8>
 // CHECK: %[[FIRST:.*]] = vector.shuffle %[[EVEN]], %[[ODD]] [0, 64, 1, 65,
 // CHECK: %[[LAST:.*]] = vector.shuffle %[[EVEN]], %[[ODD]] [8, 72, 9, 73,
 // CHECK: %[[SUM:.*]] = llvm.call_intrinsic {{.*}}(%{{.*}}, %[[FIRST]], %{{.*}}) :

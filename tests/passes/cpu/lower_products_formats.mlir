@@ -4,18 +4,28 @@
 
 // The bytes of a row, and the end of a row of 544 columns: two pieces of 8
 // blocks and one block, whose other 32 lanes are zeros.
-// Before the rows, the token is brought into the order of nibbles, 128 columns
-// at a time, with what the zero point takes off.
+// Before the rows, the token is brought into the order of nibbles, with what
+// the zero point takes off and what the scales of the weight are multiplied by.
+// All products of a piece are of the same groups in the same lanes.
 // CHECK-LABEL: func.func @q4_0(
-// CHECK: %[[HALVES:.*]] = memref.alloca() {alignment = 64 : i64} : memref<4x128xi8>
-// CHECK: %[[STARTS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<4x16xi32>
-// CHECK: scf.for %[[QUAD:.*]] = %c0 to %c4
-// CHECK: vector.store %{{.*}}, %[[HALVES]][%[[QUAD]], %c0]
-// CHECK: vector.store %{{.*}}, %[[HALVES]][%[[QUAD]], %c64]
-// CHECK: vector.store %{{.*}}, %[[STARTS]][%[[QUAD]], %c0]
+// CHECK: %[[QUANTS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<2x256xi8>
+// CHECK: %[[STARTS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<2x16xi32>
+// CHECK: %[[FACTORS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<2x16xf32>
+// CHECK: scf.for %[[PIECE:.*]] = %c0 to %c2
+// CHECK: vector.store %{{.*}}, %[[QUANTS]][%[[PIECE]], %c0]
+// CHECK: vector.store %{{.*}}, %[[QUANTS]][%[[PIECE]], %c192]
+// CHECK: vector.store %{{.*}}, %[[STARTS]][%[[PIECE]], %c0]
+// CHECK: vector.store %{{.*}}, %[[FACTORS]][%[[PIECE]], %c0]
 // CHECK: arith.muli %{{.*}}, %c306
-// CHECK: scf.for %{{.*}} = %c0 to %c2
-// CHECK-COUNT-4: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// CHECK: scf.for %[[PIECE:.*]] = %c0 to %c2
+// CHECK: vector.load %[[FACTORS]][%[[PIECE]], %c0]
+// CHECK: %[[SUM:.*]] = vector.load %[[STARTS]][%[[PIECE]], %c0]
+// CHECK: %[[SUM2:.*]] = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%[[SUM]], %{{.*}})
+// CHECK: %[[SUM3:.*]] = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%[[SUM2]], %{{.*}})
+// CHECK: %[[SUM4:.*]] = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%[[SUM3]], %{{.*}})
+// CHECK: %[[ALL:.*]] = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%[[SUM4]], %{{.*}})
+// CHECK: %[[FLOATS:.*]] = arith.sitofp %[[ALL]]
+// CHECK: vector.fma %[[FLOATS]]
 // CHECK: scf.yield
 // CHECK: vector.load %{{.*}} : memref<680xi8>, vector<32xi8>
 // CHECK: llvm.call_intrinsic
@@ -51,13 +61,23 @@ func.func @q8_0(%bytes: memref<1088xi8>, %q: memref<320xi8>, %y: memref<4xf32>) 
   return
 }
 
-// Groups of 16: the zero point is multiplied as well, and taken off.
+// Groups of 16: low nibbles and high ones have sums of their own. The upper two
+// bits are rotated to where they belong.
 // CHECK-LABEL: func.func @q6_k(
-// CHECK-DAG: %[[ZP:.*]] = arith.constant dense<32> : vector<64xi8>
-// CHECK: vector.load %{{.*}} : memref<840xi8>, vector<16xi8>
-// CHECK: %[[DOT:.*]] = llvm.call_intrinsic {{.*}}(%{{.*}}, %{{.*}}, %[[X:.*]]) :
-// CHECK: %[[OFF:.*]] = llvm.call_intrinsic {{.*}}(%{{.*}}, %[[ZP]], %[[X]]) :
-// CHECK: arith.subi %[[DOT]], %[[OFF]]
+// CHECK-DAG: %[[MASK:.*]] = arith.constant dense<48> : vector<64xi8>
+// CHECK-DAG: %[[AMOUNTS:.*]] = arith.constant dense<[28, 28, 28, 28, 28, 28, 28, 28, 30, 30, 30, 30, 30, 30, 30, 30]> : vector<16xi32>
+// CHECK: memref.alloca() {alignment = 64 : i64} : memref<1x32xi32>
+// CHECK: %[[A:.*]] = vector.load %{{.*}} : memref<840xi8>, vector<64xi8>
+// CHECK: %[[B:.*]] = vector.load %{{.*}} : memref<840xi8>, vector<64xi8>
+// CHECK: %[[ROTATED:.*]] = llvm.intr.fshr(%[[UPPER:.*]], %[[UPPER]], %[[AMOUNTS]])
+// CHECK: %[[BYTES:.*]] = vector.bitcast %[[ROTATED]] : vector<16xi32> to vector<64xi8>
+// CHECK: %[[TWO:.*]] = arith.andi %[[BYTES]], %[[MASK]]
+// CHECK: %[[CODES:.*]] = arith.ori %{{.*}}, %[[TWO]]
+// CHECK: %[[SUM:.*]] = llvm.call_intrinsic {{.*}}(%{{.*}}, %[[CODES]], %{{.*}}) :
+// CHECK: llvm.call_intrinsic {{.*}}(%[[SUM]], %{{.*}}) :
+// CHECK: vector.fma
+// CHECK-COUNT-2: llvm.call_intrinsic
+// CHECK: vector.fma
 func.func @q6_k(%bytes: memref<840xi8>, %q: memref<320xi8>, %y: memref<4xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
   %w = qlinear.from_bytes %bytes : memref<840xi8> to !qlinear.packed<4x256, #qlinear.gguf<q6_k>>
   %x = qlinear.from_bytes %q : memref<320xi8> to !qlinear.packed<1x256, #qlinear.act_i8>
@@ -66,15 +86,15 @@ func.func @q6_k(%bytes: memref<840xi8>, %q: memref<320xi8>, %y: memref<4xf32>) a
 }
 
 // A scale and a minimum side by side: those of four blocks in each of two
-// lines.
+// lines. Both are multiplied at once, and the minima added up as they are.
 // CHECK-LABEL: func.func @q4_1(
-// CHECK: %[[A:.*]] = vector.bitcast %{{.*}} : vector<64xi8> to vector<16xi32>
-// CHECK: %[[B:.*]] = vector.bitcast %{{.*}} : vector<64xi8> to vector<16xi32>
-// CHECK: vector.shuffle %[[A]], %[[B]] [0, 5, 10, 15, 16, 21, 26, 31]
+// CHECK: vector.shuffle %{{.*}} [0, 5, 10, 15, 16, 21, 26, 31]
 // CHECK: %[[BOTH:.*]] = arith.extf %{{.*}} : vector<16xf16> to vector<16xf32>
-// CHECK: vector.shuffle %[[BOTH]], %[[BOTH]] [0, 2, 4, 6, 8, 10, 12, 14]
-// CHECK: vector.shuffle %[[BOTH]], %[[BOTH]] [1, 3, 5, 7, 9, 11, 13, 15]
+// CHECK: %[[SCALED:.*]] = arith.mulf %[[BOTH]], %{{.*}} : vector<16xf32>
 // CHECK-COUNT-4: llvm.call_intrinsic
+// CHECK: vector.shuffle %[[SCALED]], %[[SCALED]] [0, 0, 8, 8, 2, 2, 10, 10, 4, 4, 12, 12, 6, 6, 14, 14]
+// CHECK: vector.fma
+// CHECK: arith.addf %[[SCALED]], %{{.*}} : vector<16xf32>
 func.func @q4_1(%bytes: memref<640xi8>, %q: memref<320xi8>, %y: memref<4xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
   %w = qlinear.from_bytes %bytes : memref<640xi8> to !qlinear.packed<4x256, #qlinear.gguf<q4_1>>
   %x = qlinear.from_bytes %q : memref<320xi8> to !qlinear.packed<1x256, #qlinear.act_i8>
@@ -82,15 +102,14 @@ func.func @q4_1(%bytes: memref<640xi8>, %q: memref<320xi8>, %y: memref<4xf32>) a
   return
 }
 
-// Bits in planes: the byte that has bit g of 8 groups is shifted to where the
+// Bits in planes: the byte that has bit g of 8 groups is rotated to where the
 // fifth bit belongs, left for the first groups and right for the last.
 // CHECK-LABEL: func.func @q5_k(
-// CHECK-DAG: %[[LEFT:.*]] = arith.constant dense<[4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3]> : vector<32xi16>
-// CHECK-DAG: %[[RIGHT:.*]] = arith.constant dense<[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3]> : vector<32xi16>
-// CHECK: arith.shli %{{.*}}, %[[LEFT]]
-// CHECK: llvm.call_intrinsic
-// CHECK: arith.shrui %{{.*}}, %[[RIGHT]]
-// CHECK: llvm.call_intrinsic
+// CHECK-DAG: %[[EVEN:.*]] = arith.constant dense<[28, 28, 28, 28, 30, 30, 30, 30, 0, 0, 0, 0, 2, 2, 2, 2]> : vector<16xi32>
+// CHECK-DAG: %[[ODD:.*]] = arith.constant dense<[29, 29, 29, 29, 31, 31, 31, 31, 1, 1, 1, 1, 3, 3, 3, 3]> : vector<16xi32>
+// CHECK: llvm.intr.fshr(%[[BITS:.*]], %[[BITS]], %[[EVEN]])
+// CHECK: llvm.intr.fshr(%[[BITS]], %[[BITS]], %[[ODD]])
+// CHECK-COUNT-4: llvm.call_intrinsic
 func.func @q5_k(%bytes: memref<704xi8>, %q: memref<320xi8>, %y: memref<4xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
   %w = qlinear.from_bytes %bytes : memref<704xi8> to !qlinear.packed<4x256, #qlinear.gguf<q5_k>>
   %x = qlinear.from_bytes %q : memref<320xi8> to !qlinear.packed<1x256, #qlinear.act_i8>
