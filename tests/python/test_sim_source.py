@@ -84,7 +84,7 @@ def test_wanted_kernels() -> None:
         rewrite(text, {}, ["c"])
 
 
-SOURCE = "kernel void k(device int* a [[buffer(0)]]) { a[0] = 5; }\n"
+SOURCE = "#include <metal_stdlib>\nkernel void k(device int* a [[buffer(0)]]) { a[0] = 5; }\n"
 
 
 def test_libraries_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,7 +131,8 @@ def to_cpp(
     text = clang.run(
         [
             *("-E", "-x", "c++", "-std=c++17", "-w", "-nostdinc", "-nostdinc++", *macros, *flags),
-            *(f"-isystem{headers}", "kernel.metal"),
+            # A relative path: it is in the text, which is what libraries are cached by.
+            *("-isystem", headers.name, "kernel.metal"),
         ],
         work,
         "the MSL",
