@@ -126,7 +126,7 @@ private:
       Value dest =
           gated ? empty(b, loc, type.getShape(), b.getF32Type()) : init;
       products.push_back(
-          LutMatvecOp::create(b, loc, init.getType(), weight, indices, init)
+          LutMatvecOp::create(b, loc, dest.getType(), weight, indices, dest)
               .getResult(0));
     }
     Value y = products.front();

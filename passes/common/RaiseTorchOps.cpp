@@ -94,7 +94,8 @@ static Raised raiseAttention(TorchCall &call) {
       return failure();
   if (failed(causal) || failed(options))
     return failure();
-  PlainAttention attention{call.operand(0), call.operand(1), call.operand(2)};
+  PlainAttention attention{
+      call.operand(0), call.operand(1), call.operand(2), {}};
   attention.visible.mask = *causal ? Mask::Causal : Mask::Bidirectional;
   attention.visible.window = options->window;
   attention.scale = options->scale;
