@@ -50,6 +50,8 @@ void buildMetalPipeline(OpPassManager &pm,
   // Kernels become code of one lane while weights still have their packed type.
   pm.addPass(headrace::simt::createSimtLowerProducts(
       {options.subgroupWidth.getValue()}));
+  pm.addPass(headrace::simt::createSimtLowerSelect(
+      {options.subgroupWidth.getValue()}));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   // Before any text is printed, when all memory is known.

@@ -20,7 +20,12 @@ using headrace::common::KernelShape;
 
 namespace {
 
-bool hasKernel(Operation *op) { return isa<MatvecOp, GatedMatvecOp>(op); }
+/// Most threads that look for large activations.
+constexpr int64_t kSelectThreads = 1024;
+
+bool hasKernel(Operation *op) {
+  return isa<MatvecOp, GatedMatvecOp, SelectColumnsOp>(op);
+}
 
 /// A product of `weights` matrices of one type with the vector `x`.
 FailureOr<KernelShape> productShape(Operation *op, PackedType weight, Type x,
@@ -41,7 +46,26 @@ FailureOr<KernelShape> productShape(Operation *op, PackedType weight, Type x,
   return shape;
 }
 
+/// One workgroup with as many threads as there are columns, or all it may have.
+KernelShape selectShape(SelectColumnsOp op, int64_t width) {
+  Type x = op.getX().getType();
+  int64_t columns = cast<ShapedType>(x).getDimSize(0);
+  KernelShape shape;
+  shape.suffix = "_" + std::to_string(columns) + "_" +
+                 headrace::common::precision(x).str();
+  int64_t most = std::min(width, kSelectThreads / width);
+  int64_t subgroups =
+      std::clamp<int64_t>(llvm::divideCeil(columns, width), 1, most);
+  Builder b(op->getContext());
+  auto threads = static_cast<int32_t>(subgroups * width);
+  shape.attributes = {
+      b.getNamedAttr(kWorkgroup, b.getDenseI32ArrayAttr({threads, 1, 1}))};
+  return shape;
+}
+
 FailureOr<KernelShape> shapeOf(Operation *op, int64_t width) {
+  if (auto select = dyn_cast<SelectColumnsOp>(op))
+    return selectShape(select, width);
   if (auto matvec = dyn_cast<MatvecOp>(op))
     return productShape(op, matvec.getWeight().getType(),
                         matvec.getX().getType(), 1, width);

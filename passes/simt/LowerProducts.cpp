@@ -3,6 +3,7 @@
 #include "passes/common/GateFunction.h"
 #include "passes/simt/Passes.h"
 #include "passes/simt/RowDecoder.h"
+#include "passes/simt/Workgroup.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -40,20 +41,17 @@ FailureOr<Share> shareOf(SimtBuilder &v, Operation *op, int64_t width) {
                   ? kernel->getAttrOfType<DictionaryAttr>(common::kKernelAttr)
                   : DictionaryAttr();
   auto rows = info ? info.getAs<IntegerAttr>(kSubgroupRows) : IntegerAttr();
-  auto threads =
-      info ? info.getAs<DenseI32ArrayAttr>(kWorkgroup) : DenseI32ArrayAttr();
-  if (!rows || !threads || threads.size() != 3)
+  if (!rows)
     return op->emitOpError()
            << "expected to be in a kernel (a function with "
            << common::kKernelAttr << ", its " << kSubgroupRows << " and its "
            << kWorkgroup << "); run simt-form-kernels first";
-  if (threads[0] % width != 0)
-    return op->emitOpError()
-           << "expected a workgroup of whole subgroups of " << width
-           << " lanes, but got " << threads[0] << " threads";
+  FailureOr<int64_t> subgroups = workgroupSubgroups(op, width);
+  if (failed(subgroups))
+    return failure();
   Share share;
   share.rows = rows.getInt();
-  share.subgroups = threads[0] / width;
+  share.subgroups = *subgroups;
   Value group = gpu::BlockIdOp::create(v.b, v.loc, gpu::Dimension::x);
   Value subgroup = gpu::SubgroupIdOp::create(v.b, v.loc, IntegerAttr());
   share.lane = gpu::LaneIdOp::create(v.b, v.loc, IntegerAttr());
@@ -125,15 +123,6 @@ SmallVector<SmallVector<Value>> multiply(SimtBuilder &v, const Product &product,
     }
   }
   return results;
-}
-
-/// Runs `body` where `condition` holds.
-void when(SimtBuilder &v, Value condition, function_ref<void()> body) {
-  auto branch = scf::IfOp::create(v.b, v.loc, condition,
-                                  /*withElseRegion=*/false);
-  OpBuilder::InsertionGuard guard(v.b);
-  v.b.setInsertionPointToStart(branch.thenBlock());
-  body();
 }
 
 Value compare(SimtBuilder &v, arith::CmpIPredicate kind, Value lhs, Value rhs) {

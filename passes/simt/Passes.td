@@ -83,6 +83,47 @@ def SimtLowerProducts : Pass<"simt-lower-products", "::mlir::ModuleOp"> {
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
+def SimtLowerSelect : Pass<"simt-lower-select", "::mlir::ModuleOp"> {
+  let summary = "The list of large activations by the lanes of one workgroup";
+  let description = [{
+    Each subgroup has columns that follow each other. It counts its large
+    activations and tells the other subgroups by shared memory. Behind a barrier it
+    knows how many are before its own: it looks at its columns again, which are in a
+    cache, and writes the large ones. Which lanes have one is a word of bits: lanes
+    before a lane are counted in it. So the list is in order whatever order threads
+    run in.
+
+    Magnitudes are compared as integers, which NaN is above and which devices without
+    denormal numbers compare exactly.
+
+    Before:
+    ```mlir
+    qlinear.select_columns threshold = 0.5 ins(%x : memref<256xf32>) outs(%i, %c : memref<256xi32>, memref<1xi32>)
+    ```
+    After (shortened):
+    ```mlir
+    %found = gpu.subgroup_reduce add %large uniform : (i32) -> i32
+    memref.store %found, %counts[%subgroup] : memref<8xi32, #gpu.address_space<workgroup>>
+    gpu.barrier
+    %count = memref.load %counts[%at] : memref<8xi32, #gpu.address_space<workgroup>>
+    %before = gpu.subgroup_reduce add %counted uniform : (i32) -> i32
+    scf.for %start = %first to %last step %c32 iter_args(%next = %before) -> (i32) {
+      %bits = gpu.subgroup_reduce or %bit uniform : (i32) -> i32
+      ...
+      memref.store %column, %i[%place] : memref<256xi32>
+    }
+    ```
+
+    <!-- lit: tests/passes/simt/lower_select.mlir#select -->
+  }];
+  let options = [
+    Option<"subgroupWidth", "subgroup-width", "int64_t", /*default=*/"32",
+           "Lanes of a subgroup">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"];
+}
+
 def SimtVerifyLimits : Pass<"simt-verify-limits", "::mlir::ModuleOp"> {
   let summary = "Refuse kernels that a device cannot launch";
   let description = [{

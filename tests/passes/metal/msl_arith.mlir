@@ -11,7 +11,7 @@
 // CHECK-SAME: {{$}}
 // CHECK-NEXT: device uint* y {{\[\[}}buffer(0)]],
 // CHECK-NEXT: device ushort* y1 {{\[\[}}buffer(1)]],
-// CHECK-NEXT: uint thread {{\[\[}}thread_index_in_threadgroup]]) {
+// CHECK-NEXT: uint thread_index {{\[\[}}thread_index_in_threadgroup]]) {
 func.func private @integers(%y: memref<32xi32>, %s: memref<8xi16>) attributes {headrace.kernel = {}} {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
@@ -25,7 +25,7 @@ func.func private @integers(%y: memref<32xi32>, %s: memref<8xi16>) attributes {h
   %mask = arith.constant -16 : i32
   %t = gpu.thread_id x
   %i = arith.index_cast %t : index to i32
-  // CHECK: const uint a = (uint(int(thread)) + 7) - 7;
+  // CHECK: const uint a = (uint(int(thread_index)) + 7) - 7;
   %sum = arith.addi %i, %seven : i32
   %a = arith.subi %sum, %seven : i32 loc("a")
   // CHECK: y[0] = (a * 7) / a;
@@ -60,7 +60,7 @@ func.func private @integers(%y: memref<32xi32>, %s: memref<8xi16>) attributes {h
   // CHECK: const uint b = uint(max(int(a), int(7)));
   %smax = arith.maxsi %a, %seven : i32 loc("b")
   %smin = arith.minsi %a, %smax : i32
-  // CHECK: y[int(thread)] = (b == 7) ? uint(min(int(a), int(b))) : b;
+  // CHECK: y[int(thread_index)] = (b == 7) ? uint(min(int(a), int(b))) : b;
   %eq = arith.cmpi eq, %smax, %seven : i32
   %sel = arith.select %eq, %smin, %smax : i32
   memref.store %sel, %y[%t] : memref<32xi32>

@@ -16,7 +16,7 @@ func.func private @flow(%x: memref<64xf32>, %y: memref<64xf32>) attributes {head
   %p = memref.alloca() : memref<2x2xf32>
   // CHECK: float sum = 0.0f;
   // CHECK: float sum1 = 1.0f;
-  // CHECK: for (int i = int(thread); i < 8; i += 1) {
+  // CHECK: for (int i = int(thread_index); i < 8; i += 1) {
   // CHECK:   const float loaded = x[i];
   // Both are computed before any is assigned.
   // CHECK:   const float next = sum1;
@@ -29,14 +29,14 @@ func.func private @flow(%x: memref<64xf32>, %y: memref<64xf32>) attributes {head
     %n = arith.addf %a, %v : f32
     scf.yield %b, %n : f32, f32
   }
-  // CHECK: shared_memory[int(thread)] = sum;
+  // CHECK: shared_memory[int(thread_index)] = sum;
   memref.store %r#0, %m[%t] : memref<64xf32, #gpu.address_space<workgroup>>
   // CHECK: threadgroup_barrier(mem_flags::mem_threadgroup);
   gpu.barrier
-  // CHECK: local[2 * int(thread) + 1] = sum1;
+  // CHECK: local[2 * int(thread_index) + 1] = sum1;
   memref.store %r#1, %p[%t, %c1] : memref<2x2xf32>
   // CHECK: float chosen;
-  // CHECK: if (int(thread) == 0) {
+  // CHECK: if (int(thread_index) == 0) {
   // CHECK:   const float loaded1 = shared_memory[8];
   // CHECK:   chosen = loaded1;
   // CHECK: } else {
@@ -51,8 +51,8 @@ func.func private @flow(%x: memref<64xf32>, %y: memref<64xf32>) attributes {head
     %v = memref.load %p[%c0, %c0] : memref<2x2xf32>
     scf.yield %v : f32
   }
-  // CHECK: if (int(thread) < 8) {
-  // CHECK-NEXT: y[int(thread)] = chosen;
+  // CHECK: if (int(thread_index) < 8) {
+  // CHECK-NEXT: y[int(thread_index)] = chosen;
   // CHECK-NEXT: }
   %in = arith.cmpi slt, %t, %c8 : index
   scf.if %in {

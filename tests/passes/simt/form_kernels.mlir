@@ -34,3 +34,19 @@ func.func @gated(%x: tensor<256xf32>, %g: !g, %u: !g) -> tensor<1xf32> {
   %y = qlinear.gated_matvec silu ins(%g, %u, %x : !g, !g, tensor<256xf32>) outs(%o : tensor<1xf32>) -> tensor<1xf32>
   return %y : tensor<1xf32>
 }
+
+// -----
+
+// One workgroup has all columns, a lane for each, up to 1024.
+
+// CHECK-LABEL: func.func @select(
+// CHECK: call @select_columns_100_f32({{.*}}) {headrace.grid = array<i64: 1, 1, 1>}
+// CHECK-LABEL: func.func private @select_columns_100_f32(
+// CHECK-SAME: workgroup = array<i32: 128, 1, 1>
+func.func @select(%x: tensor<100xf32>) -> (tensor<100xi32>, tensor<1xi32>) {
+  %i = tensor.empty() : tensor<100xi32>
+  %c = tensor.empty() : tensor<1xi32>
+  %list, %count = qlinear.select_columns threshold = 0.5 ins(%x : tensor<100xf32>)
+      outs(%i, %c : tensor<100xi32>, tensor<1xi32>) -> tensor<100xi32>, tensor<1xi32>
+  return %list, %count : tensor<100xi32>, tensor<1xi32>
+}

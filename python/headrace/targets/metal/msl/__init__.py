@@ -17,7 +17,7 @@ _ATTRIBUTES = {
     "workgroup": "threadgroup_position_in_grid",
     "subgroup": "simdgroup_index_in_threadgroup",
     "lane": "thread_index_in_simdgroup",
-    "thread": "thread_index_in_threadgroup",
+    "thread_index": "thread_index_in_threadgroup",
 }
 
 

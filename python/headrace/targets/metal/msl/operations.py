@@ -350,6 +350,7 @@ EXPRESSIONS: dict[str, Build] = {
     "math.sqrt": _call("sqrt"),
     "math.rsqrt": _call("rsqrt"),
     "math.absf": _call("fabs"),
+    "math.ctpop": _call("popcount"),
     "math.floor": _call("floor"),
     "math.ceil": _call("ceil"),
     "math.roundeven": _call("rint"),

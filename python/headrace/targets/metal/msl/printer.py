@@ -21,7 +21,7 @@ _INDENT = "    "
 # What a thread knows of its place: operation -> (name in text, its type).
 _PLACES = {
     "gpu.block_id": ("workgroup", "uint3"),
-    "gpu.thread_id": ("thread", "uint"),
+    "gpu.thread_id": ("thread_index", "uint"),
     "gpu.subgroup_id": ("subgroup", "uint"),
     "gpu.lane_id": ("lane", "uint"),
 }
@@ -180,7 +180,7 @@ class KernelPrinter:
             self._texts[op.results[0]] = (f"int({name})", True)
             return
         dimension = str(op.attributes["dimension"]).removeprefix("#gpu<dim ").removesuffix(">")
-        if name == "thread" and dimension != "x":
+        if name == "thread_index" and dimension != "x":
             raise CompileError(f"{op.location}: msl: expected workgroups of one row of threads")
         place = f"{name}.{dimension}" if name == "workgroup" else name
         self._texts[op.results[0]] = (f"int({place})", True)
