@@ -265,8 +265,7 @@ static Cost costOf(ConcatOp op, const CostAssumptions &) {
 }
 
 static Cost costOf(RepackOp op, const CostAssumptions &) {
-  return {bytesOf(op.getPacked().getType()), bytesOf(op.getResult().getType()),
-          0, 0};
+  return {bytesOf(op.getPacked().getType()), bytesOf(op.getPackedType()), 0, 0};
 }
 
 namespace {

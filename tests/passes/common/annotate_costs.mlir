@@ -101,3 +101,14 @@ func.func @none(%b: tensor<272xi8>, %x: tensor<4xf32>) -> (!qlinear.packed<4x64,
   %y = arith.addf %x, %x : tensor<4xf32>
   return %w, %y : !qlinear.packed<4x64, #qlinear.gguf<q8_0>>, tensor<4xf32>
 }
+
+// -----
+
+// The buffer form counts the same.
+// CHECK-LABEL: func @repack_into(
+// CHECK: qlinear.repack %{{.*}} into %{{.*}} {headrace.cost = {operations = 0 : i64, read = 864 : i64, transcendentals = 0 : i64, written = 1152 : i64}}
+func.func @repack_into(%w: !qlinear.packed<6x256, #qlinear.gguf<q4_k>>, %out: memref<1152xi8>) {
+  %view = qlinear.from_bytes %out : memref<1152xi8> to !qlinear.packed<6x256, #qlinear.repacked<#qlinear.gguf<q4_k>, "rows4">, padded = 8x256>
+  qlinear.repack %w into %view : !qlinear.packed<6x256, #qlinear.gguf<q4_k>>, !qlinear.packed<6x256, #qlinear.repacked<#qlinear.gguf<q4_k>, "rows4">, padded = 8x256>
+  return
+}
