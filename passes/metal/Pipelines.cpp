@@ -52,6 +52,8 @@ void buildMetalPipeline(OpPassManager &pm,
       {options.subgroupWidth.getValue()}));
   pm.addPass(headrace::simt::createSimtLowerSelect(
       {options.subgroupWidth.getValue()}));
+  pm.addPass(headrace::simt::createSimtLowerSparse(
+      {options.subgroupWidth.getValue()}));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   // Before any text is printed, when all memory is known.

@@ -2,6 +2,7 @@
 
 #include "passes/common/FormKernels.h"
 
+#include "passes/simt/ColumnDecoder.h"
 #include "passes/simt/Passes.h"
 #include "passes/simt/Tiling.h"
 
@@ -22,9 +23,12 @@ namespace {
 
 /// Most threads that look for large activations.
 constexpr int64_t kSelectThreads = 1024;
+/// Subgroups that share the columns of 256 rows: half of the shared memory of
+/// small devices is their sums.
+constexpr int64_t kSparseSubgroups = 16;
 
 bool hasKernel(Operation *op) {
-  return isa<MatvecOp, GatedMatvecOp, SelectColumnsOp>(op);
+  return isa<MatvecOp, GatedMatvecOp, SelectColumnsOp, SparseMatvecOp>(op);
 }
 
 /// A product of `weights` matrices of one type with the vector `x`.
@@ -63,7 +67,26 @@ KernelShape selectShape(SelectColumnsOp op, int64_t width) {
   return shape;
 }
 
+/// One workgroup has 256 rows, which are whole blocks of all formats.
+FailureOr<KernelShape> sparseShape(SparseMatvecOp op, int64_t width) {
+  PackedType weight = op.getWeight().getType();
+  if (!hasColumnDecoder(weight))
+    return op->emitOpError() << "has no GPU kernel for " << weight.getFormat();
+  KernelShape shape;
+  shape.rows = weight.getRows();
+  shape.rowsPerGroup = kSliceRows;
+  shape.matrix = weight;
+  shape.x = op.getX().getType();
+  Builder b(op->getContext());
+  auto threads = static_cast<int32_t>(kSparseSubgroups * width);
+  shape.attributes = {
+      b.getNamedAttr(kWorkgroup, b.getDenseI32ArrayAttr({threads, 1, 1}))};
+  return shape;
+}
+
 FailureOr<KernelShape> shapeOf(Operation *op, int64_t width) {
+  if (auto sparse = dyn_cast<SparseMatvecOp>(op))
+    return sparseShape(sparse, width);
   if (auto select = dyn_cast<SelectColumnsOp>(op))
     return selectShape(select, width);
   if (auto matvec = dyn_cast<MatvecOp>(op))

@@ -124,6 +124,47 @@ def SimtLowerSelect : Pass<"simt-lower-select", "::mlir::ModuleOp"> {
     "::mlir::scf::SCFDialect"];
 }
 
+def SimtLowerSparse : Pass<"simt-lower-sparse", "::mlir::ModuleOp"> {
+  let summary = "Products of zigzag weights with some columns by the lanes of subgroups";
+  let description = [{
+    A workgroup has 256 rows: a piece of a column that lies together. Each lane of a
+    subgroup owns eight of them, whichever column it is, so columns are summed up in
+    registers without exchange. Subgroups share out the list evenly, whatever its
+    count, which is read where the kernel runs; their sums are added in order in
+    shared memory.
+
+    Whether the list rises is looked at first, as each column counts once. Columns of
+    another one are marked, a bit each, and those are shared out.
+
+    Before:
+    ```mlir
+    qlinear.sparse_matvec ins(%w, %x, %indices, %count : !qlinear.packed<512x2048, #qlinear.zigzag<#qlinear.gguf<q4_k>, band = 256>>,
+        memref<2048xf32>, memref<2048xi32>, memref<1xi32>) outs(%y : memref<512xf32>)
+    ```
+    After (shortened):
+    ```mlir
+    %sums:4 = scf.for %at = %first to %last step %c1 iter_args(...) -> (vector<4xf32>, vector<4xf32>, f32, f32) {
+      %entry = memref.load %indices[%at] : memref<2048xi32>
+      ...
+      %header = vector.load %words[%start] {alignment = 16 : i64} : memref<294912xi32>, vector<4xi32>
+      %codes = memref.load %words[%own] : memref<294912xi32>
+      ...
+      %low = math.fma %codes_low, %scales, %sum : vector<4xf32>
+    }
+    vector.store %rows, %partial[%subgroup, %row] {alignment = 16 : i64} : ...
+    gpu.barrier
+    ```
+
+    <!-- lit: tests/passes/simt/lower_sparse.mlir#q4_k -->
+  }];
+  let options = [
+    Option<"subgroupWidth", "subgroup-width", "int64_t", /*default=*/"32",
+           "Lanes of a subgroup">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
 def SimtVerifyLimits : Pass<"simt-verify-limits", "::mlir::ModuleOp"> {
   let summary = "Refuse kernels that a device cannot launch";
   let description = [{

@@ -1,5 +1,6 @@
 //===- RowDecodersK.cpp - GGUF's blocks of 256 columns --------------------===//
 
+#include "passes/simt/KScales.h"
 #include "passes/simt/RowDecoder.h"
 
 using namespace mlir;
@@ -34,19 +35,7 @@ public:
     KQuantDecoder::open(v, bytes, which);
     doubles = v.viewAs(bytes, v.i32());
     chunk = v.div(lane, 2);
-    // Scales and minimums have six bits, two of each in 16. The upper four
-    // groups have four of them in words of their own, and two on top of those
-    // of the lower groups.
-    Value isUpper = v.notLess(chunk, 2), pair = v.mul(v.rem(chunk, 2), 16);
-    auto choose = [&](int64_t upper, int64_t lower) {
-      return v.select(isUpper, v.constI32(upper), v.constI32(lower));
-    };
-    Value first = arith::IndexCastUIOp::create(v.b, v.loc, v.i32(), pair);
-    shifts[0] = v.add(first, choose(2, 0));
-    shifts[1] = first;
-    shifts[2] = v.add(first, v.constI32(4));
-    ownMask = choose(0x3030, 0x3F3F);
-    otherMask = choose(0x0F0F, 0);
+    numbers.open(v, chunk);
   }
 
   LaneInputs inputs(SimtBuilder &v, Value x, Value block) const override {
@@ -74,10 +63,8 @@ public:
         v.loadFour(doubles, v.add(v.add(at, 4), v.mul(lane, 4)), 16), "codes");
     Value both = v.extF(v.cast(v.shuffle(header, {0}), 2, v.b.getF16Type()));
     v.named(both, "scale");
-    Value other = v.extract(header, 3);
-    Value numbers[2] = {
-        groupNumbers(v, v.extract(header, 1), v.shr(other, shifts[1])),
-        groupNumbers(v, v.extract(header, 2), v.shr(other, shifts[2]))};
+    Value scales = numbers.scales(v, header);
+    Value minimums = numbers.minimums(v, header);
     Value offset;
     for (int64_t group : {0, 1}) {
       Value sum;
@@ -89,9 +76,9 @@ public:
         Value x = inputs.x[4 * group + i];
         sum = sum ? v.fma(weights, x, sum) : v.mulf(weights, x);
       }
-      Value scale = v.mulf(v.extract(both, 0), v.extract(numbers[0], group));
+      Value scale = v.mulf(v.extract(both, 0), v.extract(scales, group));
       sums[0] = v.fma(sum, v.splatF(scale), sums[0]);
-      Value minimum = v.extract(numbers[1], group), x = inputs.sums[group];
+      Value minimum = v.extract(minimums, group), x = inputs.sums[group];
       offset = offset ? v.fma(minimum, x, offset) : v.mulf(minimum, x);
     }
     sums[1] = v.fma(v.extract(both, 1), offset, sums[1]);
@@ -99,16 +86,8 @@ public:
   }
 
 private:
-  /// The numbers of two groups, f32 x 2, the second times 2^8, from the word of
-  /// their own and the four bits that upper groups have elsewhere.
-  Value groupNumbers(SimtBuilder &v, Value own, Value other) const {
-    Value bits =
-        v.orI(v.andI(v.shr(own, shifts[0]), ownMask), v.andI(other, otherMask));
-    Value bytes = v.andI(v.broadcast(bits, 2), v.vectorI32({0x00FF, 0xFF00}));
-    return v.named(v.unsignedToFloat(bytes), "numbers");
-  }
-
-  Value doubles, chunk, shifts[3], ownMask, otherMask;
+  Value doubles, chunk;
+  KScales numbers;
 };
 
 /// q6_k: | 128 bytes of nibbles | 64 of upper bits | 16 int8 scales | f16 |. Of

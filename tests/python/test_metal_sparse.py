@@ -1,12 +1,14 @@
-"""Lists of large activations for Metal in the simulator: any length and density, what they move."""
+"""Sparse products for Metal in the simulator: lists of large activations, products with them."""
 
 import ml_dtypes
 import numpy as np
 import pytest
 
 import headrace
-from headrace import ir
+from headrace import formats, ir
+from headrace.check.operations.text import packed
 from headrace.modules import parse_text
+from headrace.reference import relative_l2
 from headrace.references import sparse
 from headrace.targets.metal import simulate
 
@@ -68,3 +70,81 @@ def test_activations_come_from_memory_once():
     assert traffic[0].loaded == 2 * 4 * columns, "once to count and once to write"
     assert traffic[1].stored == 4 * columns and traffic[2].stored == 4
     assert traffic[1].loaded == traffic[2].loaded == 0
+
+
+INNER = ["q4_0", "q8_0", "q4_k", "q6_k"]
+
+
+def matvec(rows, columns, inner, band=256):
+    """The product with a list that has room for all columns."""
+    w = packed(f"{inner}:zigzag" + ("" if band == 256 else str(band)), rows, columns)
+    x, indices = f"tensor<{columns}xf32>", f"tensor<{columns}xi32>"
+    text = f"""
+    func.func @main(%w: {w}, %x: {x}, %i: {indices}, %c: tensor<1xi32>) -> tensor<{rows}xf32> {{
+      %o = tensor.empty() : tensor<{rows}xf32>
+      %y = qlinear.sparse_matvec ins(%w, %x, %i, %c : {w}, {x}, {indices}, tensor<1xi32>)
+          outs(%o : tensor<{rows}xf32>) -> tensor<{rows}xf32>
+      return %y : tensor<{rows}xf32>
+    }}"""
+    module = parse_text(text, ir.Context(), "sparse")
+    return headrace.compile(module, target="metal:m2-max", cache=False)
+
+
+def encoded(rows, columns, name):
+    values = np.random.default_rng(3).standard_normal((rows, columns), dtype=np.float32)
+    data = np.asarray(formats.get(name).encode(values)).reshape(-1)
+    return data, formats.get(name).decode(data, rows, columns)
+
+
+@pytest.mark.parametrize("density", [0, 1e-9, 0.25, 0.5, 1])
+@pytest.mark.parametrize("inner", INNER)
+def test_products_at_densities(inner, density):
+    """More rows than a band has; 1e-9 is one column. What is not listed is NaN."""
+    rows, columns = 300, 101
+    data, weights = encoded(rows, columns, f"{inner}:zigzag")
+    x = with_density(columns, density)
+    indices, count = sparse.select_columns(x, 0.5)
+    want = sparse.sparse_matvec(weights, x, indices, count[0])
+    x = np.where(np.abs(x) > 0.5, x, np.nan).astype(np.float32)
+    artifact = matvec(rows, columns, inner)
+    results = [
+        simulate.run_plan(artifact, [data, x, indices, count], schedule)[-1]
+        for schedule in range(3)
+    ]
+    assert relative_l2(results[0], want) < 1e-6 if density else not results[0].any()
+    assert all(np.array_equal(results[0], other) for other in results[1:])
+
+
+def test_a_list_in_any_order_is_the_same_product():
+    """Columns in order, and the same ones backwards, twice and with others that are not there."""
+    rows, columns = 256, 96
+    data, weights = encoded(rows, columns, "q4_k:zigzag")
+    x = with_density(columns, 1)
+    some = np.arange(1, columns, 3, dtype=np.int32)
+    lists = [some, some[::-1], np.repeat(some, 2), np.append(some, [-1, columns, 2**31 - 1])]
+    artifact = matvec(rows, columns, "q4_k")
+    want = sparse.sparse_matvec(weights, x, some, len(some))
+    for entries in lists:
+        indices = np.zeros(columns, np.int32)
+        indices[: len(entries)] = entries
+        count = np.array([len(entries)], np.int32)
+        *_, y = simulate.run_plan(artifact, [data, x, indices, count], 1)
+        assert relative_l2(y, want) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "band", "limit"), [("q4_k", 1024, 0.52), ("q4_k", 256, 0.60), ("q8_0", 1024, 0.53)]
+)
+def test_half_of_the_columns_are_half_of_what_moves(name, band, limit):
+    """In sectors, list and activations included, against the weights of all columns."""
+    rows, columns = 1024, 1024
+    x = with_density(columns, 0.5)
+    indices, count = sparse.select_columns(x, 0.5)
+    artifact = matvec(rows, columns, name, band)
+    suffix = "" if band == 256 else str(band)
+    nbytes = formats.get(f"{name}:zigzag{suffix}").storage_bytes(rows, columns)
+    data = np.zeros(nbytes, np.uint8)
+    (traffic,) = simulate.traffic_of(artifact, [data, x, indices, count])
+    sectors = sum(part.distinct_loaded_64 + part.distinct_stored_64 for part in traffic)
+    assert 0.5 < 64 * sectors / nbytes < limit
+    assert traffic[0].stored == traffic[2].stored == 0 and traffic[4].stored == 4 * rows

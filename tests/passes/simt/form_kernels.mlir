@@ -50,3 +50,19 @@ func.func @select(%x: tensor<100xf32>) -> (tensor<100xi32>, tensor<1xi32>) {
       outs(%i, %c : tensor<100xi32>, tensor<1xi32>) -> tensor<100xi32>, tensor<1xi32>
   return %list, %count : tensor<100xi32>, tensor<1xi32>
 }
+
+// -----
+
+// 256 rows of a band, or a part of a large one, are of one workgroup.
+!z = !qlinear.packed<1100x64, #qlinear.zigzag<#qlinear.gguf<q4_k>, band = 1024>, padded = 2048x64>
+
+// CHECK-LABEL: func.func @sparse(
+// CHECK: call @sparse_matvec_q4_k_zigzag1024_1100x64_bf16({{.*}}) {headrace.grid = array<i64: 5, 1, 1>}
+// CHECK-LABEL: func.func private @sparse_matvec_q4_k_zigzag1024_1100x64_bf16(
+// CHECK-SAME: workgroup = array<i32: 512, 1, 1>, workgroup_rows = 256 : i64
+func.func @sparse(%w: !z, %x: tensor<64xbf16>, %i: tensor<64xi32>, %c: tensor<1xi32>) -> tensor<1100xf32> {
+  %o = tensor.empty() : tensor<1100xf32>
+  %y = qlinear.sparse_matvec ins(%w, %x, %i, %c : !z, tensor<64xbf16>, tensor<64xi32>, tensor<1xi32>)
+      outs(%o : tensor<1100xf32>) -> tensor<1100xf32>
+  return %y : tensor<1100xf32>
+}

@@ -1,0 +1,55 @@
+//===- ColumnDecoder.h - a column of zigzag weights, lane by lane -*- C++
+//-*-===//
+//
+// In bands of columns, the blocks of a column are rows that follow each other.
+// Slices of 256 rows are the unit: each lane of a subgroup owns eight of them,
+// whichever column it is, so sums of columns stay in the lane.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef HEADRACE_PASSES_SIMT_COLUMNDECODER_H
+#define HEADRACE_PASSES_SIMT_COLUMNDECODER_H
+
+#include "dialects/QLinear/QLinear.h"
+#include "passes/simt/SimtBuilder.h"
+
+#include <memory>
+
+namespace headrace::simt {
+
+/// Rows of a slice, and lanes of the subgroups that decode one.
+constexpr int64_t kSliceRows = 256;
+constexpr int64_t kSliceLanes = 32;
+
+/// Whether there are kernels for columns of `weight`: zigzag bands of whole
+/// slices of a format that is known here.
+bool hasColumnDecoder(qlinear::PackedType weight);
+
+/// Rows of a lane that follow each other in a slice, as a vector.
+struct LaneRows {
+  mlir::Value first, values;
+};
+
+/// Emits the decoding of the columns of one slice.
+class ColumnDecoder {
+public:
+  virtual ~ColumnDecoder() = default;
+  /// Null if `hasColumnDecoder` is false.
+  static std::unique_ptr<ColumnDecoder> create(qlinear::PackedType weight);
+
+  /// Before all loops.
+  virtual void open(SimtBuilder &v, mlir::Value bytes, mlir::Value lane) = 0;
+  /// Sums of no columns.
+  virtual llvm::SmallVector<mlir::Value> zeros(SimtBuilder &v) const = 0;
+  /// `sums` with slice `slice`, counted from the start of the weight, times x.
+  virtual llvm::SmallVector<mlir::Value>
+  multiply(SimtBuilder &v, mlir::Value slice, mlir::Value x,
+           mlir::ValueRange sums) const = 0;
+  /// The rows of the lane from sums.
+  virtual llvm::SmallVector<LaneRows> finish(SimtBuilder &v,
+                                             mlir::ValueRange sums) const = 0;
+};
+
+} // namespace headrace::simt
+
+#endif // HEADRACE_PASSES_SIMT_COLUMNDECODER_H
