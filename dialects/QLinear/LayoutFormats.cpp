@@ -82,10 +82,11 @@ RepackedFormatAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   if (failed(verifyInner(emitError, "repacked", format)))
     return failure();
   if (layout == "strips16" && !stripLayoutOf(format))
-    return emitError() << "repacked: expected bf16, a block type of GGUF files, "
-                          "or 4 or 8 bits in groups of 32, 64, 128 or 256, for "
-                          "\"strips16\", but got "
-                       << format;
+    return emitError()
+           << "repacked: expected bf16, a block type of GGUF files, "
+              "or 4 or 8 bits in groups of 32, 64, 128 or 256, for "
+              "\"strips16\", but got "
+           << format;
   if (!llvm::is_contained({"rows4", "rows8", "rows16", "strips16"}, layout))
     return emitError() << "repacked: expected the layout \"rows4\", \"rows8\", "
                           "\"rows16\" or \"strips16\", but got \""
