@@ -68,13 +68,7 @@ void IntegerKeys::splitQuery(Value from, Value head) {
 }
 
 Value IntegerKeys::queriesFit(const HeadTile &tile) {
-  Value fit;
-  for (int64_t i = 0; i < tile.heads; ++i) {
-    Value unit = loadScalar(v, units, v.add(tile.head, i));
-    Value one = compareF(v, arith::CmpFPredicate::OGT, unit, v.constF(0.0));
-    fit = fit ? v.andI(fit, one) : one;
-  }
-  return fit;
+  return allHaveUnits(v, tile, units);
 }
 
 void IntegerKeys::score(const HeadTile &tile, Value count) {

@@ -11,6 +11,7 @@
 #define HEADRACE_PASSES_CPU_INTEGERLIMBS_H
 
 #include "passes/cpu/CacheNumbers.h"
+#include "passes/cpu/HeadTile.h"
 
 namespace headrace::cpu {
 
@@ -53,6 +54,19 @@ inline mlir::Value compareF(VectorBuilder &v,
 inline mlir::Value toInteger(VectorBuilder &v, mlir::Value values) {
   return mlir::arith::FPToSIOp::create(v.b, v.loc,
                                        v.vec(kAttentionLanes, v.i32()), values);
+}
+
+/// Whether limbs hold the floats of all heads: whether each has a unit.
+inline mlir::Value allHaveUnits(VectorBuilder &v, const HeadTile &tile,
+                                mlir::Value units) {
+  mlir::Value fit;
+  for (int64_t i = 0; i < tile.heads; ++i) {
+    mlir::Value unit = loadScalar(v, units, v.add(tile.head, i));
+    mlir::Value one =
+        compareF(v, mlir::arith::CmpFPredicate::OGT, unit, v.constF(0.0));
+    fit = fit ? v.andI(fit, one) : one;
+  }
+  return fit;
 }
 
 } // namespace headrace::cpu

@@ -93,13 +93,7 @@ void IntegerValues::splitLanes(Value head, ArrayRef<Value> lanes, Value most) {
 }
 
 Value IntegerValues::weightsFit(const HeadTile &tile) {
-  Value fit;
-  for (int64_t i = 0; i < tile.heads; ++i) {
-    Value unit = loadScalar(v, units, v.add(tile.head, i));
-    Value one = compareF(v, arith::CmpFPredicate::OGT, unit, v.constF(0.0));
-    fit = fit ? v.andI(fit, one) : one;
-  }
-  return fit;
+  return allHaveUnits(v, tile, units);
 }
 
 //===----------------------------------------------------------------------===//
