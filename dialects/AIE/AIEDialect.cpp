@@ -1,0 +1,66 @@
+//===- AIEDialect.cpp - the aie dialect, its attributes and types ---------===//
+
+#include "dialects/AIE/AIE.h"
+
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace headrace::aie;
+
+using EmitError = llvm::function_ref<InFlightDiagnostic()>;
+
+#include "dialects/AIE/AIEDialect.cpp.inc"
+
+#include "dialects/AIE/AIEEnums.cpp.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/AIE/AIETypes.cpp.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/AIE/AIEAttrs.cpp.inc"
+
+void AIEDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/AIE/AIETypes.cpp.inc"
+      >();
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/AIE/AIEAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/AIE/AIEOps.cpp.inc"
+      >();
+}
+
+int64_t headrace::aie::getValueBytes(MemRefType type) {
+  return llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+}
+
+int64_t headrace::aie::getBytes(MemRefType type) {
+  return type.getNumElements() * getValueBytes(type);
+}
+
+static LogicalResult verifyElement(EmitError emitError, StringRef name,
+                                   MemRefType element) {
+  if (!element.hasStaticShape() || !element.getLayout().isIdentity() ||
+      !element.getElementType().isIntOrFloat())
+    return emitError() << name
+                       << ": expected a memref of static shape of integers or "
+                          "floats, without a layout, but got "
+                       << element;
+  if (element.getNumElements() == 0)
+    return emitError() << name << ": expected a memref that is not empty";
+  return success();
+}
+
+LogicalResult ObjectFifoType::verify(EmitError emitError, MemRefType element) {
+  return verifyElement(emitError, "objectfifo", element);
+}
+
+LogicalResult ObjectFifoSubviewType::verify(EmitError emitError,
+                                            MemRefType element) {
+  return verifyElement(emitError, "objectfifosubview", element);
+}
