@@ -5,6 +5,7 @@
 #include "dialects/Interfaces/CostInterface.h"
 #include "dialects/QAttn/QAttn.h"
 #include "dialects/QLinear/QLinear.h"
+#include "passes/common/CostAssumptions.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -96,7 +97,10 @@ struct KernelInfo {
   int64_t workgroups = 1;
 };
 
-KernelInfo describeKernel(Operation *op, const KernelShape &shape) {
+FailureOr<KernelInfo> describeKernel(Operation *op, const KernelShape &shape) {
+  FailureOr<CostAssumptions> assumptions = assumptionsFor(op, {});
+  if (failed(assumptions))
+    return failure();
   Builder b(op->getContext());
   KernelInfo info;
   info.workgroups = llvm::divideCeil(shape.rows, shape.rowsPerGroup);
@@ -123,7 +127,7 @@ KernelInfo describeKernel(Operation *op, const KernelShape &shape) {
   }
   // Parameters of formats follow a colon; symbols of objects have none.
   llvm::replace(info.name, ':', '_');
-  Cost cost = cast<CostOpInterface>(op).getCost({});
+  Cost cost = cast<CostOpInterface>(op).getCost(*assumptions);
   auto count = [&](double value) {
     return b.getI64IntegerAttr(std::llround(value));
   };
@@ -325,11 +329,13 @@ LogicalResult PlanBuilder::launch(Operation &op) {
   FailureOr<KernelShape> shape = target.shapeOf(&op);
   if (failed(shape))
     return failure();
-  KernelInfo info = describeKernel(&op, *shape);
-  func::FuncOp kernel = kernelFor(op, ValueRange(operands).getTypes(), info);
+  FailureOr<KernelInfo> info = describeKernel(&op, *shape);
+  if (failed(info))
+    return failure();
+  func::FuncOp kernel = kernelFor(op, ValueRange(operands).getTypes(), *info);
   auto call = func::CallOp::create(builder, op.getLoc(), kernel, operands);
   call->setAttr(kGridAttr,
-                builder.getDenseI64ArrayAttr({info.workgroups, 1, 1}));
+                builder.getDenseI64ArrayAttr({info->workgroups, 1, 1}));
   return success();
 }
 

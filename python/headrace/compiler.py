@@ -94,8 +94,10 @@ def compile(
         description = target_object.poisoned(description)
     if isinstance(source, str) and not source.endswith(".mlir"):
         source = ops.parse(source)
+    if isinstance(source, ops.SelectSpec):
+        source = source.laid_out(target_object.sparse_band)
     module = load_module(source)
-    written = str(source) if isinstance(source, ops.OpSpec | ops.AttentionSpec) else None
+    written = str(source) if isinstance(source, ops.Operation) else None
     entry = None
     if cache and dump_dir is None and not timing:
         entry = artifact_cache.entry_of(

@@ -27,7 +27,7 @@ def load_module(source: Any) -> ir.Module:
     from headrace import ir
 
     text: str | bytes
-    if isinstance(source, ops.OpSpec | ops.AttentionSpec):
+    if isinstance(source, ops.Operation):
         text, origin = source.text(), str(source)
     elif isinstance(source, ir.Module):
         buffer = io.BytesIO()

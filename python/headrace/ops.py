@@ -10,7 +10,8 @@ tokens; T is f32, or bf16 with `activations="bf16"`):
     dequantize    w MxK                         -> y [M, K] f32
     quantize      x [N, K] f32 ([K] if N is 1)  -> y NxK in an activation format
 
-Attention is in `headrace.ops_attention`: `decode` and `prefill`. `parse` reads all of them.
+Attention is in `headrace.ops_attention`: `decode` and `prefill`; `select_columns` and
+`sparse_matvec` are in `headrace.ops_sparse`. `parse` reads all of them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 from headrace import formats
 from headrace.errors import UsageError, one_of, unknown
 from headrace.ops_attention import AttentionSpec, DecodeSpec, PrefillSpec
-from headrace.ops_text import check_positive, function, read_items, read_number, tensor
+from headrace.ops_sparse import SelectSpec, SparseSpec
+from headrace.ops_text import check_positive, function, packed, read_items, read_number, tensor
 
 if TYPE_CHECKING:
     from headrace import ir
@@ -34,7 +36,10 @@ __all__ = [
     "AttentionSpec",
     "DecodeSpec",
     "OpSpec",
+    "Operation",
     "PrefillSpec",
+    "SelectSpec",
+    "SparseSpec",
     "decode",
     "dequantize",
     "gated_matvec",
@@ -43,6 +48,8 @@ __all__ = [
     "parse",
     "prefill",
     "quantize",
+    "select_columns",
+    "sparse_matvec",
 ]
 
 ACTIVATIONS = ("f32", "bf16", "i8")
@@ -187,14 +194,6 @@ class OpSpec:
 _EXAMPLE = {"m": "4096", "k": "14336", "n": "16", "format": "q4_k"}
 
 
-def _packed(rows: int, cols: int, format_name: str) -> str:
-    """The type of a packed matrix, with its padded shape where the format pads."""
-    form = formats.get(format_name)
-    padded = form.padded_shape(rows, cols)
-    suffix = f", padded = {padded[0]}x{padded[1]}" if padded != (rows, cols) else ""
-    return f"!qlinear.packed<{rows}x{cols}, {form.attribute}{suffix}>"
-
-
 def _x_operand(spec: OpSpec) -> tuple[list[str], str, str]:
     """Lines that make the activation operand, its value and its type."""
     assert spec.x_shape is not None
@@ -202,13 +201,13 @@ def _x_operand(spec: OpSpec) -> tuple[list[str], str, str]:
     if spec.activations != "i8":
         return [], "%x", x_type
     rows = spec.n if spec.op == "matmul" else 1
-    packed = _packed(rows, spec.k, "act_i8")
-    return [f"%q = qlinear.quantize %x : {x_type} to {packed}"], "%q", packed
+    quantized = packed(rows, spec.k, "act_i8")
+    return [f"%q = qlinear.quantize %x : {x_type} to {quantized}"], "%q", quantized
 
 
 def _product_text(spec: OpSpec) -> str:
     assert spec.x_shape is not None
-    weight = _packed(spec.m, spec.k, spec.format)
+    weight = packed(spec.m, spec.k, spec.format)
     y_type = tensor((spec.n, spec.m) if spec.op == "matmul" else (spec.m,), "f32")
     lines, x, x_kind = _x_operand(spec)
     names = spec.weights
@@ -226,7 +225,7 @@ def _product_text(spec: OpSpec) -> str:
 
 
 def _dequantize_text(spec: OpSpec) -> str:
-    weight = _packed(spec.m, spec.k, spec.format)
+    weight = packed(spec.m, spec.k, spec.format)
     y_type = tensor((spec.m, spec.k), "f32")
     body = [
         f"%empty = tensor.empty() : {y_type}",
@@ -239,9 +238,9 @@ def _dequantize_text(spec: OpSpec) -> str:
 def _quantize_text(spec: OpSpec) -> str:
     assert spec.x_shape is not None
     x_type = tensor(spec.x_shape, "f32")
-    packed = _packed(spec.n, spec.k, spec.format)
-    body = [f"%y = qlinear.quantize %x : {x_type} to {packed}", f"return %y : {packed}"]
-    return function([("x", x_type)], packed, body)
+    result = packed(spec.n, spec.k, spec.format)
+    body = [f"%y = qlinear.quantize %x : {x_type} to {result}", f"return %y : {result}"]
+    return function([("x", x_type)], result, body)
 
 
 _TEXT = {
@@ -340,13 +339,43 @@ def prefill(
     )
 
 
-def parse(text: str) -> OpSpec | AttentionSpec:
+def select_columns(
+    k: int,
+    *,
+    activations: str = "f32",
+    density: float | None = None,
+    threshold: float | None = None,
+) -> SelectSpec:
+    """indices [k], count [1]: the columns with |x| > threshold of x [k]; see `SelectSpec`."""
+    return SelectSpec(k=k, activations=activations, density=density, threshold=threshold)
+
+
+def sparse_matvec(
+    m: int,
+    k: int,
+    *,
+    format: str,
+    activations: str = "f32",
+    density: float | None = None,
+    threshold: float | None = None,
+) -> SparseSpec:
+    """y [m] = w x over the columns with |x| > threshold, with w (m, k) in bands of `format`; see
+    `SparseSpec`."""
+    return SparseSpec(
+        m=m, k=k, format=format, activations=activations, density=density, threshold=threshold
+    )
+
+
+# A single operation, whichever.
+Operation = OpSpec | AttentionSpec | SelectSpec
+_OTHERS = {spec.op: spec for spec in (DecodeSpec, PrefillSpec, SelectSpec, SparseSpec)}
+
+
+def parse(text: str) -> Operation:
     """Read the written form of any operation."""
     op = text.strip().partition(":")[0]
-    if op == DecodeSpec.op:
-        return DecodeSpec.parse(text)
-    if op == PrefillSpec.op:
-        return PrefillSpec.parse(text)
+    if op in _OTHERS:
+        return _OTHERS[op].parse(text)
     if op not in OPS:
-        raise unknown("operation", op, [*OPS, DecodeSpec.op, PrefillSpec.op])
+        raise unknown("operation", op, [*OPS, *_OTHERS])
     return OpSpec.parse(text)

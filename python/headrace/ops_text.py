@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from headrace import formats
 from headrace.errors import UsageError, unknown
 
-__all__ = ["check_positive", "function", "read_items", "read_number", "tensor"]
+__all__ = ["check_positive", "function", "packed", "read_items", "read_number", "tensor"]
 
 
 def read_items(op: str, text: str, parameters: Mapping[str, str | None]) -> dict[str, str]:
@@ -51,6 +52,14 @@ def check_positive(op: str, name: str, value: object) -> None:
 def tensor(shape: Iterable[int], dtype: str) -> str:
     """The type of a tensor."""
     return f"tensor<{'x'.join(map(str, shape))}x{dtype}>"
+
+
+def packed(rows: int, cols: int, format_name: str) -> str:
+    """The type of a packed matrix, with its padded shape where the format pads."""
+    form = formats.get(format_name)
+    padded = form.padded_shape(rows, cols)
+    suffix = f", padded = {padded[0]}x{padded[1]}" if padded != (rows, cols) else ""
+    return f"!qlinear.packed<{rows}x{cols}, {form.attribute}{suffix}>"
 
 
 def function(arguments: Sequence[tuple[str, str]], result: str, body: Iterable[str]) -> str:

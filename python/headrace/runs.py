@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-from headrace import formats, ops, runs_attention
+from headrace import formats, ops, runs_attention, runs_sparse
 from headrace.errors import UsageError
 from headrace_runtime import Argument, Artifact
 
@@ -40,7 +40,7 @@ def inputs_for(artifact: Artifact, seed: int) -> list[Array]:
     return [_random(item, draw) for item in artifact.arguments if item.role == "input"]
 
 
-def _spec_of(artifact: Artifact) -> ops.OpSpec | ops.AttentionSpec | None:
+def _spec_of(artifact: Artifact) -> ops.Operation | None:
     """The operation that the artifact is, if it is a single one."""
     written = artifact.manifest.get("source")
     return None if written is None else ops.parse(written)
@@ -117,6 +117,8 @@ def compare(
         return []
     if isinstance(spec, ops.AttentionSpec):
         return [runs_attention.compare(spec, inputs, results[0])]
+    if isinstance(spec, ops.SelectSpec):
+        return [runs_sparse.compare(spec, inputs, results)]
     x = None if spec.x_shape is None else inputs[0]
     weights = inputs[len(inputs) - len(spec.weights) :]
     return [

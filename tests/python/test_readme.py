@@ -93,6 +93,8 @@ def test_what_works_is_what_is_there():
         *ops.OPS,
         ops.DecodeSpec.op,
         ops.PrefillSpec.op,
+        ops.SelectSpec.op,
+        ops.SparseSpec.op,
     }
     assert set(row("activations", text)) == {*ops.ACTIVATIONS, "act_i8"}
     assert row("targets", text) == sorted(

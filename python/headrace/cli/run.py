@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,6 +51,12 @@ def command(
     seed: Annotated[int, typer.Option(help="Draws random inputs.", min=0)] = 0,
     threads: Annotated[int | None, typer.Option(help="[default: all CPUs]", min=1)] = None,
     repeat: Annotated[int, typer.Option(help="How often to time it.", min=1)] = 10,
+    simulate: Annotated[
+        bool,
+        typer.Option(
+            "--simulate", help="Run the target's kernels in its simulator, where it has one."
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Run an operation or an artifact, and compare the result with the reference."""
@@ -58,10 +65,13 @@ def command(
     with working(f"compiling {source}"):
         artifact = _artifact(source, target)
     given = load_inputs(artifact, input) if input else inputs_for(artifact, seed)
-    call = artifact.bind(*given, threads=threads)
-    call.run()
-    results = [_copy(value) for value in call.outputs]
-    best = _best_time(call, repeat)
+    if simulate:
+        results, best = _simulated(artifact, given), None
+    else:
+        call = artifact.bind(*given, threads=threads)
+        call.run()
+        results = [_copy(value) for value in call.outputs]
+        best = _best_time(call, repeat)
     outputs = [a for a in artifact.arguments if a.role == "output"]
     if output is not None:
         write_results(output, {a.name: r for a, r in zip(outputs, results, strict=True)})
@@ -70,7 +80,8 @@ def command(
         "operation": artifact.manifest.get("source"),
         "target": artifact.target,
         "description": artifact.manifest.get("description"),
-        "best_us": round(best * 1e6, 3),
+        "simulated": simulate,
+        "best_us": None if best is None else round(best * 1e6, 3),
         "repeat": repeat,
         "outputs": [summary(a.name, r) for a, r in zip(outputs, results, strict=True)],
         "comparisons": comparison,
@@ -91,6 +102,23 @@ def _artifact(source: str, target: str) -> Artifact:
         return load(source)
     artifact: Artifact = compile(source_of(source), target=target)
     return artifact
+
+
+def _simulated(artifact: Artifact, inputs: Sequence[Any]) -> list[npt.NDArray[Any]]:
+    """The outputs of a run in the target's simulator."""
+    from headrace import targets
+    from headrace.errors import UsageError
+
+    simulator = targets.find(artifact.target).simulate
+    if simulator is None:
+        having = [name for name in targets.installed() if targets.find(name).simulate is not None]
+        raise UsageError(
+            f"run: target {artifact.target} has no simulator; allowed with --simulate: "
+            f"{', '.join(having)}"
+        )
+    arguments = simulator(artifact, inputs, 0)
+    roles = [argument.role for argument in artifact.arguments]
+    return [value for value, role in zip(arguments, roles, strict=True) if role == "output"]
 
 
 def _copy(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -121,4 +149,7 @@ def _print(facts: dict[str, Any]) -> None:
         )
     if not facts["comparisons"]:
         screen.print("no reference: the artifact is no single operation")
+    if facts["simulated"]:
+        screen.print("ran in the simulator, which has no times")
+        return
     screen.print(f"best of {facts['repeat']}: {facts['best_us']:.1f} us (weights may be cached)")

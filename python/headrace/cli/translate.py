@@ -48,12 +48,24 @@ def command(
     given: Any = source
     if source == "-" or source.endswith(".mlir"):
         given = mlirfile.read(source).encode()
+    else:
+        given = _laid_out(source, chosen)
     module = load_module(given)
     if lower:
         from headrace import pipeline
 
         pipeline.lower(module, chosen, description)
     mlirfile.write(output, chosen.emitters[to](module, description))
+
+
+def _laid_out(source: str, target: Target) -> Any:
+    """The operation, its weights in the order that the target has for them."""
+    from headrace import ops
+
+    operation = ops.parse(source)
+    if isinstance(operation, ops.SelectSpec):
+        return operation.laid_out(target.sparse_band)
+    return operation
 
 
 def _choose(kind: str, target: str | None) -> tuple[Target, Any]:

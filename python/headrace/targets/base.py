@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import UsageError
+from headrace.ops_sparse import default_band
 
 if TYPE_CHECKING:
     from headrace import ir
@@ -95,6 +96,8 @@ class Target:
         order)`; returns all arguments after the run, outputs poisoned before it. `order` from 0
         to 2 is one of the orders that threads may run in. None where `headrace check` runs
         artifacts as anybody does.
+    sparse_band: rows of a band of a weight of so many rows, where a product that skips columns is
+        asked for by name and its format says nothing of bands.
     options: some options that `describe` takes, for messages and `headrace targets`.
     """
 
@@ -109,6 +112,7 @@ class Target:
     sources: Mapping[str, str] = field(default_factory=dict)
     poisoned: Callable[[Any], Any] | None = None
     simulate: Callable[..., list[Any]] | None = None
+    sparse_band: Callable[[int], int] = default_band
     options: tuple[str, ...] = ()
     summary: str = ""
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from headrace import ir
 from headrace.errors import CompileError
+from headrace.targets.metal.msl.buffers import buffers_of
 from headrace.targets.metal.msl.names import Names, hint
 from headrace.targets.metal.msl.operations import EXPRESSIONS, PINNED, defining_op
 from headrace.targets.metal.msl.types import lanes, scalar_bytes, type_text
 
-__all__ = ["Buffer", "KernelPrinter"]
+__all__ = ["KernelPrinter"]
 
 # Longest expression that is written inside of another one.
 _INLINE = 60
@@ -26,20 +27,6 @@ _PLACES = {
     "gpu.lane_id": ("lane", "uint"),
 }
 _ALLOCATIONS = ("memref.alloca", "memref.alloc")
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """An argument of a kernel."""
-
-    name: str
-    type: str
-    written: bool
-
-    @property
-    def pointer(self) -> str:
-        """`device const float* x`."""
-        return f"device {'' if self.written else 'const '}{self.type}* {self.name}"
 
 
 @dataclass(frozen=True)
@@ -61,20 +48,12 @@ class KernelPrinter:
         self._texts: dict[ir.Value, tuple[str, bool]] = {}
         self._memory: dict[ir.Value, _Memory] = {}
         (block,) = function.regions[0].blocks
-        self.buffers = [self._buffer(argument) for argument in block.arguments]
+        self.buffers = buffers_of(function, self._names)
+        for argument, buffer in zip(block.arguments, self.buffers, strict=True):
+            self._memory[argument] = _Memory(buffer.name, buffer.space)
         self._block(block)
 
-    # --- buffers ---------------------------------------------------------------------------------
-
-    def _buffer(self, argument: ir.Value) -> Buffer:
-        kind = ir.MemRefType(argument.type)
-        written = any(_is_written(use) for use in argument.uses)
-        element = type_text(kind.element_type)
-        wanted = "y" if written else "w" if element == "uchar" else "x"
-        buffer = Buffer(self._names.fresh(wanted), element, written)
-        space = "device" if written else "device const"
-        self._memory[argument] = _Memory(buffer.name, space)
-        return buffer
+    # --- memory ----------------------------------------------------------------------------------
 
     def _place(self, op: ir.Operation, value: ir.Value) -> _Memory:
         if value not in self._memory:
@@ -95,6 +74,30 @@ class KernelPrinter:
         )
         self._memory[op.results[0]] = _Memory(name, source.qualifiers)
 
+    def _subview(self, op: ir.Operation) -> None:
+        """A part of a buffer, whose elements lie in it as they do in the whole."""
+        source = self._place(op, op.operands[0])
+        whole = ir.MemRefType(op.operands[0].type)
+        if any(stride != 1 for stride in ir.DenseI64ArrayAttr(op.attributes["static_strides"])):
+            raise CompileError(f"{op.location}: msl: expected a subview of strides 1, but got {op}")
+        dynamic = ir.ShapedType.get_dynamic_stride_or_offset()
+        given = iter(list(op.operands)[1:])
+        strides, _ = whole.get_strides_and_offset()
+        parts = []
+        for offset, stride in zip(
+            ir.DenseI64ArrayAttr(op.attributes["static_offsets"]), strides, strict=True
+        ):
+            if offset == dynamic:
+                text = self._text(next(given), atom=stride != 1)
+                parts.append(text if stride == 1 else f"{stride} * {text}")
+            elif offset:
+                parts.append(str(offset * stride))
+        name = self._names.for_op(op, f"{source.pointer}_part")
+        element = type_text(whole.element_type)
+        start = " + ".join([source.pointer, *parts])
+        self._line(f"{source.qualifiers} {element}* {name} = {start};")
+        self._memory[op.results[0]] = _Memory(name, source.qualifiers)
+
     def _allocate(self, op: ir.Operation) -> None:
         kind = ir.MemRefType(op.results[0].type)
         space = str(kind.memory_space) if kind.memory_space is not None else ""
@@ -112,6 +115,9 @@ class KernelPrinter:
     def _element(self, op: ir.Operation, memref: ir.Value, indices: Sequence[ir.Value]) -> str:
         """Number of an element, counted from the pointer."""
         strides, offset = ir.MemRefType(memref.type).get_strides_and_offset()
+        owner = defining_op(memref)
+        if owner is not None and owner.name == "memref.subview":
+            offset = 0  # the pointer is where the part starts
         parts = []
         for index, stride in zip(indices, strides, strict=True):
             text = self._text(index, atom=stride != 1)
@@ -281,16 +287,9 @@ def _usual_name(op: ir.Operation) -> str:
 
 
 def _carried_name(argument: ir.Value) -> str:
+    if argument.location.is_a_name():
+        return str(argument.location.name_str)
     return "sum" if "f" in type_text(argument.type) else "carried"
-
-
-def _is_written(use: ir.OpOperand) -> bool:
-    op = use.owner.operation
-    if op.name in ("memref.store", "vector.store"):
-        return bool(use.operand_number == 1)
-    if op.name in ("memref.view", "memref.cast"):
-        return any(_is_written(other) for other in op.results[0].uses)
-    return False
 
 
 def _overlap(targets: Sequence[str], values: Sequence[str]) -> bool:
@@ -336,6 +335,7 @@ _CALLS = frozenset(
 
 _STATEMENTS: dict[str, Callable[[KernelPrinter, ir.Operation], None]] = {
     "memref.view": KernelPrinter._view,
+    "memref.subview": KernelPrinter._subview,
     "memref.load": KernelPrinter._load,
     "vector.load": KernelPrinter._load,
     "memref.store": KernelPrinter._store,
