@@ -1,0 +1,202 @@
+//===- machine.cpp - Agents, events, locks and streams --------------------===//
+
+#include "machine.h"
+#include "channel.h"
+#include "core.h"
+#include "sequence.h"
+
+#include <algorithm>
+
+using namespace array;
+
+Machine::Machine(const HeadraceDesign &design, HeadraceResult &result)
+    : design(design), timing(design.timing), result(result),
+      limit(design.timing.limit) {
+  for (int32_t i = 0; i < design.bufferCount; ++i)
+    buffers.push_back(
+        std::make_unique<Buffer>(design.buffers[i], static_cast<uint32_t>(i)));
+  for (int32_t i = 0; i < design.bufferCount; ++i)
+    byAddress.emplace_back(buffers[i]->data(), i);
+  std::sort(byAddress.begin(), byAddress.end());
+  locks.resize(static_cast<size_t>(design.lockCount));
+  for (int32_t i = 0; i < design.lockCount; ++i)
+    locks[i].value = design.locks[i].value;
+  bankAccesses.resize(static_cast<size_t>(design.tileCount) * timing.banks, 0);
+  streams.resize(static_cast<size_t>(design.streamCount));
+  for (int32_t i = 0; i < design.streamCount; ++i) {
+    streams[i].room = design.streams[i].words;
+    streams[i].to = design.streams[i].to;
+  }
+  int32_t index = 0;
+  for (int32_t i = 0; i < design.channelCount; ++i) {
+    auto channel = std::make_unique<Channel>(index++, design.channels[i]);
+    channels.push_back(channel.get());
+    agents.push_back(std::move(channel));
+  }
+  for (int32_t i = 0; i < design.channelCount; ++i) {
+    const HeadraceChannel &facts = design.channels[i];
+    for (int32_t s = 0; s < facts.streams; ++s) {
+      streams[facts.firstStream + s].from = i;
+      channels[streams[facts.firstStream + s].to]->input =
+          facts.firstStream + s;
+    }
+  }
+  for (int32_t i = 0; i < design.coreCount; ++i)
+    agents.push_back(std::make_unique<Core>(index++, design.cores[i]));
+  agents.push_back(std::make_unique<Sequence>(index));
+}
+
+Machine::~Machine() = default;
+
+Buffer *Machine::bufferAt(const void *address, int32_t &index) {
+  const auto *at = static_cast<const char *>(address);
+  auto found = std::upper_bound(byAddress.begin(), byAddress.end(),
+                                std::make_pair(at, INT32_MAX));
+  index = -1;
+  if (found == byAddress.begin())
+    return nullptr;
+  Buffer *buffer = buffers[(--found)->second].get();
+  if (at >= buffer->data() + buffer->size())
+    return nullptr;
+  index = found->second;
+  return buffer;
+}
+
+void Machine::schedule(Agent &agent, Time time) {
+  events.push({time, ordered++, &agent});
+}
+
+void Machine::block(Agent &agent, HeadraceWait wait, int32_t what,
+                    int32_t needs, Waiters &waiters) {
+  agent.blocked = true;
+  agent.blockedAt = now;
+  agent.facts.wait = wait;
+  agent.facts.waitsFor = what;
+  agent.facts.needs = needs;
+  waiters.push_back(&agent);
+}
+
+void Machine::unblock(Agent &agent) {
+  agent.facts.waited[agent.facts.wait] += now - agent.blockedAt;
+  if (now - agent.blockedAt >= result.intervalLeast) {
+    if (result.intervalCount < result.intervalCapacity)
+      result.intervals[result.intervalCount++] = {agent.index, agent.facts.wait,
+                                                  agent.blockedAt, now};
+    else
+      ++result.intervalsDropped;
+  }
+  agent.facts.wait = waitNone;
+  agent.blocked = false;
+}
+
+void Machine::wake(Waiters &waiters) {
+  for (Agent *agent : waiters) {
+    unblock(*agent);
+    schedule(*agent, now);
+  }
+  waiters.clear();
+}
+
+bool Machine::acquire(Agent &agent, int32_t lock, int32_t count) {
+  if (locks[lock].value >= count) {
+    locks[lock].value -= count;
+    return true;
+  }
+  block(agent, waitLock, lock, count, locks[lock].waiters);
+  return false;
+}
+
+bool Machine::release(Agent &agent, int32_t lock, int32_t count) {
+  locks[lock].value += count;
+  if (locks[lock].value > design.locks[lock].limit) {
+    fail(failureLock, &agent).lock = lock;
+    return false;
+  }
+  wake(locks[lock].waiters);
+  return true;
+}
+
+Time Machine::ddr(int64_t bytes) {
+  ddrFree =
+      std::max(ddrFree, now) + static_cast<double>(bytes) / timing.ddrBytes;
+  return ddrFree;
+}
+
+void Machine::end(Agent &agent) {
+  agent.facts.ended = 1;
+  agent.facts.finished = now;
+}
+
+HeadraceFailure &Machine::fail(HeadraceFailureKind kind, const Agent *agent) {
+  if (failed())
+    return discarded;
+  HeadraceFailure &failure = result.failure;
+  failure = {kind, agent ? agent->index : -1, -1, -1, -1, -1, -1, -1, 0, now};
+  return failure;
+}
+
+bool Machine::turn() {
+  if (events.empty() || failed())
+    return false;
+  const Event event = events.top();
+  if (event.time > limit)
+    return false;
+  events.pop();
+  now = event.time;
+  event.agent->facts.finished = now;
+  event.agent->step(*this);
+  return true;
+}
+
+/// Behind the end of the sequence: all data that came in has been taken.
+void Machine::findSurplus() {
+  for (Channel *channel : channels)
+    if (!channel->idle()) {
+      fail(failureSurplus, channel);
+      return;
+    }
+  for (int32_t i = 0; i < design.lockCount; ++i)
+    if (design.locks[i].counts && locks[i].value > design.locks[i].value) {
+      fail(failureSurplus, nullptr).lock = i;
+      return;
+    }
+}
+
+void Machine::run() {
+  const Agent &sequence = *agents.back();
+  for (const auto &agent : agents)
+    schedule(*agent, 0);
+  while (!sequence.facts.ended && turn())
+    ;
+  result.cycles = now;
+  result.ddrRead = ddrRead;
+  result.ddrWritten = ddrWritten;
+  if (!failed() && !sequence.facts.ended)
+    fail(events.empty() ? failureDeadlock : failureLimit, nullptr);
+  // What was started comes to rest, or is found not to.
+  if (!failed()) {
+    limit = std::min(limit, 2 * now + 1e6);
+    while (turn())
+      ;
+    if (!failed() && events.empty())
+      findSurplus();
+  }
+  for (size_t i = 0; i < agents.size(); ++i) {
+    Agent &agent = *agents[i];
+    if (agent.blocked)
+      agent.facts.waited[agent.facts.wait] +=
+          std::max(0.0, result.cycles - agent.blockedAt);
+    result.agents[i] = agent.facts;
+  }
+  for (int32_t i = 0; i < design.lockCount; ++i)
+    result.lockValues[i] = locks[i].value;
+}
+
+extern "C" int headrace_array_run(const HeadraceDesign *design,
+                                  HeadraceResult *result) {
+  result->failure = {failureNone, -1, -1, -1, -1, -1, -1, -1, 0, 0};
+  result->intervalCount = result->intervalsDropped = 0;
+  Machine machine(*design, *result);
+  machine.run();
+  return result->failure.kind;
+}
