@@ -44,10 +44,8 @@ def dimensions(pattern: _ir.Attribute | None) -> list[tuple[int, int]]:
 
 def dimensions_per_consumer(fifo: ObjectFifoOp) -> list[list[tuple[int, int]]]:
     """The access pattern of each consumer of an objectFifo; an empty one is linear."""
-    text = str(fifo.dimensionsFromStreamPerConsumer)
-    each = re.findall(r"\[((?:<[^<>]*>(?:, )?)*)\]", text.partition("<[")[2])
-    empty: list[list[tuple[int, int]]] = [[] for _ in fifo.consumerTiles]
-    return [_pairs(part) for part in each] or empty
+    each = re.findall(r"\[([^\[\]]*)\]", str(fifo.dimensionsFromStreamPerConsumer))
+    return [_pairs(text) for text in each] or [[] for _ in fifo.consumerTiles]
 
 
 def _pairs(text: str) -> list[tuple[int, int]]:
