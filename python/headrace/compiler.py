@@ -39,6 +39,7 @@ def compile(
     timing: bool = False,
     cache: bool = True,
     poison_scratch: bool = False,
+    verification: bool = False,
     **options: Any,
 ) -> Any:
     """Compile `source` for `target`.
@@ -59,6 +60,8 @@ def compile(
         `headrace.artifact_cache`; never done with `dump_dir` or `timing`.
     poison_scratch: kernels fill scratch memory of their own with NaN (0xFF) first, to show whether
         they read what they did not write; nothing changes where the target's kernels have none.
+    verification: for single operations, put into the artifact what their results should be on
+        inputs that the runtime can draw (`headrace.verification`).
 
     Raises `UsageError` for a request that cannot be meant and `CompileError` when a pass fails.
     """
@@ -74,10 +77,10 @@ def compile(
             raise UsageError(
                 "compile: a torch.nn.Module needs example inputs: compile(model, (x,), target=...)"
             )
-        if dump_dir is not None or timing or poison_scratch:
+        if dump_dir is not None or timing or poison_scratch or verification:
             raise UsageError(
-                "compile: dump_dir, timing and poison_scratch go with single modules, "
-                "not with a torch.nn.Module"
+                "compile: dump_dir, timing, poison_scratch and verification go with single "
+                "modules, not with a torch.nn.Module"
             )
         if quantize is not None:
             options["quantize"] = quantize
@@ -101,7 +104,12 @@ def compile(
     entry = None
     if cache and dump_dir is None and not timing:
         entry = artifact_cache.entry_of(
-            module, target_object, description, source=written, keep_ir=keep_ir
+            module,
+            target_object,
+            description,
+            source=written,
+            keep_ir=keep_ir,
+            verification=verification,
         )
     if entry is not None and (known := artifact_cache.load(entry)) is not None:
         return known
@@ -116,6 +124,7 @@ def compile(
             dump_dir=dump_dir,
             keep_ir=keep_ir,
             timing=timing,
+            verification=verification,
         )
         artifact = Artifact.load(folder.name, temporary=folder)
     except BaseException:
@@ -136,10 +145,12 @@ def build(
     dump_dir: str | PathLike[str] | None = None,
     keep_ir: bool = True,
     timing: bool = False,
+    verification: bool = False,
 ) -> dict[str, Any]:
     """Lower `module` in place and write the files of an artifact into `folder`.
 
     source: the operation in its written form, if the module is one; kept in the manifest.
+    verification: whether the manifest says what the operation's results should be.
     Returns the manifest, which is also in `folder/manifest.json`.
     """
     from headrace.cost.kernels import model_kernels
@@ -167,6 +178,8 @@ def build(
         manifest["timing"] = [
             {"stage": snapshot.name, "seconds": round(snapshot.seconds, 6)} for snapshot in trace
         ]
+    if verification and source:
+        _add_verification(source, manifest, folder)
     manifest["sha256"] = {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -174,6 +187,16 @@ def build(
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     return manifest
+
+
+def _add_verification(source: str, manifest: dict[str, Any], folder: Path) -> None:
+    from headrace import verification
+    from headrace_runtime import parse_manifest
+
+    whole = parse_manifest(manifest | {"sha256": {}})
+    described = verification.describe(ops.parse(source), whole, folder)
+    if described is not None:
+        manifest["verification"] = described
 
 
 def _write_ir(trace: Trace, folder: Path) -> dict[str, str]:

@@ -15,11 +15,11 @@ from headrace import formats, ops, runs_attention, runs_sparse
 from headrace.errors import UsageError
 from headrace_runtime import Argument, Artifact
 
-__all__ = ["compare", "inputs_for", "load_inputs", "summary", "write_results"]
+__all__ = ["DTYPES", "compare", "inputs_for", "load_inputs", "summary", "write_results"]
 
 Array = npt.NDArray[Any]
 
-_DTYPES: Mapping[str, Any] = {
+DTYPES: Mapping[str, Any] = {
     "f64": np.float64,
     "f32": np.float32,
     "f16": np.float16,
@@ -51,8 +51,8 @@ def _random(argument: Argument, draw: np.random.Generator) -> Array:
         shape = (argument.packed.rows, argument.packed.cols)
         return _encode(argument, draw.normal(0.0, 0.02, shape))
     if argument.dtype.startswith("i"):
-        return draw.integers(-100, 100, argument.shape).astype(_DTYPES[argument.dtype])
-    return draw.normal(size=argument.shape).astype(_DTYPES[argument.dtype])
+        return draw.integers(-100, 100, argument.shape).astype(DTYPES[argument.dtype])
+    return draw.normal(size=argument.shape).astype(DTYPES[argument.dtype])
 
 
 def _encode(argument: Argument, values: Array) -> Array:

@@ -13,12 +13,12 @@ from headrace.ops_attention import AttentionSpec, DecodeSpec, PrefillSpec
 from headrace.references import attention, rounded_attention
 from headrace.references.caches import KVCache, Layout
 
-__all__ = ["cache_of", "compare", "evaluate", "inputs_for"]
+__all__ = ["BOUND", "cache_of", "compare", "evaluate", "inputs_for"]
 
 Array = npt.NDArray[Any]
 
 # f32 sums; and weights that rounding may put on either side, as `headrace check` has it.
-_BOUND, _ROUNDED_BOUND = 1e-5, 5e-3
+BOUND, _ROUNDED_BOUND = 1e-5, 5e-3
 # Values may cancel in the mean over tokens: errors are relative to at least this share of them.
 _FLOOR = 0.05
 
@@ -92,7 +92,7 @@ def compare(spec: AttentionSpec, inputs: Sequence[Array], result: Array) -> dict
     from headrace.check.difference import difference
 
     rounded = isinstance(spec, PrefillSpec) and spec.precision != "f32"
-    bound = _ROUNDED_BOUND if rounded else _BOUND
+    bound = _ROUNDED_BOUND if rounded else BOUND
     error = difference(result, evaluate(spec, inputs), bound, _FLOOR)
     name = f"float64, operands rounded to {spec.precision}" if rounded else "float64"  # type: ignore[attr-defined]
     if isinstance(spec, DecodeSpec):

@@ -16,7 +16,7 @@ import numpy as np
 from .errors import ArgumentError, MachineError
 from .manifest import Argument
 
-_NUMPY_NAMES = {
+NUMPY_NAMES = {
     "f64": "float64",
     "f32": "float32",
     "f16": "float16",
@@ -67,7 +67,7 @@ def input_buffer(argument: Argument, value: Any) -> Buffer:
         raise ArgumentError(
             f"expected a NumPy array or a torch tensor, but got {type(value).__name__}"
         )
-    _check(argument, dtype, shape, contiguous)
+    check_contents(argument, dtype, shape, contiguous)
     if is_torch(value):
         # Lazily negated views have their sign outside of memory.
         value = value.resolve_neg().contiguous()
@@ -80,11 +80,14 @@ def input_buffer(argument: Argument, value: Any) -> Buffer:
     return Buffer(_address(value), value)
 
 
-def _check(argument: Argument, dtype: str, shape: tuple[int, ...], contiguous: bool) -> None:
+def check_contents(
+    argument: Argument, dtype: str, shape: tuple[int, ...], contiguous: bool
+) -> None:
+    """ArgumentError unless an array is what the argument says; see `input_buffer`."""
     got = f"{dtype} of shape {list(shape)}"
     what = argument.contents
     if what is None:
-        expected = _NUMPY_NAMES[argument.dtype]
+        expected = NUMPY_NAMES[argument.dtype]
         if dtype != expected or shape != argument.shape:
             raise ArgumentError(
                 f"expected {expected} of shape {list(argument.shape)}, but got {got}"
@@ -102,7 +105,7 @@ def _check(argument: Argument, dtype: str, shape: tuple[int, ...], contiguous: b
 
 def output_buffer(argument: Argument, torch: bool) -> Buffer:
     """New uninitialised memory for one output, as a torch tensor or a NumPy array."""
-    name = _NUMPY_NAMES[argument.dtype]
+    name = NUMPY_NAMES[argument.dtype]
     if torch:
         module = sys.modules["torch"]
         tensor = module.empty(argument.shape, dtype=getattr(module, name))

@@ -56,6 +56,13 @@ class Table:
             )
         return float(value)
 
+    def flag(self, key: str) -> bool:
+        if not isinstance(self.data.get(key), bool):
+            raise ArtifactError(
+                f"{self.where(key)}: expected true or false, but got {self.data.get(key)!r:.80}"
+            )
+        return bool(self.data[key])
+
     def _list(self, key: str, kind: type, what: str, optional: bool) -> list[Any]:
         if optional and key not in self.data:
             return []

@@ -1,7 +1,7 @@
 """Loaders: what turns the files of an artifact into a program that runs.
 
-A manifest names its loader. Built in is "shared-library"; a wheel adds others through the
-entry-point group `headrace_runtime.loaders`, whose entries are callables
+A manifest names its loader. Built in are "shared-library" and "metal"; a wheel adds others through
+the entry-point group `headrace_runtime.loaders`, whose entries are callables
 `(folder: Path, manifest: Manifest) -> Program`.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from .errors import ArtifactError
 from .manifest import Manifest
+from .metal import MetalProgram
 from .shared_library import SharedLibrary
 
 GROUP = "headrace_runtime.loaders"
@@ -22,7 +23,9 @@ GROUP = "headrace_runtime.loaders"
 class Call(Protocol):
     """A call with its memory bound."""
 
-    outputs: tuple[Any, ...]
+    @property
+    def outputs(self) -> tuple[Any, ...]:
+        """The results of the last run."""
 
     def run(self) -> None:
         """Runs the whole plan once, writing `outputs`."""
@@ -40,7 +43,7 @@ class Program(Protocol):
 
 Loader = Callable[[Path, Manifest], Program]
 
-_BUILT_IN: dict[str, Loader] = {"shared-library": SharedLibrary}
+_BUILT_IN: dict[str, Loader] = {"shared-library": SharedLibrary, "metal": MetalProgram}
 
 
 def names() -> list[str]:

@@ -34,15 +34,29 @@ def command(
     ] = None,
     keep_ir: Annotated[bool, typer.Option(help="Keep the IR after each pass in it.")] = True,
     timing: Annotated[bool, typer.Option(help="Print the time of each pass.")] = False,
+    verification: Annotated[
+        bool | None,
+        typer.Option(
+            help="Put results to check against into it. [default: for targets that are simulated]"
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Compile an operation or a module to an artifact."""
     from headrace.compiler import compile
+    from headrace.targets import parse
 
+    if verification is None:
+        verification = parse(target)[0].simulate is not None
     start = time.perf_counter()
     with working(f"compiling {source} for {target}"):
         artifact = compile(
-            source_of(source), target=target, dump_dir=dump_dir, keep_ir=keep_ir, timing=timing
+            source_of(source),
+            target=target,
+            dump_dir=dump_dir,
+            keep_ir=keep_ir,
+            timing=timing,
+            verification=verification,
         )
         path = artifact.save(output or Path(default_name(source)))
     seconds = time.perf_counter() - start

@@ -29,19 +29,27 @@ def title(description: MetalDescription) -> str:
 def package(
     module: ir.Module, description: MetalDescription, folder: Path, *, trace: Trace
 ) -> dict[str, Any]:
-    """Write `kernels.metal` into `folder`; returns the target's part of the manifest.
+    """Write `kernels.metal` into `folder`, and `bodies/KERNEL.metal` for mlx; returns the target's
+    part of the manifest.
 
     module: the module after the last stage.
     trace: the run that made it; the plan is read from the IR after `simt-form-kernels`.
     """
     (folder / SOURCE).write_text(msl.emit(module, title(description)))
+    bodies = {}
+    (folder / "bodies").mkdir()
+    for name, text in msl.emit_bodies(module, title(description)).items():
+        bodies[name] = f"bodies/{name}.metal"
+        (folder / bodies[name]).write_text(text)
+    buffers = msl.buffers(module)
     program = program_of(trace, PLAN_PASS)
     for kernel in program["kernels"]:
+        kernel["buffers"] = [buffer.to_json() for buffer in buffers[kernel["name"]]]
         kernel["modelled"] = timing.modelled(description, kernel["bytes"], kernel["operations"])
     return {
         "loader": "metal",
         "requires": {"os": "darwin"},
         "description": description.to_json(),
         **program,
-        "files": {"sources": {SOURCE: SOURCE}},
+        "files": {"metal": SOURCE, "bodies": bodies, "sources": {SOURCE: SOURCE}},
     }

@@ -6,9 +6,10 @@ from typing import Any
 
 from headrace import ir
 from headrace.errors import CompileError
+from headrace.targets.metal.msl.buffers import Buffer
 from headrace.targets.metal.msl.printer import KernelPrinter
 
-__all__ = ["emit", "emit_body", "kernels_of"]
+__all__ = ["Buffer", "buffers", "emit", "emit_bodies", "emit_body", "kernels_of"]
 
 # Kernels lose what they are for without infinities and the order of additions that they chose.
 _SAFE = ["#if __METAL_VERSION__ >= 320", "#pragma METAL fp math_mode(safe)", "#endif"]
@@ -55,16 +56,31 @@ def emit(module: ir.Module, title: str) -> str:
 
 def emit_body(module: ir.Module, title: str) -> str:
     """The statements of the one kernel of a module, as `mlx.core.fast.metal_kernel` takes them."""
-    functions = _some_kernels(module)
-    if len(functions) > 1:
-        names = ", ".join(function.name.value for function in functions)
-        raise CompileError(f"msl: expected one kernel for a body alone, but got {names}")
-    printer = KernelPrinter(functions[0])
+    found = emit_bodies(module, title)
+    if len(found) > 1:
+        raise CompileError(f"msl: expected one kernel for a body alone, but got {', '.join(found)}")
+    return next(iter(found.values()))
+
+
+def emit_bodies(module: ir.Module, title: str) -> dict[str, str]:
+    """The same of each kernel, by name."""
+    return {function.name.value: _body(function, title) for function in _some_kernels(module)}
+
+
+def buffers(module: ir.Module) -> dict[str, list[Buffer]]:
+    """The buffers of each kernel, by its name."""
+    return {
+        function.name.value: KernelPrinter(function).buffers for function in _some_kernels(module)
+    }
+
+
+def _body(function: Any, title: str) -> str:
+    printer = KernelPrinter(function)
     inputs = [buffer.name for buffer in printer.buffers if not buffer.written]
     outputs = [buffer.name for buffer in printer.buffers if buffer.written]
     lines = [
         f"// {title}",
-        f"// {_comment(functions[0])}",
+        f"// {_comment(function)}",
         f"// inputs: {', '.join(inputs)}; outputs: {', '.join(outputs)}",
         *_SAFE,
     ]

@@ -80,7 +80,7 @@ def _buffer(argument: ir.Value, role: str, names: Names) -> Buffer:
 
 def _is_written(use: ir.OpOperand) -> bool:
     op = use.owner.operation
-    if op.name in ("memref.store", "vector.store"):
+    if op.name in ("memref.store", "vector.store", "gpu.subgroup_mma_store_matrix"):
         return bool(use.operand_number == 1)
     if op.name in ("memref.view", "memref.subview", "memref.cast"):
         return any(_is_written(other) for other in op.results[0].uses)
