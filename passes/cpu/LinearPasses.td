@@ -164,9 +164,10 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
 def CpuLowerSelect : Pass<"cpu-lower-select", "::mlir::ModuleOp"> {
   let summary = "Vector code for qlinear.select_columns";
   let description = [{
-    One workgroup looks at 16 activations at a time. The numbers of the selected
-    columns move to the front of a vector, which is stored behind those found so
-    far; what the store has too much, the next one overwrites.
+    One workgroup looks at as many activations at a time as a register holds (16 of
+    512 bits). The numbers of the selected columns move to the front of a vector,
+    which is stored behind those found so far; what the store has too much, the next
+    one overwrites.
 
     Before:
     ```mlir
@@ -185,6 +186,9 @@ def CpuLowerSelect : Pass<"cpu-lower-select", "::mlir::ModuleOp"> {
 
     <!-- lit: tests/passes/cpu/lower_select.mlir#select -->
   }];
+  let options = [
+    Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"512",
+           "Bits of the widest vector registers">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
     "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];

@@ -77,7 +77,8 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(headrace::cpu::createCpuLowerFetchMla());
   pm.addPass(
       headrace::cpu::createCpuLowerMlaDecode({options.vectorBits.getValue()}));
-  pm.addPass(headrace::cpu::createCpuLowerSelect());
+  pm.addPass(
+      headrace::cpu::createCpuLowerSelect({options.vectorBits.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerSparse(
       {options.lookup.getValue(), options.dot.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerPrefill(

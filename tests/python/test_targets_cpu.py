@@ -47,12 +47,27 @@ def test_named_cpus_of_aarch64(name, dot, features):
     assert sorted(description.required_features) == features
 
 
-@pytest.mark.parametrize("name", ["neoverse-v1", "neoverse-v2"])
-def test_cpus_with_sve_run_neon(name):
+@pytest.mark.parametrize(
+    ("name", "dot", "sve"),
+    [
+        ("a64fx", "neon", {"sve"}),
+        ("neoverse-v1", "i8mm", {"sve"}),
+        ("grace", "i8mm", {"sve", "sve2"}),
+    ],
+)
+def test_cpus_with_sve(name, dot, sve):
+    """Their vectors have NEON's width; SVE is for what NEON has no instruction for."""
     description = describe(name)
-    assert (description.dot, description.vector_bits) == ("i8mm", 128)
-    assert {"asimd", "asimddp", "bf16", "i8mm"} <= set(description.required_features)
-    assert "-sve" in description.feature_string.split(",")
+    assert (description.dot, description.vector_bits) == (dot, 128)
+    assert {feature for feature in description.required_features if "sve" in feature} == sve
+    features = set(description.feature_string.split(","))
+    assert "+sve" in features
+    assert ("+sve2" in features) == ("sve2" in sve)
+
+
+def test_extensions_of_sve_are_not_required():
+    features = describe("grace").feature_string.split(",")
+    assert {"-sve-aes", "-sve-bitperm", "-sve-sha3", "-sve-sm4"} <= set(features)
 
 
 def test_executor_for_another_machine_is_named(tmp_path, monkeypatch):

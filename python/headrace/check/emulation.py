@@ -34,8 +34,11 @@ INSTALL = "apt-get install qemu-user libc6-dev-arm64-cross"
 _CPUS = (
     ("cortex-a72", frozenset({"asimd"})),
     ("neoverse-n1", frozenset({"asimd", "asimdhp", "asimddp", "asimdrdm", "atomics", "lrcpc"})),
+    ("a64fx", frozenset({"asimd", "asimdhp", "asimdrdm", "atomics", "fcma", "sve"})),
 )
-_NEWEST = "max,sve=off"
+_NEWEST = "max"
+# Bytes of a vector of SVE, which kernels must not depend on.
+_SVE_BYTES = (16, 64)
 _SECONDS = 600
 
 
@@ -147,8 +150,10 @@ def _how_it_ended(code: int, errors: bytes) -> str:
     return f"the emulated program ended with code {code}{why}"
 
 
-def aarch64(features: Collection[str]) -> Emulator:
+def aarch64(features: Collection[str], sve_bytes: int | None = None) -> Emulator:
     """An emulator of an AArch64 CPU with these features (as /proc/cpuinfo spells them).
+
+    sve_bytes: the length of its vectors of SVE; None: QEMU's, or no SVE unless it is a feature.
 
     Raises `MachineError` where QEMU or the C library of AArch64 is not installed.
     """
@@ -167,21 +172,35 @@ def aarch64(features: Collection[str]) -> Emulator:
             f"`make build` makes in a source tree: {INSTALL}, then `cmake build && make build`"
         )
     cpu = next((name for name, has in _CPUS if has.issuperset(features)), _NEWEST)
+    if sve_bytes is not None:
+        cpu += f",sve-default-vector-length={sve_bytes}"
+    elif cpu == _NEWEST and "sve" not in features:
+        cpu += ",sve=off"
     return Emulator((str(qemu), "-L", str(SYSROOT), "-cpu", cpu, str(caller)))
 
 
 def run_plan(
     artifact: Artifact, inputs: Sequence[Array], threads: Sequence[int]
 ) -> list[list[Array]]:
-    """For each number of threads, all arguments after a call; outputs and scratch are poisoned."""
+    """For each number of threads, all arguments after a call; outputs and scratch are poisoned.
+
+    Kernels that use SVE run with short and with long vectors. Raises `EmulationError` where their
+    results are not the same, bit for bit.
+    """
     manifest = parse_manifest(artifact.manifest)
     assert manifest.library is not None
-    emulator = aarch64(manifest.features)
     requests = [_plan_request(manifest, inputs, count) for count in threads]
-    replies = emulator.call(artifact.path / manifest.library, requests)
-    if codes := [code & 0xFFFFFFFF for code, _ in replies if code & 0xFFFFFFFF]:
-        raise EmulationError(f"the executor rejected the plan (code {codes[0]})")
-    return [_arguments(manifest, inputs, buffers) for _, buffers in replies]
+    lengths = _SVE_BYTES if "sve" in manifest.features else (None,)
+    every = []
+    for length in lengths:
+        emulator = aarch64(manifest.features, length)
+        replies = emulator.call(artifact.path / manifest.library, requests)
+        if codes := [code & 0xFFFFFFFF for code, _ in replies if code & 0xFFFFFFFF]:
+            raise EmulationError(f"the executor rejected the plan (code {codes[0]})")
+        every.append([buffers for _, buffers in replies])
+    if any(one != every[0] for one in every):
+        raise EmulationError(f"results differ between SVE vectors of {_SVE_BYTES} bytes")
+    return [_arguments(manifest, inputs, buffers) for buffers in every[0]]
 
 
 def _plan_request(manifest: Manifest, inputs: Sequence[Array], threads: int) -> Request:

@@ -1,4 +1,6 @@
 // RUN: %headrace_opt %s --split-input-file --cpu-form-kernels --cpu-lower-select --canonicalize --cse | FileCheck %s
+// RUN: %headrace_opt %s --split-input-file --cpu-form-kernels --cpu-lower-select=vector-bits=128 --canonicalize --cse | FileCheck %s --check-prefix=NARROW
+// RUN: not %headrace_opt %s --split-input-file --cpu-lower-select=vector-bits=64 2>&1 | FileCheck %s --check-prefix=BITS
 
 // doc: select
 // Whole vectors are stored behind what was found; the rest of the list is 0.
@@ -15,6 +17,12 @@
 // CHECK:           vector.maskedstore %[[LIST]][%[[REST]]]
 // CHECK:         memref.store %{{.*}}, %[[COUNT]][%c0]
 // CHECK-NOT:     qlinear.select_columns
+
+// NARROW-LABEL: func.func private @select_columns_256_f32(
+// NARROW:         scf.for %{{.*}} = %c0 to %c256 step %c4
+// NARROW:           math.ctpop %{{.*}} : i4
+
+// BITS: error: cpu-lower-select: expected vector-bits of 128, 256 or 512, but got 64
 func.func @main(%x: tensor<256xf32>) -> (tensor<256xi32>, tensor<1xi32>) {
   %i = tensor.empty() : tensor<256xi32>
   %c = tensor.empty() : tensor<1xi32>

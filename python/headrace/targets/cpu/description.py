@@ -54,6 +54,8 @@ _PROC_NAMES: Mapping[str, Mapping[str, str]] = {
         "rdm": "asimdrdm",
         "rcpc": "lrcpc",
         "complxnum": "fcma",
+        "sve": "sve",
+        "sve2": "sve2",
     },
 }
 # Without these, f16 scales and fused multiply-adds would be calls to a library.
@@ -61,14 +63,14 @@ _NEEDED: Mapping[str, frozenset[str]] = {
     "x86_64": frozenset({"avx", "f16c", "fma"}),
     "aarch64": frozenset({"neon"}),
 }
-# Also used by code generation, but not worth a requirement: turned off everywhere. So is SVE: on
-# most CPUs its vectors are no wider than NEON's, or there are half as many units for them.
+# Also used by code generation, but not worth a requirement: turned off everywhere.
 _NEVER = frozenset(
     [
         *("avx10.1", "avx10.2", "avxifma", "avxneconvert", "avxvnniint16", "avxvnniint8"),
         *("ccmp", "cf", "egpr", "ndd", "nf", "ppx", "push2pop2", "zu"),  # APX
         *("fma4", "sse4a", "tbm", "xop"),
-        *("cssc", "lse128", "mops", "sha3", "sme", "sve", "sve2"),
+        *("cssc", "lse128", "mops", "sha3", "sme"),
+        *("f64mm", "sve-aes", "sve-bitperm", "sve-sha3", "sve-sm4", "sve2p1"),
     ]
 )
 _VNNI = frozenset({"avx512f", "avx512bw", "avx512vl", "avx512vnni"})
