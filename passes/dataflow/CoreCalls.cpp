@@ -1,0 +1,28 @@
+//===- CoreCalls.cpp - what cores of an array call ------------------------===//
+
+#include "passes/dataflow/CoreCalls.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+using namespace mlir;
+
+void headrace::dataflow::callCore(OpBuilder &builder, Location loc,
+                                  ModuleOp module, StringRef kind, int64_t size,
+                                  ValueRange arguments) {
+  std::string name = (kind + "_" + Twine(size)).str();
+  if (!module.lookupSymbol(name)) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(module.getBody());
+    func::FuncOp function = func::FuncOp::create(
+        builder, loc, name,
+        builder.getFunctionType(arguments.getTypes(), TypeRange()));
+    function.setPrivate();
+    function->setAttr(
+        kCoreAttr,
+        builder.getDictionaryAttr(
+            {builder.getNamedAttr(kCoreKind, builder.getStringAttr(kind)),
+             builder.getNamedAttr(kCoreSize,
+                                  builder.getI64IntegerAttr(size))}));
+  }
+  func::CallOp::create(builder, loc, name, TypeRange(), arguments);
+}

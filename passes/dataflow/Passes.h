@@ -1,0 +1,27 @@
+//===- Passes.h - passes that make spatial programs -------------*- C++ -*-===//
+
+#ifndef HEADRACE_PASSES_DATAFLOW_PASSES_H
+#define HEADRACE_PASSES_DATAFLOW_PASSES_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
+
+namespace headrace::dataflow {
+
+#define GEN_PASS_DECL
+#include "passes/dataflow/Passes.h.inc"
+
+#define GEN_PASS_REGISTRATION
+#include "passes/dataflow/Passes.h.inc"
+
+/// Attribute of a graph's argument that holds packed weights: a dictionary of
+/// what they are and in which order their blocks are stored.
+constexpr llvm::StringLiteral kPackingAttr = "headrace.packing";
+/// Its entry with the types of the matrices that the blocks come from.
+constexpr llvm::StringLiteral kPackingSources = "sources";
+/// Its entry with the number of cores and of rounds of each group.
+constexpr llvm::StringLiteral kPackingGroups = "groups";
+
+} // namespace headrace::dataflow
+
+#endif // HEADRACE_PASSES_DATAFLOW_PASSES_H
