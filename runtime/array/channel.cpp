@@ -170,7 +170,9 @@ void Channel::send(Machine &machine) {
   const double cycles = static_cast<double>(bytes) / machine.timing.streamBytes;
   Time sent = machine.now + cycles;
   if (channel.shim) {
-    sent = std::max(sent, machine.ddr(bytes));
+    const Time served = machine.ddr(bytes);
+    facts.memory += std::max(0.0, served - sent);
+    sent = std::max(sent, served);
     machine.ddrRead += bytes;
   }
   for (int32_t s = 0; s < channel.streams; ++s) {
@@ -210,7 +212,9 @@ void Channel::receive(Machine &machine) {
   const double cycles = static_cast<double>(bytes) / machine.timing.streamBytes;
   Time taken = std::max(free + cycles, chunk.arrival);
   if (channel.shim) {
-    taken = std::max(taken, machine.ddr(bytes));
+    const Time served = machine.ddr(bytes);
+    facts.memory += std::max(0.0, served - taken);
+    taken = std::max(taken, served);
     machine.ddrWritten += bytes;
   }
   taking = static_cast<int32_t>(bytes / 4);

@@ -22,10 +22,16 @@ int64_t Core::compute(Machine &machine,
     return static_cast<int64_t>(u(b) * u(c));
   case opDiv:
   case opRem:
+  case opDivUnsigned:
+  case opRemUnsigned:
     if (c == 0) {
       machine.fail(failureDivision, this);
       return 0;
     }
+    if (instruction.op == opDivUnsigned)
+      return static_cast<int64_t>(u(b) / u(c));
+    if (instruction.op == opRemUnsigned)
+      return static_cast<int64_t>(u(b) % u(c));
     if (c == -1)
       return instruction.op == opDiv ? static_cast<int64_t>(0 - u(b)) : 0;
     return instruction.op == opDiv ? b / c : b % c;
@@ -39,6 +45,10 @@ int64_t Core::compute(Machine &machine,
     return static_cast<int64_t>(u(b) << (u(c) & 63));
   case opShr:
     return b >> (u(c) & 63);
+  case opShrUnsigned:
+    return static_cast<int64_t>(u(b) >> (u(c) & 63));
+  case opLessUnsigned:
+    return u(b) < u(c);
   case opMin:
     return std::min(b, c);
   case opMax:
@@ -269,14 +279,8 @@ void Core::step(Machine &machine) {
       return;
     }
     ++at;
-    const double cost = op == opAcquire || op == opRelease ? timing.lock
-                        : op == opConstant || op == opMove || op == opBuffer ||
-                                op == opArgument || op == opFloat ||
-                                op == opPoison
-                            ? 0
-                            : timing.instruction;
-    pending += cost;
-    facts.busy += cost;
+    pending += instruction.cycles;
+    facts.busy += instruction.cycles;
     // A loop without functions or locks must not run forever.
     if (pending > timing.limit) {
       machine.fail(failureLimit, this);

@@ -102,8 +102,12 @@ enum HeadraceOpcode {
   opShr,
   opMin,
   opMax,
-  opEqual,    // a = b == c, and so on
-  opLess,     // signed
+  opEqual, // a = b == c, and so on
+  opLess,  // signed
+  opDivUnsigned,
+  opRemUnsigned,
+  opShrUnsigned,
+  opLessUnsigned,
   opSelect,   // a = b ? c : immediate (a register)
   opJump,     // to immediate
   opBranch,   // if not a: to immediate
@@ -123,6 +127,7 @@ enum HeadraceOpcode {
 struct HeadraceInstruction {
   int32_t op, a, b, c;
   int64_t immediate;
+  double cycles;
 };
 
 struct HeadraceCore {
@@ -140,7 +145,6 @@ struct HeadraceTiming {
   double shimStart[2];           // the first task of a channel, by direction
   double shimTask[2];            // each further one
   double descriptor;             // between two descriptors of a channel
-  double lock, instruction;      // of a core
   double configure, sync;        // of the runtime sequence
   double bankBytes, vectorBytes; // a bank; one access of a core
   int32_t banks, queue;          // of a tile; of a channel of a shim
@@ -179,6 +183,7 @@ struct HeadraceAgent {
   double waited[5]; // by HeadraceWait
   double finished;  // when it last did something
   double conflicts; // of that, cycles for which a bank was taken
+  double memory;    // cycles in which others had the memory of the host
   int64_t bytes;
   int32_t ended, wait, waitsFor, needs; // waitsFor: lock, channel or task
   int32_t at;                           // descriptor or instruction

@@ -260,7 +260,7 @@ def test_a_lock_holds_no_more_than_63() -> None:
 def test_a_core_that_never_waits_does_not_run_forever() -> None:
     design = Drawn()
     program = Program()
-    program.emit("jump", immediate=program.here())
+    program.emit("jump", immediate=program.here(), cycles=1)
     design.core("core", (0, 2), program.finish(), program.registers)
     out = design.channel("y S2MM", (0, 0), "S2MM")
     design.sequence([], [design.task("y", out, [Descriptor("y", Argument(0), 0, 4)])])

@@ -6,7 +6,7 @@ Everything is named by its index in the lists of `Design`; the methods add to th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from headrace.sim.aie_device import AieTiming, Tile
@@ -179,6 +179,10 @@ class Design:
         if name not in self.functions:
             self.functions.append(name)
         return self.functions.index(name)
+
+    def place(self, buffer: int, offset: int) -> None:
+        """Says where in its tile a buffer is."""
+        self.buffers[buffer] = replace(self.buffers[buffer], offset=offset)
 
     def choice(self, buffers: Sequence[int]) -> int:
         """Where in the table these buffers follow each other."""

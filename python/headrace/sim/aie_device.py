@@ -38,12 +38,12 @@ class AieTiming:
     sync_us: float = 0.15
     descriptor: int = 4
     lock: int = 2
-    instruction: int = 1
     switch: int = 8
     hop: int = 3
     bank_bytes: int = 16 << 10
     banks: int = 4
     memory_bytes: int = 64 << 10
+    memtile_bytes: int = 512 << 10
     task_queue: int = 4
     lock_limit: int = 63
 

@@ -137,7 +137,9 @@ class _Marshalled:
             rows["cores"].append((self.tiles[core.tile], first, core.registers))
             for i in core.instructions:
                 immediate = i.immediate + (first if i.op in ("jump", "branch") else 0)
-                rows["instructions"].append((OPCODES.index(i.op), i.a, i.b, i.c, immediate))
+                rows["instructions"].append(
+                    (OPCODES.index(i.op), i.a, i.b, i.c, immediate, i.cycles)
+                )
         rows["functions"] = [functions[name] for name in design.functions]
         rows["table"] = list(design.table)
         arrays = {
@@ -186,8 +188,6 @@ def _timing(design: Design, limit_us: float) -> native.Timing:
         shim_start=timing.shim_start,
         shim_task=timing.shim_task,
         descriptor=timing.descriptor,
-        lock=timing.lock,
-        instruction=timing.instruction,
         configure=timing.cycles(timing.configure_us),
         sync=timing.cycles(timing.sync_us),
         bank_bytes=timing.bank_bytes,

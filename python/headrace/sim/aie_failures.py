@@ -134,7 +134,8 @@ class _Waiting:
         if wait == "lock":
             lock = self.design.locks[facts.waits_for]
             value = self.locks[facts.waits_for]
-            return f"waits for lock {lock.name}: it is {value}, and {facts.needs} wanted"
+            nobody = "" if self.design.releasers(facts.waits_for) else "; nobody releases it"
+            return f"waits for lock {lock.name}: it is {value}, and {facts.needs} wanted{nobody}"
         if wait == "room":
             return f"waits for {self.names[facts.waits_for]} to take data"
         if wait == "data":

@@ -70,7 +70,14 @@ class Step(ctypes.Structure):
 
 
 class Instruction(ctypes.Structure):
-    _fields_ = [("op", _i32), ("a", _i32), ("b", _i32), ("c", _i32), ("immediate", _i64)]
+    _fields_ = [
+        ("op", _i32),
+        ("a", _i32),
+        ("b", _i32),
+        ("c", _i32),
+        ("immediate", _i64),
+        ("cycles", _f64),
+    ]
 
 
 class Core(ctypes.Structure):
@@ -85,8 +92,7 @@ class Timing(ctypes.Structure):
     _fields_ = [
         *(("stream_bytes", _f64), ("ddr_bytes", _f64)),
         *(("shim_start", _f64 * 2), ("shim_task", _f64 * 2)),
-        *(("descriptor", _f64), ("lock", _f64), ("instruction", _f64)),
-        *(("configure", _f64), ("sync", _f64)),
+        *(("descriptor", _f64), ("configure", _f64), ("sync", _f64)),
         *(("bank_bytes", _f64), ("vector_bytes", _f64)),
         *(("banks", _i32), ("queue", _i32), ("limit", _f64)),
     ]
@@ -124,6 +130,7 @@ class Failure(ctypes.Structure):
 class Agent(ctypes.Structure):
     _fields_ = [
         *(("busy", _f64), ("waited", _f64 * 5), ("finished", _f64), ("conflicts", _f64)),
+        ("memory", _f64),
         *(("bytes", _i64), ("ended", _i32), ("wait", _i32), ("waits_for", _i32)),
         *(("needs", _i32), ("at", _i32)),
     ]

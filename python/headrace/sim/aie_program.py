@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ["OPCODES", "Instruction", "Program"]
 
 # HeadraceOpcode of runtime/array/headrace_array.h, which says what each does.
 OPCODES = (
     *("constant", "move", "add", "sub", "mul", "div", "rem", "and", "or", "xor", "shl", "shr"),
-    *("min", "max", "equal", "less", "select", "jump", "branch", "buffer", "element", "offset"),
+    *("min", "max", "equal", "less", "div unsigned", "rem unsigned", "shr unsigned"),
+    *("less unsigned", "select", "jump", "branch", "buffer", "element", "offset"),
     *("load", "store", "acquire", "release", "poison", "argument", "float", "call", "end"),
 )
 
@@ -21,6 +22,7 @@ class Instruction:
     b: int = 0
     c: int = 0
     immediate: int = 0
+    cycles: float = 0.0
 
 
 class Program:
@@ -35,13 +37,23 @@ class Program:
         self.registers += 1
         return self.registers - 1
 
-    def emit(self, op: str, a: int = 0, b: int = 0, c: int = 0, immediate: int = 0) -> None:
-        self.instructions.append(Instruction(op, a, b, c, immediate))
+    def emit(
+        self,
+        op: str,
+        a: int = 0,
+        b: int = 0,
+        c: int = 0,
+        immediate: int = 0,
+        cycles: float = 0.0,
+    ) -> None:
+        self.instructions.append(Instruction(op, a, b, c, immediate, cycles))
 
-    def compute(self, op: str, b: int = 0, c: int = 0, immediate: int = 0) -> int:
+    def compute(
+        self, op: str, b: int = 0, c: int = 0, immediate: int = 0, cycles: float = 0.0
+    ) -> int:
         """The register of a result."""
         register = self.register()
-        self.emit(op, register, b, c, immediate)
+        self.emit(op, register, b, c, immediate, cycles)
         return register
 
     def constant(self, value: int) -> int:
@@ -54,23 +66,21 @@ class Program:
         """A place to jump to. Constants move all of them, in `finish`."""
         return len(self.instructions)
 
-    def hole(self, op: str, a: int = 0) -> int:
+    def hole(self, op: str, a: int = 0, cycles: float = 0.0) -> int:
         """A jump whose target comes later: `fill`."""
-        self.emit(op, a)
+        self.emit(op, a, cycles=cycles)
         return len(self.instructions) - 1
 
     def fill(self, hole: int) -> None:
         waiting = self.instructions[hole]
-        self.instructions[hole] = Instruction(waiting.op, waiting.a, immediate=self.here())
+        self.instructions[hole] = replace(waiting, immediate=self.here())
 
     def finish(self) -> tuple[Instruction, ...]:
         self.emit("end")
         first = len(self._constants)
         sets = [Instruction("constant", r, immediate=v) for v, r in self._constants.items()]
         moved = [
-            Instruction(i.op, i.a, i.b, i.c, i.immediate + first)
-            if i.op in ("jump", "branch")
-            else i
+            replace(i, immediate=i.immediate + first) if i.op in ("jump", "branch") else i
             for i in self.instructions
         ]
         return (*sets, *moved)

@@ -21,21 +21,22 @@ _BUSY = "#1b9e77"
 @dataclass(frozen=True)
 class Use:
     """Cycles of an agent: busy moving or computing, and waiting for a lock, for room in a stream,
-    for data or for a task. conflicts: of the busy ones, those in which a bank was taken. bytes:
-    moved."""
+    for data, for a task, or for the memory of the host, which others had. conflicts: of the busy
+    ones, those in which a bank was taken. bytes: moved."""
 
     busy: float
     lock: float
     room: float
     data: float
     task: float
+    memory: float
     conflicts: float
     bytes: int
 
 
 def _use(facts: native.Agent) -> Use:
     _, lock, room, data, task = facts.waited
-    return Use(facts.busy, lock, room, data, task, facts.conflicts, facts.bytes)
+    return Use(facts.busy, lock, room, data, task, facts.memory, facts.conflicts, facts.bytes)
 
 
 @dataclass(frozen=True)
