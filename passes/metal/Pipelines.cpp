@@ -34,6 +34,18 @@ struct MetalPipelineOptions : PassPipelineOptions<MetalPipelineOptions> {
   Option<int64_t> maxBufferBytes{*this, "max-buffer-bytes",
                                  llvm::cl::desc("Most bytes of a buffer"),
                                  llvm::cl::init((int64_t(1) << 31) - 1)};
+  Option<int64_t> cores{
+      *this, "cores",
+      llvm::cl::desc("Cores of the GPU; 0: columns stay together"),
+      llvm::cl::init(0)};
+  Option<double> readBandwidth{
+      *this, "read-bandwidth",
+      llvm::cl::desc("1e9 bytes a second that kernels read"),
+      llvm::cl::init(100)};
+  Option<double> overhead{
+      *this, "overhead-us",
+      llvm::cl::desc("Microseconds that a kernel takes to start"),
+      llvm::cl::init(0)};
 };
 
 void buildMetalPipeline(OpPassManager &pm,
@@ -47,7 +59,16 @@ void buildMetalPipeline(OpPassManager &pm,
   pm.addPass(headrace::simt::createSimtFormKernels(
       {options.subgroupWidth.getValue()}));
 
+  // While a kernel still is one operation, and the plan says who computes what.
+  pm.addPass(headrace::simt::createSimtSplitColumns(
+      {options.cores.getValue(), options.readBandwidth.getValue(),
+       options.overhead.getValue()}));
+
   // Kernels become code of one lane while weights still have their packed type.
+  pm.addPass(headrace::simt::createSimtLowerZigzag(
+      {options.subgroupWidth.getValue()}));
+  pm.addPass(headrace::simt::createSimtLowerMatmul(
+      {options.subgroupWidth.getValue()}));
   pm.addPass(headrace::simt::createSimtLowerProducts(
       {options.subgroupWidth.getValue()}));
   pm.addPass(headrace::simt::createSimtLowerSelect(

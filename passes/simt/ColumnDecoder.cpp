@@ -72,7 +72,8 @@ private:
 /// Blocks of 32 rows that start with their f16 scale; four lanes share one.
 class SmallColumns : public ColumnDecoder {
 public:
-  explicit SmallColumns(int64_t blockWords) : blockWords(blockWords) {}
+  SmallColumns(int64_t rows, int64_t blockWords)
+      : sliceWords(rows / 32 * blockWords), blockWords(blockWords) {}
 
   void open(SimtBuilder &v, Value bytes, Value lane) override {
     words = v.viewAs(bytes, v.i16());
@@ -85,7 +86,7 @@ public:
 
 protected:
   Value blockAt(SimtBuilder &v, Value slice) const {
-    return v.named(v.add(v.mul(slice, 8 * blockWords), start), "at");
+    return v.named(v.add(v.mul(slice, sliceWords), start), "at");
   }
   Value scaleAt(SimtBuilder &v, Value at, Value x) const {
     return v.named(v.mulf(v.loadNumber(halves, at), x), "scale");
@@ -98,14 +99,14 @@ protected:
     return v.named(pair, "codes");
   }
 
-  int64_t blockWords;
+  int64_t sliceWords, blockWords;
   Value words, halves, part, start, row;
 };
 
 /// q4_0: | f16 | 16 bytes of nibbles |, four of them a lane's.
 class NibbleColumns : public SmallColumns {
 public:
-  NibbleColumns() : SmallColumns(9) {}
+  explicit NibbleColumns(int64_t rows) : SmallColumns(rows, 9) {}
 
   Values zeros(SimtBuilder &v) const override {
     return {v.zeros(), v.zeros(), v.constF(0)};
@@ -131,7 +132,7 @@ public:
 /// q8_0: | f16 | 32 bytes |, eight of them a lane's.
 class ByteColumns : public SmallColumns {
 public:
-  ByteColumns() : SmallColumns(17) {}
+  explicit ByteColumns(int64_t rows) : SmallColumns(rows, 17) {}
 
   Values zeros(SimtBuilder &v) const override { return {v.zeros(), v.zeros()}; }
   Values multiply(SimtBuilder &v, Value slice, Value x,
@@ -214,27 +215,40 @@ private:
 
 } // namespace
 
-bool headrace::simt::hasColumnDecoder(PackedType weight) {
-  return ColumnDecoder::create(weight) != nullptr;
+/// The format of the blocks of a zigzag weight, if it is one of GGUF's.
+static std::optional<GgufKind> innerKind(PackedType weight) {
+  auto zigzag = dyn_cast<ZigzagFormatAttr>(weight.getFormat());
+  if (!zigzag)
+    return std::nullopt;
+  auto inner = dyn_cast<GgufFormatAttr>(zigzag.getFormat());
+  return inner ? std::optional(inner.getKind()) : std::nullopt;
+}
+
+int64_t headrace::simt::sliceRows(PackedType weight) {
+  std::optional<GgufKind> kind = innerKind(weight);
+  if (!kind)
+    return 0;
+  int64_t band = cast<ZigzagFormatAttr>(weight.getFormat()).getBand();
+  bool small = *kind == GgufKind::Q4_0 || *kind == GgufKind::Q8_0;
+  if (!small && *kind != GgufKind::Q4_K && *kind != GgufKind::Q6_K)
+    return 0;
+  if (band % 256 == 0)
+    return 256;
+  return small && band % 128 == 0 ? 128 : 0;
 }
 
 std::unique_ptr<ColumnDecoder> ColumnDecoder::create(PackedType weight) {
-  auto zigzag = dyn_cast<ZigzagFormatAttr>(weight.getFormat());
-  if (!zigzag || zigzag.getBand() % kSliceRows)
+  int64_t rows = sliceRows(weight);
+  if (!rows)
     return nullptr;
-  auto inner = dyn_cast<GgufFormatAttr>(zigzag.getFormat());
-  if (!inner)
-    return nullptr;
-  switch (inner.getKind()) {
+  switch (*innerKind(weight)) {
   case GgufKind::Q4_K:
     return std::make_unique<FourBitKColumns>();
   case GgufKind::Q6_K:
     return std::make_unique<SixBitKColumns>();
   case GgufKind::Q4_0:
-    return std::make_unique<NibbleColumns>();
-  case GgufKind::Q8_0:
-    return std::make_unique<ByteColumns>();
+    return std::make_unique<NibbleColumns>(rows);
   default:
-    return nullptr;
+    return std::make_unique<ByteColumns>(rows);
   }
 }

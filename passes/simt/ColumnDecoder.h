@@ -2,8 +2,8 @@
 //-*-===//
 //
 // In bands of columns, the blocks of a column are rows that follow each other.
-// Slices of 256 rows are the unit: each lane of a subgroup owns eight of them,
-// whichever column it is, so sums of columns stay in the lane.
+// Slices of 256 or 128 rows are the unit: each lane of a team owns eight of
+// them, whichever column it is, so sums of columns stay in the lane.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,13 +17,13 @@
 
 namespace headrace::simt {
 
-/// Rows of a slice, and lanes of the subgroups that decode one.
-constexpr int64_t kSliceRows = 256;
-constexpr int64_t kSliceLanes = 32;
+/// Rows of a slice that a lane owns.
+constexpr int64_t kLaneRows = 8;
 
-/// Whether there are kernels for columns of `weight`: zigzag bands of whole
-/// slices of a format that is known here.
-bool hasColumnDecoder(qlinear::PackedType weight);
+/// Rows of the slices in which bands of `weight` are decoded: 256, or 128 where
+/// blocks are small and bands are no multiple of 256 rows. 0 if there are no
+/// kernels for columns of `weight`.
+int64_t sliceRows(qlinear::PackedType weight);
 
 /// Rows of a lane that follow each other in a slice, as a vector.
 struct LaneRows {
@@ -34,10 +34,10 @@ struct LaneRows {
 class ColumnDecoder {
 public:
   virtual ~ColumnDecoder() = default;
-  /// Null if `hasColumnDecoder` is false.
+  /// Null if `sliceRows` is 0.
   static std::unique_ptr<ColumnDecoder> create(qlinear::PackedType weight);
 
-  /// Before all loops.
+  /// Before all loops. `lane` is one of sliceRows / kLaneRows.
   virtual void open(SimtBuilder &v, mlir::Value bytes, mlir::Value lane) = 0;
   /// Sums of no columns.
   virtual llvm::SmallVector<mlir::Value> zeros(SimtBuilder &v) const = 0;

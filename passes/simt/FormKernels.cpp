@@ -3,6 +3,7 @@
 #include "passes/common/FormKernels.h"
 
 #include "passes/simt/ColumnDecoder.h"
+#include "passes/simt/MatmulTile.h"
 #include "passes/simt/Passes.h"
 #include "passes/simt/Tiling.h"
 
@@ -23,12 +24,13 @@ namespace {
 
 /// Most threads that look for large activations.
 constexpr int64_t kSelectThreads = 1024;
-/// Subgroups that share the columns of 256 rows: half of the shared memory of
+/// Subgroups that share the columns of a slice: half of the shared memory of
 /// small devices is their sums.
-constexpr int64_t kSparseSubgroups = 16;
+constexpr int64_t kSliceSubgroups = 16;
 
 bool hasKernel(Operation *op) {
-  return isa<MatvecOp, GatedMatvecOp, SelectColumnsOp, SparseMatvecOp>(op);
+  return isa<MatvecOp, MatmulOp, GatedMatvecOp, SelectColumnsOp,
+             SparseMatvecOp>(op);
 }
 
 /// A product of `weights` matrices of one type with the vector `x`.
@@ -67,19 +69,70 @@ KernelShape selectShape(SelectColumnsOp op, int64_t width) {
   return shape;
 }
 
-/// One workgroup has 256 rows, which are whole blocks of all formats.
-FailureOr<KernelShape> sparseShape(SparseMatvecOp op, int64_t width) {
-  PackedType weight = op.getWeight().getType();
-  if (!hasColumnDecoder(weight))
+/// One workgroup has a slice, which is whole blocks, of `weights` matrices of
+/// one type.
+FailureOr<KernelShape> sliceShape(Operation *op, PackedType weight, Type x,
+                                  int64_t weights, int64_t width) {
+  int64_t rows = sliceRows(weight);
+  if (!rows)
     return op->emitOpError() << "has no GPU kernel for " << weight.getFormat();
   KernelShape shape;
   shape.rows = weight.getRows();
-  shape.rowsPerGroup = kSliceRows;
+  shape.rowsPerGroup = rows;
   shape.matrix = weight;
-  shape.x = op.getX().getType();
+  shape.x = x;
   Builder b(op->getContext());
-  auto threads = static_cast<int32_t>(kSparseSubgroups * width);
+  auto threads = static_cast<int32_t>(kSliceSubgroups / weights * width);
   shape.attributes = {
+      b.getNamedAttr(kWorkgroup, b.getDenseI32ArrayAttr({threads, 1, 1}))};
+  return shape;
+}
+
+/// Whether the list of `op` is one that select_columns made of as many
+/// activations as there are columns: in order, each once.
+bool isSelected(SparseMatvecOp op) {
+  auto select = op.getIndices().getDefiningOp<SelectColumnsOp>();
+  return select && op.getIndices() == select->getResult(0) &&
+         op.getCount() == select->getResult(1) &&
+         cast<ShapedType>(select.getX().getType()).getDimSize(0) ==
+             op.getWeight().getType().getCols();
+}
+
+FailureOr<KernelShape> sparseShape(SparseMatvecOp op, int64_t width) {
+  FailureOr<KernelShape> shape =
+      sliceShape(op, op.getWeight().getType(), op.getX().getType(), 1, width);
+  if (succeeded(shape) && isSelected(op)) {
+    shape->suffix = "_selected";
+    Builder b(op->getContext());
+    shape->attributes.push_back(b.getNamedAttr(kAscending, b.getUnitAttr()));
+  }
+  return shape;
+}
+
+/// A product with all columns of `weights` matrices of one type.
+FailureOr<KernelShape> denseShape(Operation *op, PackedType weight, Type x,
+                                  int64_t weights, int64_t width) {
+  auto shapeOf =
+      isa<ZigzagFormatAttr>(weight.getFormat()) ? sliceShape : productShape;
+  return shapeOf(op, weight, x, weights, width);
+}
+
+/// A workgroup for each slice of rows and tile of tokens.
+FailureOr<KernelShape> matmulShape(MatmulOp op, int64_t width) {
+  PackedType weight = op.getWeight().getType();
+  auto init = cast<ShapedType>(op.getInit().getType());
+  FailureOr<KernelShape> shape =
+      sliceShape(op, weight, op.getX().getType(), 1, width);
+  if (failed(shape))
+    return failure();
+  MatmulTile tile = tileMatmul(weight, init);
+  shape->rows = static_cast<int64_t>(
+      llvm::alignTo(weight.getRows(), tile.rows) * tile.count);
+  shape->tokens = init.getDimSize(0);
+  shape->suffix = "_n" + std::to_string(shape->tokens);
+  Builder b(op->getContext());
+  auto threads = static_cast<int32_t>(kMatmulSubgroups * width);
+  shape->attributes = {
       b.getNamedAttr(kWorkgroup, b.getDenseI32ArrayAttr({threads, 1, 1}))};
   return shape;
 }
@@ -87,14 +140,16 @@ FailureOr<KernelShape> sparseShape(SparseMatvecOp op, int64_t width) {
 FailureOr<KernelShape> shapeOf(Operation *op, int64_t width) {
   if (auto sparse = dyn_cast<SparseMatvecOp>(op))
     return sparseShape(sparse, width);
+  if (auto matmul = dyn_cast<MatmulOp>(op))
+    return matmulShape(matmul, width);
   if (auto select = dyn_cast<SelectColumnsOp>(op))
     return selectShape(select, width);
   if (auto matvec = dyn_cast<MatvecOp>(op))
-    return productShape(op, matvec.getWeight().getType(),
-                        matvec.getX().getType(), 1, width);
+    return denseShape(op, matvec.getWeight().getType(), matvec.getX().getType(),
+                      1, width);
   auto gated = cast<GatedMatvecOp>(op);
-  FailureOr<KernelShape> shape = productShape(op, gated.getGate().getType(),
-                                              gated.getX().getType(), 2, width);
+  FailureOr<KernelShape> shape = denseShape(op, gated.getGate().getType(),
+                                            gated.getX().getType(), 2, width);
   if (succeeded(shape))
     shape->suffix = "_" + stringifyActivation(gated.getActivation()).str();
   return shape;

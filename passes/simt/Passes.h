@@ -20,6 +20,11 @@ namespace headrace::simt {
 constexpr llvm::StringLiteral kWorkgroup = "workgroup";
 /// Entry of that dictionary: rows that one subgroup computes.
 constexpr llvm::StringLiteral kSubgroupRows = "subgroup_rows";
+/// Entry of that dictionary: workgroups, next to each other in y, that share
+/// the columns of the same rows. Without it one has them all.
+constexpr llvm::StringLiteral kSplits = "splits";
+/// Entry of that dictionary: the list of columns is known to rise.
+constexpr llvm::StringLiteral kAscending = "ascending";
 
 } // namespace headrace::simt
 

@@ -40,6 +40,50 @@ def SimtFormKernels : Pass<"simt-form-kernels", "::mlir::ModuleOp"> {
                            "::mlir::memref::MemRefDialect"];
 }
 
+def SimtSplitColumns : Pass<"simt-split-columns", "::mlir::ModuleOp"> {
+  let summary = "Share the columns of the same rows out to several workgroups";
+  let description = [{
+    A product of zigzag weights has a workgroup for each slice of its rows: 16 for
+    4096 rows, which is too few for a device with more cores. Here further ones, next
+    to each other in y, get parts of the columns, or of the list of columns. Each
+    writes its sums to a buffer of the plan; a second kernel adds them up in their
+    order, so that results do not depend on what runs first, and there are no atomics.
+    Gate and up have sums of their own; the second kernel computes the function.
+
+    The number of parts is the one with the least time, if a core has whole
+    workgroups and draws its share of the bandwidth: parts leave no core idle, but
+    cost a launch, and are written and read again. 0 cores: nothing is split.
+
+    Before:
+    ```mlir
+    call @matvec_q8_0_zigzag_512x8192_f32(%w, %x, %y) {headrace.grid = array<i64: 2, 1, 1>} : ...
+    ```
+    After:
+    ```mlir
+    %parts = memref.alloc() {alignment = 64 : i64} : memref<4x512xf32>
+    call @matvec_q8_0_zigzag_512x8192_f32(%w, %x, %parts) {headrace.grid = array<i64: 2, 4, 1>} : ...
+    call @matvec_q8_0_zigzag_512x8192_f32_sum(%parts, %y) {headrace.grid = array<i64: 8, 1, 1>} : ...
+
+    func.func private @matvec_q8_0_zigzag_512x8192_f32(%w: memref<4456448xi8>, %x: memref<8192xf32>, %parts: memref<4x512xf32>) {
+      %split = gpu.block_id y
+      %part = memref.subview %parts[%split, 0] [1, 512] [1, 1] : memref<4x512xf32> to memref<512xf32, strided<[1], offset: ?>>
+      qlinear.matvec ins(%packed, %x : ...) outs(%part : memref<512xf32, strided<[1], offset: ?>>)
+    ```
+
+    <!-- lit: tests/passes/simt/split_columns.mlir#matvec -->
+  }];
+  let options = [
+    Option<"cores", "cores", "int64_t", /*default=*/"0",
+           "Cores that have workgroups; 0: nothing is split">,
+    Option<"readBandwidth", "read-bandwidth", "double", /*default=*/"100",
+           "1e9 bytes a second that kernels read">,
+    Option<"overhead", "overhead-us", "double", /*default=*/"0",
+           "Microseconds that a kernel takes to start">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::gpu::GPUDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"];
+}
+
 def SimtLowerProducts : Pass<"simt-lower-products", "::mlir::ModuleOp"> {
   let summary = "Matrix-vector products for the lanes of subgroups";
   let description = [{
@@ -124,6 +168,79 @@ def SimtLowerSelect : Pass<"simt-lower-select", "::mlir::ModuleOp"> {
     "::mlir::scf::SCFDialect"];
 }
 
+def SimtLowerZigzag : Pass<"simt-lower-zigzag", "::mlir::ModuleOp"> {
+  let summary = "Products of zigzag weights with all columns by the lanes of subgroups";
+  let description = [{
+    A model whose sparse products have weights in zigzag bands has them once: its
+    dense products take the same bytes. A workgroup has a slice of 256 rows (128
+    where bands are narrower), and its teams share out the columns as those of
+    `simt-lower-sparse` share out a list. Gate and up are added up one after the
+    other; the thread that adds the teams' sums of a row computes the function.
+
+    Before:
+    ```mlir
+    qlinear.matvec ins(%w, %x : !qlinear.packed<512x100, #qlinear.zigzag<#qlinear.gguf<q8_0>, band = 256>>, memref<100xf32>)
+        outs(%y : memref<512xf32>)
+    ```
+    After (shortened):
+    ```mlir
+    %sums:2 = scf.for %column = %first to %last step %c1 iter_args(...) -> (vector<4xf32>, vector<4xf32>) {
+      %factor = memref.load %x[%column] : memref<100xf32>
+      %codes = vector.load %words[%at] {alignment = 2 : i64} : memref<27200xi16>, vector<2xi16>
+      ...
+    }
+    vector.store %sums#0, %partial[%subgroup, %row] : memref<16x256xf32, #gpu.address_space<workgroup>>, vector<4xf32>
+    gpu.barrier
+    ```
+
+    <!-- lit: tests/passes/simt/lower_zigzag.mlir#matvec -->
+  }];
+  let options = [
+    Option<"subgroupWidth", "subgroup-width", "int64_t", /*default=*/"32",
+           "Lanes of a subgroup">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
+def SimtLowerMatmul : Pass<"simt-lower-matmul", "::mlir::ModuleOp"> {
+  let summary = "Products of several tokens with zigzag weights by matrices of subgroups";
+  let description = [{
+    A model whose sparse products have weights in zigzag bands reads its prompt with
+    the same bytes. A workgroup has a slice of rows and up to 32 tokens. It decodes 16
+    columns at a time into shared memory, a column a team, puts the tokens'
+    activations beside them, and its subgroups multiply both as matrices of 8x8. So
+    weights are decoded once for 32 tokens. Rows, tokens and columns need not fill
+    tiles: what is behind the last is not written, and counts as zero.
+
+    Before:
+    ```mlir
+    qlinear.matmul ins(%w, %x : !qlinear.packed<300x40, #qlinear.zigzag<#qlinear.gguf<q8_0>, band = 256>, padded = 512x40>, memref<7x40xf32>)
+        outs(%y : memref<7x300xf32>)
+    ```
+    After (shortened):
+    ```mlir
+    %sums:4 = scf.for %column = %c0 to %c40 step %c16 iter_args(...) -> (!gpu.mma_matrix<8x8xf32, "COp">, ...) {
+      memref.store %x, %inputs[%token, %offset] : memref<8x24xf32, #gpu.address_space<workgroup>>
+      vector.store %decoded, %weights[%team, %row] : memref<16x264xf32, #gpu.address_space<workgroup>>, vector<4xf32>
+      gpu.barrier
+      %a = gpu.subgroup_mma_load_matrix %inputs[%c0, %c0] {leadDimension = 24 : index} : ... -> !gpu.mma_matrix<8x8xf32, "AOp">
+      %b = gpu.subgroup_mma_load_matrix %weights[%c0, %rows] {leadDimension = 264 : index} : ... -> !gpu.mma_matrix<8x8xf32, "BOp">
+      %c = gpu.subgroup_mma_compute %a, %b, %sum : ...
+      ...
+    }
+    ```
+
+    <!-- lit: tests/passes/simt/lower_matmul.mlir#q8_0 -->
+  }];
+  let options = [
+    Option<"subgroupWidth", "subgroup-width", "int64_t", /*default=*/"32",
+           "Lanes of a subgroup">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
 def SimtLowerSparse : Pass<"simt-lower-sparse", "::mlir::ModuleOp"> {
   let summary = "Products of zigzag weights with some columns by the lanes of subgroups";
   let description = [{
@@ -131,10 +248,12 @@ def SimtLowerSparse : Pass<"simt-lower-sparse", "::mlir::ModuleOp"> {
     subgroup owns eight of them, whichever column it is, so columns are summed up in
     registers without exchange. Subgroups share out the list evenly, whatever its
     count, which is read where the kernel runs; their sums are added in order in
-    shared memory.
+    shared memory. Narrow bands have slices of 128 rows, which half of a subgroup
+    owns, so that it has two columns at a time.
 
-    Whether the list rises is looked at first, as each column counts once. Columns of
-    another one are marked, a bit each, and those are shared out.
+    Each column counts once. A list of `qlinear.select_columns` (`ascending` in the
+    kernel's dictionary) has each once; whether another one rises is looked at first.
+    If it does not, its columns are marked, a bit each, and those are shared out.
 
     Before:
     ```mlir

@@ -9,11 +9,14 @@
 using namespace mlir;
 using namespace headrace;
 
-FailureOr<int64_t> simt::workgroupSubgroups(Operation *op, int64_t width) {
+DictionaryAttr simt::kernelInfo(Operation *op) {
   auto kernel = op->getParentOfType<func::FuncOp>();
-  auto info = kernel
-                  ? kernel->getAttrOfType<DictionaryAttr>(common::kKernelAttr)
-                  : DictionaryAttr();
+  return kernel ? kernel->getAttrOfType<DictionaryAttr>(common::kKernelAttr)
+                : DictionaryAttr();
+}
+
+FailureOr<int64_t> simt::workgroupSubgroups(Operation *op, int64_t width) {
+  DictionaryAttr info = kernelInfo(op);
   auto threads =
       info ? info.getAs<DenseI32ArrayAttr>(kWorkgroup) : DenseI32ArrayAttr();
   if (!threads || threads.size() != 3)

@@ -13,6 +13,9 @@ namespace headrace::simt {
 /// it is in none or if they are not whole.
 mlir::FailureOr<int64_t> workgroupSubgroups(mlir::Operation *op, int64_t width);
 
+/// The dictionary of the kernel that `op` is in, null if it is in none.
+mlir::DictionaryAttr kernelInfo(mlir::Operation *op);
+
 /// Memory that a workgroup's threads share.
 mlir::Value sharedMemory(SimtBuilder &v, llvm::ArrayRef<int64_t> shape,
                          mlir::Type element);

@@ -3,14 +3,14 @@
 // doc: q4_k
 // CHECK-LABEL: func.func private @sparse_matvec_q4_k_zigzag_512x2048_f32(
 // CHECK-SAME:    %[[W:[^:]*]]: memref<589824xi8>, %[[X:[^:]*]]: memref<2048xf32>, %[[LIST:[^:]*]]: memref<2048xi32>, %[[SIZE:[^:]*]]: memref<1xi32>, %[[Y:[^:]*]]: memref<512xf32>
-// CHECK-DAG:     %[[MARKS:.*]] = memref.alloca() : memref<64xi32, #gpu.address_space<workgroup>>
 // CHECK-DAG:     %[[PARTIAL:.*]] = memref.alloca() : memref<16x256xf32, #gpu.address_space<workgroup>>
+// CHECK:         %[[WORDS:.*]] = memref.view %[[W]]{{.*}} to memref<147456xi32>
 // The count is read here, and cut to the size of the list.
 // CHECK:         %[[READ:.*]] = memref.load %[[SIZE]][%c0]
 // CHECK:         %[[LOWER:.*]] = arith.maxsi %[[READ]], %c0_i32
 // CHECK:         %[[CUT:.*]] = arith.minsi %[[LOWER]], %c2048_i32
 // CHECK:         %[[COUNT:.*]] = arith.index_castui %[[CUT]]
-// CHECK:         %[[WORDS:.*]] = memref.view %[[W]]{{.*}} to memref<147456xi32>
+// CHECK:         %[[MARKS:.*]] = memref.alloca() : memref<64xi32, #gpu.address_space<workgroup>>
 // Whether the list rises.
 // CHECK:         scf.for %{{.*}} = %{{.*}} to %[[COUNT]] step %c512
 // CHECK:         gpu.subgroup_reduce and
@@ -20,8 +20,12 @@
 // CHECK:         memref.store %{{.*}}, %[[MARKS]]
 // CHECK:         gpu.barrier
 // CHECK:         %[[SUMS:.*]]:4 = scf.if %[[RISES]] -> (vector<4xf32>, vector<4xf32>, f32, f32)
-// CHECK:           %[[PART:.*]] = arith.muli %[[COUNT]], %{{.*}} : index
-// CHECK:           %[[FIRST:.*]] = arith.divui %[[PART]], %c16
+// Of 16 subgroups, the first ones have one more each.
+// CHECK:           %[[EACH:.*]] = arith.divui %[[COUNT]], %c16
+// CHECK:           %[[REST:.*]] = arith.remui %[[COUNT]], %c16
+// CHECK:           %[[BEFORE:.*]] = arith.muli %{{.*}}, %[[EACH]]
+// CHECK:           %[[MORE:.*]] = arith.minui %{{.*}}, %[[REST]]
+// CHECK:           %[[FIRST:.*]] = arith.addi %[[BEFORE]], %[[MORE]]
 // CHECK:           scf.for %[[AT:.*]] = %[[FIRST]] to
 // CHECK:             %[[ENTRY:.*]] = memref.load %[[LIST]][%[[AT]]]
 // CHECK:             %[[COLUMN:.*]] = arith.index_castui %[[ENTRY]]
@@ -78,6 +82,49 @@ func.func @main(%w: !w, %x: tensor<64xbf16>, %i: tensor<8xi32>, %c: tensor<1xi32
 func.func @main(%w: !w, %x: tensor<4xf32>, %i: tensor<4xi32>, %c: tensor<1xi32>) -> tensor<256xf32> {
   %o = tensor.empty() : tensor<256xf32>
   %y = qlinear.sparse_matvec ins(%w, %x, %i, %c : !w, tensor<4xf32>, tensor<4xi32>, tensor<1xi32>)
+      outs(%o : tensor<256xf32>) -> tensor<256xf32>
+  return %y : tensor<256xf32>
+}
+
+// -----
+
+// A list of select_columns is known to rise: nothing looks, and nothing is
+// marked, so that there may be any number of columns.
+// CHECK-LABEL: func.func private @sparse_matvec_q8_0_zigzag_256x70000_selected_f32(
+// CHECK-SAME:    ascending
+// CHECK-NOT:     memref<{{.*}}xi32, #gpu.address_space<workgroup>>
+// CHECK:         scf.for
+// CHECK-NOT:     scf.if
+// CHECK:         gpu.barrier
+// CHECK-NOT:     gpu.barrier
+// CHECK:         return
+!w = !qlinear.packed<256x70000, #qlinear.zigzag<#qlinear.gguf<q8_0>, band = 256>>
+func.func @main(%w: !w, %x: tensor<70000xf32>) -> tensor<256xf32> {
+  %i = tensor.empty() : tensor<70000xi32>
+  %c = tensor.empty() : tensor<1xi32>
+  %list, %count = qlinear.select_columns threshold = 0.5 ins(%x : tensor<70000xf32>)
+      outs(%i, %c : tensor<70000xi32>, tensor<1xi32>) -> tensor<70000xi32>, tensor<1xi32>
+  %o = tensor.empty() : tensor<256xf32>
+  %y = qlinear.sparse_matvec ins(%w, %x, %list, %count : !w, tensor<70000xf32>, tensor<70000xi32>, tensor<1xi32>)
+      outs(%o : tensor<256xf32>) -> tensor<256xf32>
+  return %y : tensor<256xf32>
+}
+
+// -----
+
+// A band of 128 rows is half of a subgroup's, which has two columns at a time.
+// CHECK-LABEL: func.func private @sparse_matvec_q4_0_zigzag128_256x64_f32(
+// CHECK-SAME:    workgroup_rows = 128
+// CHECK-DAG:     memref.alloca() : memref<32x128xf32, #gpu.address_space<workgroup>>
+// CHECK:         %[[OWN:.*]] = arith.divui %{{.*}}, %c16
+// CHECK:         %[[TEAM:.*]] = arith.addi %{{.*}}, %[[OWN]]
+// CHECK:         arith.divui %{{.*}}, %c32
+// CHECK:         vector.store %{{.*}}, %{{.*}}[%[[TEAM]], %{{.*}}]
+// CHECK-COUNT-31: arith.addf
+!w = !qlinear.packed<256x64, #qlinear.zigzag<#qlinear.gguf<q4_0>, band = 128>>
+func.func @main(%w: !w, %x: tensor<64xf32>, %i: tensor<64xi32>, %c: tensor<1xi32>) -> tensor<256xf32> {
+  %o = tensor.empty() : tensor<256xf32>
+  %y = qlinear.sparse_matvec ins(%w, %x, %i, %c : !w, tensor<64xf32>, tensor<64xi32>, tensor<1xi32>)
       outs(%o : tensor<256xf32>) -> tensor<256xf32>
   return %y : tensor<256xf32>
 }

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SOURCE", "package", "title"]
 
-PLAN_PASS = "simt-form-kernels"
+# The last pass that changes the plan.
+PLAN_PASS = "simt-split-columns"
 SOURCE = "kernels.metal"
 
 
@@ -33,7 +34,7 @@ def package(
     part of the manifest.
 
     module: the module after the last stage.
-    trace: the run that made it; the plan is read from the IR after `simt-form-kernels`.
+    trace: the run that made it; the plan is read from the IR after `PLAN_PASS`.
     """
     (folder / SOURCE).write_text(msl.emit(module, title(description)))
     bodies = {}

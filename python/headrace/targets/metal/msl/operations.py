@@ -295,6 +295,11 @@ def _shuffle_lanes(op: ir.Operation, operand: Operands) -> Expression:
     return f"{_SHUFFLES[kind]}({operand(0)}, ushort({operand(1)}))", True
 
 
+def _constant_matrix(op: ir.Operation, operand: Operands) -> Expression:
+    element = type_text(op.operands[0].type)
+    return f"make_filled_simdgroup_matrix<{element}, 8, 8>({operand(0)})", True
+
+
 def _constant(op: ir.Operation, operand: Operands) -> Expression:
     text = constant_text(op.attributes["value"], _result(op))
     return text, not text.startswith("-")
@@ -355,6 +360,7 @@ EXPRESSIONS: dict[str, Build] = {
     "math.ceil": _call("ceil"),
     "math.roundeven": _call("rint"),
     "gpu.subgroup_reduce": _subgroup_reduce,
+    "gpu.subgroup_mma_constant_matrix": _constant_matrix,
     "gpu.shuffle": _shuffle_lanes,
 }
 

@@ -144,6 +144,40 @@ class KernelPrinter:
         start = memory.pointer if at == "0" else f"({memory.pointer} + {at})"
         return f"*({memory.qualifiers} {packed}{text}*){start}"
 
+    def _matrix_place(self, op: ir.Operation, memref: ir.Value, indices: Sequence[ir.Value]) -> str:
+        """Arguments that say where the lines of a matrix are, and whether they are columns."""
+        at = self._element(op, memref, indices)
+        pointer = self._place(op, memref).pointer
+        stride = ir.IntegerAttr(op.attributes["leadDimension"]).value
+        transposed = ", ulong2(0), true" if "transpose" in op.attributes else ""
+        return f"{pointer if at == '0' else f'{pointer} + {at}'}, {stride}{transposed}"
+
+    def _matrix(self, op: ir.Operation, usual_name: str) -> str:
+        """Declares the matrix that an operation has as its result; returns its name."""
+        name = self._names.for_op(op, usual_name)
+        self._line(f"{type_text(op.results[0].type)} {name};")
+        self._texts[op.results[0]] = (name, True)
+        return name
+
+    def _load_matrix(self, op: ir.Operation) -> None:
+        name = self._matrix(op, "loaded")
+        memref, *indices = op.operands
+        self._line(f"simdgroup_load({name}, {self._matrix_place(op, memref, indices)});")
+
+    def _store_matrix(self, op: ir.Operation) -> None:
+        value, memref, *indices = op.operands
+        place = self._matrix_place(op, memref, indices)
+        self._line(f"simdgroup_store({self._text(value)}, {place});")
+
+    def _multiply_matrices(self, op: ir.Operation) -> None:
+        if "a_transpose" in op.attributes or "b_transpose" in op.attributes:
+            raise CompileError(
+                f"{op.location}: msl: expected matrices that are transposed by their loads, "
+                f"but got {op}"
+            )
+        texts = ", ".join(self._text(operand) for operand in op.operands)
+        self._line(f"simdgroup_multiply_accumulate({self._matrix(op, 'product')}, {texts});")
+
     # --- expressions -----------------------------------------------------------------------------
 
     def _text(self, value: ir.Value, *, atom: bool = False) -> str:
@@ -344,5 +378,8 @@ _STATEMENTS: dict[str, Callable[[KernelPrinter, ir.Operation], None]] = {
     "scf.if": KernelPrinter._if,
     "scf.yield": KernelPrinter._yield,
     "gpu.barrier": KernelPrinter._barrier,
+    "gpu.subgroup_mma_load_matrix": KernelPrinter._load_matrix,
+    "gpu.subgroup_mma_store_matrix": KernelPrinter._store_matrix,
+    "gpu.subgroup_mma_compute": KernelPrinter._multiply_matrices,
     "func.return": KernelPrinter._return,
 }

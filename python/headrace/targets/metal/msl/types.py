@@ -36,6 +36,17 @@ def _scalar(kind: ir.Type) -> str:
     )
 
 
+def _matrix(kind: str) -> str:
+    """A matrix that the lanes of a simdgroup have together: of 8x8."""
+    shape, _, _ = kind.removeprefix("!gpu.mma_matrix<").partition(",")
+    element = _FLOATS.get(shape.removeprefix("8x8x"))
+    if element is None:
+        raise CompileError(
+            f"msl: expected matrices of 8x8xf16, 8x8xbf16 or 8x8xf32, but got {kind}"
+        )
+    return f"simdgroup_{element}8x8"
+
+
 def is_vector(kind: ir.Type) -> bool:
     """Whether values of the type have several lanes."""
     return isinstance(kind, ir.VectorType) and lanes(kind) > 1
@@ -49,7 +60,9 @@ def lanes(kind: ir.Type) -> int:
 
 
 def type_text(kind: ir.Type) -> str:
-    """`float4` for `vector<4xf32>`, `int` for an index."""
+    """`float4` for `vector<4xf32>`, `int` for an index, `simdgroup_float8x8` for a matrix."""
+    if str(kind).startswith("!gpu.mma_matrix<"):
+        return _matrix(str(kind))
     if not isinstance(kind, ir.VectorType):
         return _scalar(kind)
     count = lanes(kind)
