@@ -1,0 +1,8 @@
+//===- Passes.td - passes of the AIE target --------------------------------===//
+
+#ifndef HEADRACE_PASSES_AIE
+#define HEADRACE_PASSES_AIE
+
+include "passes/aie/CheckPasses.td"
+
+#endif // HEADRACE_PASSES_AIE
