@@ -136,9 +136,11 @@ bool Core::call(Machine &machine, int32_t function) {
   }
   for (const int32_t index : callBuffers) {
     Buffer &buffer = *machine.buffers[index];
-    if (buffer.transfers > 0) {
+    const bool shared =
+        buffer.user != this->index && buffer.usedUntil > machine.now;
+    if (buffer.transfers > 0 || shared) {
       HeadraceFailure &failure = machine.fail(failureRace, this);
-      failure.other = buffer.mover;
+      failure.other = shared ? buffer.user : buffer.mover;
       failure.buffer = index;
       failure.function = function;
       return false;

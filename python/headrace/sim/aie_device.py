@@ -1,13 +1,21 @@
-"""What the array simulator knows of a device: sizes, rates and costs, each with its source."""
+"""What the array simulator knows of a device.
+
+Sizes, rates and the costs of shims are those of targets/aie/devices.json, with their sources.
+Others are assumptions, and small beside them: writing a descriptor (0.15 us), noticing the end of a
+task, cycles between descriptors, of a lock and of a switch.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 from typing import Literal
 
 from headrace.errors import unknown
 
-__all__ = ["AieTiming", "Tile", "TileKind", "timing_of"]
+__all__ = ["DEVICES", "AieTiming", "Tile", "TileKind", "timing_of"]
 
 Tile = tuple[int, int]  # column, row
 TileKind = Literal["shim", "memtile", "core"]
@@ -23,6 +31,7 @@ class AieTiming:
     and receiving. configure_us: writing one descriptor; sync_us: noticing that a task is done.
     switch, hop: cycles that a word takes in the switches of both ends and in each on its way.
     bank_bytes, banks, vector_bytes: the memory of a core, and one access of the core to it.
+    channels: how many DMA channels a kind of tile has, sending and receiving.
     """
 
     name: str
@@ -46,6 +55,7 @@ class AieTiming:
     memtile_bytes: int = 512 << 10
     task_queue: int = 4
     lock_limit: int = 63
+    channels: tuple[tuple[TileKind, int, int], ...] = ()
 
     def ddr_bytes(self) -> float:
         """Of a cycle."""
@@ -64,26 +74,49 @@ class AieTiming:
     def kind(self, tile: Tile) -> TileKind:
         return "shim" if tile[1] == 0 else "memtile" if tile[1] == 1 else "core"
 
+    def most_channels(self, kind: TileKind, direction: str) -> int:
+        """DMA channels of a tile that send (MM2S) or receive (S2MM)."""
+        out, into = next((o, i) for name, o, i in self.channels if name == kind)
+        return out if direction == "MM2S" else into
+
     def scaled(self, **changes: float) -> AieTiming:
         """The same with other figures."""
         return replace(self, **changes)  # type: ignore[arg-type]
 
 
-# Clocks are derived from published peaks. Rates of memory: what eltwise_add of mlir-air's registry
-# comes close to on npu2 (headrace.sim.aie_timing fits it); npu1 is a DDR5-5600 part, about 50 GB/s.
-# Shim costs are those of an emulator that was fitted to the hardware. The task queue of a shim
-# channel and the largest lock are in AM020.
-_TIMINGS = {
-    timing.name: timing
-    for timing in (
-        AieTiming("npu1", columns=4, clock_ghz=1.6, ddr_gb_per_s=50.0, vector_bytes=32),
-        AieTiming("npu2", columns=8, clock_ghz=1.8, ddr_gb_per_s=60.0, vector_bytes=64),
-    )
-}
+# The shims' memory where devices.json has no figure: an assumption, about what the memory of such a
+# machine gives one client. Four columns of npu1 send 32 GB/s at most.
+_ASSUMED_DDR = 50.0
+DEVICES = Path(__file__).parents[1] / "targets" / "aie" / "devices.json"
 
 
+@cache
 def timing_of(name: str) -> AieTiming:
     """Of a device by its name in AIE text."""
-    if name not in _TIMINGS:
-        raise unknown("device", name, _TIMINGS)
-    return _TIMINGS[name]
+    devices = json.loads(DEVICES.read_text())["devices"]
+    if name not in devices:
+        raise unknown("device", name, devices)
+    facts = devices[name]
+    starts = facts["shim_start_cycles"]
+    return AieTiming(
+        name,
+        facts["columns"],
+        facts["clock_ghz"],
+        facts.get("ddr_gb_per_s", {}).get("cap", _ASSUMED_DDR),
+        facts["load_bits"][0] // 8,
+        dispatch_us=facts["dispatch_us"],
+        stream_bytes=facts["stream_bytes_per_cycle"],
+        shim_start=(starts["cold"]["mm2s"], starts["cold"]["s2mm"]),
+        shim_task=(starts["task"]["mm2s"], starts["task"]["s2mm"]),
+        bank_bytes=facts["core"]["memory_bytes"] // facts["core"]["banks"],
+        banks=facts["core"]["banks"],
+        memory_bytes=facts["core"]["memory_bytes"],
+        memtile_bytes=facts["memory"]["memory_bytes"],
+        task_queue=facts["shim"]["queue"],
+        lock_limit=facts["lock_value"],
+        channels=(
+            ("shim", facts["shim"]["channels_out"], facts["shim"]["channels_in"]),
+            ("memtile", facts["memory"]["channels_out"], facts["memory"]["channels_in"]),
+            ("core", facts["core"]["channels_out"], facts["core"]["channels_in"]),
+        ),
+    )

@@ -21,7 +21,6 @@ __all__ = ["PRODUCER", "Fifo", "Fifos", "Link", "Pool", "place_buffers"]
 
 # The end of a FIFO at its producer; the others are the numbers of its consumers.
 PRODUCER = -1
-_CHANNELS = {"shim": 2, "memtile": 6, "core": 2}
 
 
 @dataclass(frozen=True)
@@ -185,7 +184,7 @@ class Fifos:
         direction = "MM2S" if end == PRODUCER else "S2MM"
         number = self._used.get((tile, direction), 0)
         self._used[tile, direction] = number + 1
-        if number == _CHANNELS[kind]:
+        if number == self.design.timing.most_channels(kind, direction):
             raise ArraySimulationError(
                 f"objectfifo @{fifo.name}: {kind} tile {tile} has {number} {direction} channels, "
                 f"and this would be number {number + 1}",
