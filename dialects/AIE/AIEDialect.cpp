@@ -3,6 +3,7 @@
 #include "dialects/AIE/AIE.h"
 
 #include "mlir/IR/DialectImplementation.h"
+#include "mlir/Interfaces/FoldInterfaces.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -20,7 +21,22 @@ using EmitError = llvm::function_ref<InFlightDiagnostic()>;
 #define GET_ATTRDEF_CLASSES
 #include "dialects/AIE/AIEAttrs.cpp.inc"
 
+namespace {
+
+/// Constants stay in the program of a core: in the device around it, they would
+/// belong to none.
+struct AIEFoldInterface : DialectFoldInterface {
+  using DialectFoldInterface::DialectFoldInterface;
+
+  bool shouldMaterializeInto(Region *region) const final {
+    return isa<CoreOp>(region->getParentOp());
+  }
+};
+
+} // namespace
+
 void AIEDialect::initialize() {
+  addInterfaces<AIEFoldInterface>();
   addTypes<
 #define GET_TYPEDEF_LIST
 #include "dialects/AIE/AIETypes.cpp.inc"

@@ -4,6 +4,9 @@
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <limits>
 
 using namespace mlir;
 using namespace headrace::aie;
@@ -134,12 +137,22 @@ static bool holdSame(const State &a, const State &b) {
   });
 }
 
+/// `count + step * times`, or the largest number where that is too large.
+static int64_t addTimes(int64_t count, int64_t step, int64_t times) {
+  int64_t more = 0, sum = 0;
+  if (llvm::MulOverflow(step, times, more) ||
+      llvm::AddOverflow(count, more, sum))
+    return std::numeric_limits<int64_t>::max();
+  return sum;
+}
+
 /// Adds `times` more iterations that do what was done between two states.
 static void repeat(State &state, const State &before, int64_t times) {
   for (auto &[key, port] : state) {
     PortState old = before.lookup(key);
-    port.moved += (port.moved - old.moved) * times;
-    port.released += (port.released - old.released) * times;
+    port.moved = addTimes(port.moved, port.moved - old.moved, times);
+    port.released =
+        addTimes(port.released, port.released - old.released, times);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassManager.h"
 
 namespace headrace::aie {
 
@@ -13,6 +14,12 @@ namespace headrace::aie {
 
 #define GEN_PASS_REGISTRATION
 #include "passes/aie/Passes.h.inc"
+
+/// Adds every aie-check pass. `devices` is the path of the description.
+void addCheckPasses(mlir::OpPassManager &pm, llvm::StringRef devices);
+
+/// Registers `headrace-aie-check`.
+void registerAiePipelines();
 
 } // namespace headrace::aie
 

@@ -8,7 +8,7 @@
 // RUN:   --aie-check-access-patterns=devices=%tests/../python/headrace/targets/aie/devices.json \
 // RUN:   --aie-check-program-memory=devices=%tests/../python/headrace/targets/aie/devices.json \
 // RUN:   --aie-check-releases --aie-check-feed -o %t.mlir
-// RUN: %headrace_opt %t.mlir --aie-check-releases --aie-check-feed | diff %t.mlir -
+// RUN: %headrace_opt %t.mlir --headrace-aie-check="devices=%tests/../python/headrace/targets/aie/devices.json" | diff %t.mlir -
 // RUN: FileCheck %s < %t.mlir
 
 // CHECK: aie.device(npu2)
