@@ -4,5 +4,6 @@
 #define HEADRACE_PASSES_AIE
 
 include "passes/aie/CheckPasses.td"
+include "passes/aie/MappingPasses.td"
 
 #endif // HEADRACE_PASSES_AIE

@@ -60,7 +60,5 @@ def test_rates_are_verified():
         with ir.InsertionPoint(task.body.blocks[0]):
             dataflow.pop(stream)
 
-    with pytest.raises(
-        ir.MLIRError, match='"s" .* got 2 from .* and 1 to task "use"'
-    ):
+    with pytest.raises(ir.MLIRError, match='"s" .* got 2 from .* and 1 to task "use"'):
         build(["memref<16xi8>"], body)

@@ -1,0 +1,115 @@
+//===- MappingPasses.td - spatial programs on an array of AI Engines -------===//
+
+#ifndef HEADRACE_PASSES_AIE_MAPPING
+#define HEADRACE_PASSES_AIE_MAPPING
+
+include "mlir/Pass/PassBase.td"
+
+def AiePlace : Pass<"aie-place", "::mlir::ModuleOp"> {
+  let summary = "Give tasks cores, and what moves elements memory and shim tiles";
+  let description = [{
+    What distributions and joins connect is placed in one column: its tasks on
+    cores, distributions and joins on the memory tile, ports on the shim tile.
+    Columns are limited by their cores and by the channels by which their shim
+    tile reads and writes memory. Broadcasts come first, as they need a channel
+    wherever they are; then whatever needs most cores, each to the column that has
+    the least channels left of those where it fits.
+
+    A graph in which something is placed already is left alone.
+
+    Before:
+    ```mlir
+    dataflow.port read %w offset 0 sizes [20480] strides [1] stream %ws : ...
+    dataflow.distribute %ws to %w0, %w1 : ...
+    dataflow.task "core0" { ... }
+    ```
+    After:
+    ```mlir
+    dataflow.port read %w offset 0 sizes [20480] strides [1] stream %ws at [0, 0] : ...
+    dataflow.distribute %ws to %w0, %w1 at [0, 1] : ...
+    dataflow.task "core0" at [0, 2] { ... }
+    ```
+
+    <!-- lit: tests/passes/aie/place.mlir#place -->
+  }];
+  let options = [
+    Option<"columns", "columns", "int64_t", /*default=*/"8", "Columns of the array">,
+    Option<"rows", "rows", "int64_t", /*default=*/"4", "Cores of a column">,
+    Option<"channels", "channels", "int64_t", /*default=*/"2",
+           "Channels of a column that read memory, and that write it">];
+}
+
+def AieAssignObjectFifos : Pass<"aie-assign-objectfifos", "::mlir::ModuleOp"> {
+  let summary = "Turn a graph into cores that are connected by objectFifos";
+  let description = [{
+    Each placed graph becomes an `aie.device`: streams are objectFifos between the
+    tiles of their ends, distributions, joins and broadcasts links in memory tiles.
+    All outputs of a broadcast are one fifo, as an objectFifo gives each element to
+    all of its consumers. Tasks are cores that do the same for ever; their windows
+    become acquiring and releasing, their own memory buffers of the tile.
+
+    Ports are left, with their streams, in the runtime sequence, for
+    `aie-assign-dma`.
+
+    Before:
+    ```mlir
+    dataflow.task "core0" at [0, 2] {
+      dataflow.pop %w0 as %ws: memref<5120xi8> {
+        func.call @use(%ws) : (memref<5120xi8>) -> ()
+      }
+    }
+    ```
+    After:
+    ```mlir
+    %core = aie.core(%core_0_2) {
+      scf.for %run = %c0 to %c9223372036854775807 step %c1 {
+        %w = aie.objectfifo.acquire @w0(Consume, 1) : !aie.objectfifosubview<memref<5120xi8>>
+        %ws = aie.objectfifo.subview.access %w[0] : !aie.objectfifosubview<memref<5120xi8>> -> memref<5120xi8>
+        func.call @use(%ws) : (memref<5120xi8>) -> ()
+        aie.objectfifo.release @w0(Consume, 1)
+      }
+      aie.end
+    } {stack_size = 3328 : i32}
+    ```
+
+    <!-- lit: tests/passes/aie/assign_objectfifos.mlir#core -->
+  }];
+  let options = [
+    Option<"device", "device", "std::string", /*default=*/"\"npu2\"", "Name of the device">,
+    Option<"stack", "stack", "int64_t", /*default=*/"3328", "Bytes of a core's stack">,
+    Option<"object", "object", "std::string", /*default=*/"\"cores.o\"",
+           "Object file of the functions that cores call">];
+  let dependentDialects = ["::headrace::aie::AIEDialect", "::mlir::arith::ArithDialect",
+    "::mlir::func::FuncDialect", "::mlir::scf::SCFDialect"];
+}
+
+def AieAssignDma : Pass<"aie-assign-dma", "::mlir::ModuleOp"> {
+  let summary = "Turn the ports of a runtime sequence into tasks of shim DMAs";
+  let description = [{
+    A port is one buffer descriptor, repeated as the port says. Tasks that read
+    start first, in their order, then those that write; the sequence waits for the
+    latter, and then the others have ended too.
+
+    Ports that are contiguous keep no dimensions: one long transfer is what memory
+    serves best.
+
+    Before:
+    ```mlir
+    %ws = dataflow.stream "w" depth 2 : !dataflow.stream<memref<10240xi8>>
+    dataflow.port read %w offset 0 sizes [20480] strides [1] stream %ws at [0, 0] : ...
+    ```
+    After:
+    ```mlir
+    %task = aiex.dma_configure_task_for @w {
+      aie.dma_bd(%w : memref<20480xi8>, 0, 20480)
+      aie.end
+    }
+    aiex.dma_start_task(%task)
+    ```
+
+    <!-- lit: tests/passes/aie/assign_dma.mlir#tasks -->
+  }];
+  let dependentDialects = ["::headrace::aie::AIEDialect", "::headrace::aiex::AIEXDialect"];
+}
+
+#endif // HEADRACE_PASSES_AIE_MAPPING
