@@ -39,7 +39,7 @@ class Meaning:
                 f"the iree engine needs the python package '{error.name}' (`pip install "
                 f"iree-base-compiler iree-base-runtime`): {error}"
             ) from error
-        _leave_only_what_iree_knows(lowered, name)
+        leave_only_what_iree_knows(lowered, name)
         try:
             program = compiler.compile_str(
                 str(lowered),
@@ -59,7 +59,7 @@ class Meaning:
         return tuple(np.array(result.to_host()) for result in results)
 
 
-def _leave_only_what_iree_knows(module: ir.Module, entry: str) -> None:
+def leave_only_what_iree_knows(module: ir.Module, entry: str) -> None:
     """Drops our attributes of arguments, and exports nothing but the entry."""
     body: Any = module.body.operations
     for function in body:

@@ -1,16 +1,16 @@
 """The simulator of Metal runs kernels of others, with all that it looks for."""
 
-import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType, dequantize
-from metal_kernels import GGML_SHAPES, MLX, ggml_kernel, ggml_library, ggml_source, there
+from metal_kernels import MLX, ggml_library, ggml_source, there
 
+from headrace.bench.metal import ggml
 from headrace.sim import msl
-from headrace.sim.msl import Library, Run, Schedule
+from headrace.sim.msl import Run, Schedule
 
 pytestmark = there
 SCHEDULES = [Schedule("forward"), Schedule("reverse"), Schedule(seed=1)]
@@ -35,36 +35,12 @@ def random_blocks(name: str, rows: int, columns: int) -> tuple[Any, Any]:
     return weights, dequantize(weights, GGMLQuantizationType[name.upper()]).reshape(rows, columns)
 
 
-def multiply(library: Library, name: str, weights: Any, x: Any, schedule: Schedule) -> Any:
-    rows, simdgroups = GGML_SHAPES[name]
-    m, k, row_bytes = len(weights), len(x), weights.shape[1]
-    sizes = struct.pack(
-        "<iii4xQQQQiii4xQQQQiiihh",
-        *(k, m, 1, 0, row_bytes, row_bytes * m, row_bytes * m),
-        *(k, 1, 1, 4, 4 * k, 4 * k, 4 * k),
-        *(m, 1, rows, 1, 1),
-    )
-    # The simdgroups of q8_0 share their rows, the others have rows of their own.
-    shared = name == "q8_0"
-    per_group = rows if shared else rows * simdgroups
-    y = np.full(m, np.nan, np.float32)
-    run = library.launch(
-        ggml_kernel(name),
-        buffers=[np.frombuffer(sizes + bytes(-len(sizes) % 8), np.uint8), weights, x, y],
-        threadgroup=[32 * 4 * rows] if shared else [],
-        grid=(-(-m // per_group), 1, 1),
-        threads=(32, simdgroups, 1),
-        schedule=schedule,
-    )
-    return y, run
-
-
-@pytest.mark.parametrize("name", GGML_SHAPES)
+@pytest.mark.parametrize("name", ggml.SHAPES)
 def test_matrix_vector_products_of_ggml(name: str) -> None:
     weights, meaning = random_blocks(name, 32, 512)
     x = np.random.default_rng(4).standard_normal(512).astype(np.float32)
     library = ggml_library(name)
-    results = [multiply(library, name, weights, x, schedule)[0] for schedule in SCHEDULES]
+    results = [ggml.launch(library, name, weights, x, schedule)[0] for schedule in SCHEDULES]
     expected = meaning.astype(np.float64) @ x
     assert np.linalg.norm(results[0] - expected) < 1e-6 * np.linalg.norm(expected)
     for result in results[1:]:
@@ -75,7 +51,7 @@ def test_traffic_of_ggml() -> None:
     """Every byte of the weights is loaded, and no sector of 64 bytes by more than needed."""
     weights, _ = random_blocks("q4_K", 32, 512)
     x = np.ones(512, np.float32)
-    _, run = multiply(ggml_library("q4_K", trace=True), "q4_K", weights, x, SCHEDULES[0])
+    _, run = ggml.launch(ggml_library("q4_K", trace=True), "q4_K", weights, x, SCHEDULES[0])
     assert isinstance(run, Run)
     assert run.traffic is not None
     _, blocks, activations, results = run.traffic
@@ -92,7 +68,7 @@ def test_traffic_of_ggml() -> None:
 )
 def test_inner_loops_of_ggml(name: str, weights: int, limit: float) -> None:
     """weights: of one iteration. One multiplication each at least, and no array in memory."""
-    loop = msl.inner_loop(kernel=ggml_kernel(name), **ggml_source(name))  # type: ignore[arg-type]
+    loop = msl.inner_loop(kernel=ggml.kernel_name(name), **ggml_source(name))  # type: ignore[arg-type]
     assert 1.5 * weights < loop.instructions < limit * weights
     assert sum(n for name, n in loop.operations.items() if "fma" in name or "fmac" in name) >= (
         0.9 * weights

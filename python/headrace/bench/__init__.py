@@ -1,7 +1,8 @@
 """`headrace bench`: our kernels beside their peers and the machine's own limit, in one run.
 
 `run` is the command; `run_suite` the same as a function that returns a `Report`. This is a
-measurement, never a test: nothing in the test suite depends on a time.
+measurement, never a test: nothing in the test suite depends on a time. The suite `model` measures
+nothing: its figures are simulated.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
     from headrace.bench.report import Report
     from headrace.bench.runner import run_suite
 
-__all__ = ["Report", "main", "run", "run_suite"]
+__all__ = ["MODEL_SUITE", "Report", "main", "run", "run_suite"]
+
+# Of targets that run nowhere here: what is simulated and modelled (`headrace.bench.metal`).
+MODEL_SUITE = "model"
 
 
 def run(
@@ -50,27 +55,28 @@ def run(
         check_path(Path(plot))
     if output is not None and not Path(output).absolute().parent.is_dir():
         raise UsageError(f"bench: expected the folder of --output to exist, but got '{output}'")
+    if suite == MODEL_SUITE and threads is not None:
+        raise UsageError(f"bench: suite {suite} measures nothing and has no --threads")
+    report: Any
     with table.Bar(Console(stderr=True)) as bar:
-        report = run_suite(
-            target,
-            suite,
-            pattern=filter,
-            quick=quick,
-            peers=peers,
-            threads=threads,
-            seed=seed,
-            progress=bar,
-        )
+        common: dict[str, Any] = {"pattern": filter, "quick": quick, "peers": peers, "seed": seed}
+        if suite == MODEL_SUITE:
+            from headrace.bench import metal
+
+            report = metal.run(target, **common, start=bar.start, tick=bar.tick)
+        else:
+            report = run_suite(target, suite, **common, threads=threads, progress=bar)
     if json:
         print(report.to_json())
     stream = sys.stderr if json else sys.stdout
     # a file has no width of its own
     console = Console(file=stream, width=None if stream.isatty() else 160)
-    console.print(table.render(report, console.width))
+    model = suite == MODEL_SUITE
+    console.print((report.render if model else partial(table.render, report))(console.width))
     if output is not None:
         Path(output).write_text(report.to_json() + "\n")
     if plot is not None:
-        draw(report, Path(plot))
+        report.plot(Path(plot)) if model else draw(report, Path(plot))
     for problem in report.problems:
         print(f"bench: {problem}", file=sys.stderr)
     return report.exit_code

@@ -96,7 +96,7 @@ def run_suite(
     if target.partition(":")[0] != "cpu":
         raise UsageError(
             f"bench: expected a target that can be timed here, but got '{target}'; "
-            "allowed: cpu, cpu:<name>"
+            "allowed: cpu, cpu:<name>; metal with --suite model, which measures nothing"
         )
     chosen = list(items) if items is not None else suite.select(suite_name, pattern, quick)
     select(peers)

@@ -127,7 +127,7 @@ class Session:
         self.contenders = []
 
 
-def compiled(source: Any, target: str) -> Any:
+def compiled(source: Any, target: str, *, keep_ir: bool = False) -> Any:
     """An artifact. Raises `Unavailable` where the target claims no such operation yet.
 
     Any other failure to compile stays a failure.
@@ -135,7 +135,7 @@ def compiled(source: Any, target: str) -> Any:
     import headrace
 
     try:
-        return headrace.compile(source, target=target, keep_ir=False)
+        return headrace.compile(source, target=target, keep_ir=keep_ir)
     except CompileError as error:
         told = str(error)
         if "is not claimed by target" not in told:

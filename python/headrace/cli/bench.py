@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from headrace.cli.common import JsonOption, TargetOption
 
-__all__ = ["command"]
+__all__ = ["BenchCommand", "command"]
+
+PLOT = "bench.png"
+
+
+class BenchCommand(TyperCommand):
+    """`--plot` without a file draws into `bench.png`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Gives `--plot` the file that it lacks."""
+        for index in reversed([i for i, text in enumerate(args) if text == "--plot"]):
+            if index + 1 == len(args) or args[index + 1].startswith("-"):
+                args = [*args[: index + 1], PLOT, *args[index + 1 :]]
+        return super().parse_args(ctx, args)
 
 
 def command(
@@ -25,14 +39,18 @@ def command(
     threads: Annotated[int | None, typer.Option(help="[default: all CPUs]")] = None,
     seed: Annotated[int, typer.Option(help="Draws the data.", min=0)] = 0,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the rows (.png, .svg).")
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the rows (.png, .svg). [without FILE: bench.png]"),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also write the JSON here.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Measure kernels against other libraries and the memory's bandwidth, in one run."""
+    """Measure kernels against other libraries and the memory's bandwidth, in one run.
+
+    With --target metal and --suite model nothing is measured: figures are simulated and modelled.
+    """
     from headrace.bench import run
 
     code = run(

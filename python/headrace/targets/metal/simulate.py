@@ -13,7 +13,7 @@ from headrace.sim import msl
 from headrace.targets.metal.package import SOURCE
 from headrace_runtime import Artifact, Manifest, parse_manifest
 
-__all__ = ["Traffic", "run_plan", "traffic_of"]
+__all__ = ["Traffic", "run_plan", "run_traced", "traffic_of"]
 
 Array = npt.NDArray[Any]
 Traffic = msl.Traffic
@@ -38,9 +38,16 @@ def run_plan(artifact: Artifact, inputs: Sequence[Array], schedule: int) -> list
 
 def traffic_of(artifact: Artifact, inputs: Sequence[Array]) -> list[tuple[Traffic, ...]]:
     """What each launch of the plan moves, buffer by buffer."""
+    return run_traced(artifact, inputs)[1]
+
+
+def run_traced(
+    artifact: Artifact, inputs: Sequence[Array]
+) -> tuple[list[Array], list[tuple[Traffic, ...]]]:
+    """Both: all arguments after a run, and what each launch moves."""
     library = msl.build(artifact.sources[SOURCE], trace=True)
-    _, runs = _run(artifact, inputs, library, 0)
-    return [run.traffic for run in runs if run.traffic is not None]
+    arguments, runs = _run(artifact, inputs, library, 0)
+    return arguments, [run.traffic for run in runs if run.traffic is not None]
 
 
 def _run(
