@@ -3,6 +3,7 @@
 #include "dialects/Dataflow/Dataflow.h"
 
 #include "mlir/IR/DialectImplementation.h"
+#include "mlir/Interfaces/FoldInterfaces.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -15,7 +16,21 @@ using namespace headrace::dataflow;
 #define GET_TYPEDEF_CLASSES
 #include "dialects/Dataflow/DataflowTypes.cpp.inc"
 
+namespace {
+
+/// Constants stay in their task, which sees nothing from outside but streams.
+struct ConstantsInTasks : DialectFoldInterface {
+  using DialectFoldInterface::DialectFoldInterface;
+
+  bool shouldMaterializeInto(Region *region) const final {
+    return isa<TaskOp>(region->getParentOp());
+  }
+};
+
+} // namespace
+
 void DataflowDialect::initialize() {
+  addInterfaces<ConstantsInTasks>();
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "dialects/Dataflow/DataflowAttrs.cpp.inc"
