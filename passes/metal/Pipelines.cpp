@@ -63,6 +63,7 @@ void buildMetalPipeline(OpPassManager &pm,
   pm.addPass(headrace::simt::createSimtSplitColumns(
       {options.cores.getValue(), options.readBandwidth.getValue(),
        options.overhead.getValue()}));
+  pm.addPass(headrace::simt::createSimtFuseSelection());
 
   // Kernels become code of one lane while weights still have their packed type.
   pm.addPass(headrace::simt::createSimtLowerZigzag(
@@ -73,6 +74,9 @@ void buildMetalPipeline(OpPassManager &pm,
       {options.subgroupWidth.getValue()}));
   pm.addPass(headrace::simt::createSimtLowerSelect(
       {options.subgroupWidth.getValue()}));
+  // Behind the selection, which computes the rows that it selects of.
+  pm.addPass(
+      headrace::simt::createSimtLowerRows({options.subgroupWidth.getValue()}));
   pm.addPass(headrace::simt::createSimtLowerSparse(
       {options.subgroupWidth.getValue()}));
   pm.addPass(createCanonicalizerPass());

@@ -22,15 +22,17 @@ using headrace::common::KernelShape;
 
 namespace {
 
-/// Most threads that look for large activations.
-constexpr int64_t kSelectThreads = 1024;
+/// Most threads of a workgroup that has a row of activations.
+constexpr int64_t kRowThreads = 1024;
+/// Threads, and values, of a workgroup where values do not depend on others.
+constexpr int64_t kValueThreads = 256;
 /// Subgroups that share the columns of a slice: half of the shared memory of
 /// small devices is their sums.
 constexpr int64_t kSliceSubgroups = 16;
 
 bool hasKernel(Operation *op) {
-  return isa<MatvecOp, MatmulOp, GatedMatvecOp, SelectColumnsOp,
-             SparseMatvecOp>(op);
+  return isa<MatvecOp, MatmulOp, GatedMatvecOp, SelectColumnsOp, SparseMatvecOp,
+             RmsNormOp, GatedActivationOp>(op);
 }
 
 /// A product of `weights` matrices of one type with the vector `x`.
@@ -52,20 +54,42 @@ FailureOr<KernelShape> productShape(Operation *op, PackedType weight, Type x,
   return shape;
 }
 
-/// One workgroup with as many threads as there are columns, or all it may have.
+/// As many threads as there are columns, or all that a workgroup may have.
+NamedAttribute rowThreads(Operation *op, int64_t columns, int64_t width) {
+  int64_t most = std::min(width, kRowThreads / width);
+  int64_t subgroups =
+      std::clamp<int64_t>(llvm::divideCeil(columns, width), 1, most);
+  Builder b(op->getContext());
+  auto threads = static_cast<int32_t>(subgroups * width);
+  return b.getNamedAttr(kWorkgroup, b.getDenseI32ArrayAttr({threads, 1, 1}));
+}
+
+/// A workgroup for each row of a norm, or for some values of a gate.
+KernelShape rowsShape(Operation *op, int64_t width) {
+  auto type = cast<ShapedType>(op->getOperands().back().getType());
+  KernelShape shape;
+  for (int64_t size : type.getShape())
+    shape.suffix += (shape.suffix.empty() ? "_" : "x") + std::to_string(size);
+  if (auto gated = dyn_cast<GatedActivationOp>(op)) {
+    shape.suffix += "_" + stringifyActivation(gated.getActivation()).str();
+    shape.rows = type.getNumElements();
+    shape.rowsPerGroup = kValueThreads;
+    shape.attributes = {rowThreads(op, kValueThreads, width)};
+  } else {
+    shape.rows = type.getRank() > 1 ? type.getDimSize(0) : 1;
+    shape.attributes = {rowThreads(op, type.getShape().back(), width)};
+  }
+  return shape;
+}
+
+/// One workgroup.
 KernelShape selectShape(SelectColumnsOp op, int64_t width) {
   Type x = op.getX().getType();
   int64_t columns = cast<ShapedType>(x).getDimSize(0);
   KernelShape shape;
   shape.suffix = "_" + std::to_string(columns) + "_" +
                  headrace::common::precision(x).str();
-  int64_t most = std::min(width, kSelectThreads / width);
-  int64_t subgroups =
-      std::clamp<int64_t>(llvm::divideCeil(columns, width), 1, most);
-  Builder b(op->getContext());
-  auto threads = static_cast<int32_t>(subgroups * width);
-  shape.attributes = {
-      b.getNamedAttr(kWorkgroup, b.getDenseI32ArrayAttr({threads, 1, 1}))};
+  shape.attributes = {rowThreads(op, columns, width)};
   return shape;
 }
 
@@ -144,6 +168,8 @@ FailureOr<KernelShape> shapeOf(Operation *op, int64_t width) {
     return matmulShape(matmul, width);
   if (auto select = dyn_cast<SelectColumnsOp>(op))
     return selectShape(select, width);
+  if (isa<RmsNormOp, GatedActivationOp>(op))
+    return rowsShape(op, width);
   if (auto matvec = dyn_cast<MatvecOp>(op))
     return denseShape(op, matvec.getWeight().getType(), matvec.getX().getType(),
                       1, width);

@@ -2,7 +2,7 @@
 
 #include "dialects/QLinear/QLinear.h"
 #include "passes/simt/Passes.h"
-#include "passes/simt/Workgroup.h"
+#include "passes/simt/RowValues.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -21,17 +21,20 @@ namespace {
 
 /// Each subgroup has columns that follow each other. It counts its large ones;
 /// once all have, it knows where its part of the list starts and writes it.
+///
+/// With `producer`, activations are computed where they are counted. A thread
+/// looks at the same columns each time, so it only sees what it has written.
 class SelectKernel {
 public:
-  SelectKernel(SimtBuilder &v, SelectColumnsOp op, int64_t subgroups,
-               int64_t width)
-      : v(v), op(op), subgroups(subgroups), width(width),
+  SelectKernel(SimtBuilder &v, SelectColumnsOp op, const Threads &threads,
+               RowValues *producer)
+      : v(v), op(op), producer(producer), subgroups(threads.subgroups),
+        width(threads.width), subgroup(threads.subgroup), lane(threads.lane),
+        thread(threads.thread),
         size(cast<MemRefType>(op.getX().getType()).getDimSize(0)) {}
 
   void emit() {
     Value counts = v.named(sharedMemory(v, {subgroups}, v.i32()), "counts");
-    subgroup = gpu::SubgroupIdOp::create(v.b, v.loc, IntegerAttr());
-    lane = gpu::LaneIdOp::create(v.b, v.loc, IntegerAttr());
     int64_t columns =
         llvm::divideCeil(llvm::divideCeil(size, width), subgroups) * width;
     first = v.named(v.mul(subgroup, columns), "first");
@@ -73,13 +76,35 @@ private:
     return arith::IndexCastUIOp::create(v.b, v.loc, v.b.getIndexType(), value);
   }
 
-  /// Whether the activation of a column is large, as i1. As bits: a NaN is
-  /// above every number, and numbers that devices take for zero keep their
-  /// order.
-  Value isLarge(Value column) {
-    bool partial = size % width != 0;
-    Value at = partial ? v.min(column, v.index(size - 1)) : column;
-    Value x = v.loadOne(op.getX(), at);
+  using Activation = llvm::function_ref<Value(Value column)>;
+  /// The activation of a column, zero for those behind the last.
+  Value ifThere(Value column, Type type, Activation activation) {
+    if (size % width == 0)
+      return activation(column);
+    auto branch = scf::IfOp::create(v.b, v.loc, type, less(column, last),
+                                    /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(v.b);
+    v.b.setInsertionPointToStart(branch.thenBlock());
+    scf::YieldOp::create(v.b, v.loc, activation(column));
+    v.b.setInsertionPointToStart(branch.elseBlock());
+    Value zero =
+        arith::ConstantOp::create(v.b, v.loc, v.b.getFloatAttr(type, 0));
+    scf::YieldOp::create(v.b, v.loc, zero);
+    return branch.getResult(0);
+  }
+  Value load(Value column) {
+    auto type = cast<MemRefType>(op.getX().getType());
+    return ifThere(column, type.getElementType(),
+                   [&](Value at) { return v.loadOne(op.getX(), at); });
+  }
+  Value produce(Value column) {
+    return ifThere(column, v.f32(),
+                   [&](Value at) { return producer->write(at); });
+  }
+
+  /// Whether an activation is large, as i1. As bits: a NaN is above every
+  /// number, and numbers that devices take for zero keep their order.
+  Value isLarge(Value x) {
     Value bits;
     if (x.getType().isBF16()) {
       Value half = arith::BitcastOp::create(v.b, v.loc, v.i16(), x);
@@ -89,18 +114,17 @@ private:
     }
     llvm::APInt threshold = op.getThreshold().bitcastToAPInt();
     threshold.clearSignBit();
-    Value large =
-        compare(arith::CmpIPredicate::ugt, v.andI(bits, 0x7FFFFFFF),
-                v.constI32(static_cast<int64_t>(threshold.getZExtValue())));
-    return partial ? v.andI(large, less(column, last)) : large;
+    return compare(arith::CmpIPredicate::ugt, v.andI(bits, 0x7FFFFFFF),
+                   v.constI32(static_cast<int64_t>(threshold.getZExtValue())));
   }
 
   /// How many of a lane's columns are large.
   Value countLarge() {
     return v.loop(first, last, width, v.constI32(0),
                   [&](Value start, ValueRange carried) -> SmallVector<Value> {
-                    Value large = isLarge(v.add(start, lane));
-                    return {v.add(carried[0], toI32(large))};
+                    Value column = v.add(start, lane);
+                    Value x = producer ? produce(column) : load(column);
+                    return {v.add(carried[0], toI32(isLarge(x)))};
                   })[0];
   }
 
@@ -111,7 +135,7 @@ private:
     v.loop(first, last, width, before,
            [&](Value start, ValueRange carried) -> SmallVector<Value> {
              Value column = v.add(start, lane);
-             Value large = isLarge(column);
+             Value large = isLarge(load(column));
              Value mine = v.select(large, bit, v.constI32(0));
              Value all = v.named(reduceLanes(v, mine, Reduction::OR), "large");
              auto count = [&](Value bits) -> Value {
@@ -128,7 +152,6 @@ private:
 
   /// The count, and zeros behind the list.
   void writeRest(Value total) {
-    Value thread = gpu::ThreadIdOp::create(v.b, v.loc, gpu::Dimension::x);
     v.loop(v.add(toIndex(total), thread), v.index(size), subgroups * width, {},
            [&](Value at, ValueRange) -> SmallVector<Value> {
              memref::StoreOp::create(v.b, v.loc, v.constI32(0), op.getIndices(),
@@ -142,23 +165,42 @@ private:
 
   SimtBuilder &v;
   SelectColumnsOp op;
-  int64_t subgroups, width, size;
-  Value subgroup, lane, first, last; // of the columns of a subgroup
+  RowValues *producer;
+  int64_t subgroups, width;
+  Value subgroup, lane, thread;
+  int64_t size;
+  Value first, last; // of the columns of a subgroup
 };
 
+/// What computes the activations of `op` in the same kernel, null if nothing
+/// does.
+Operation *producerOf(SelectColumnsOp op) {
+  for (Operation *user : op.getX().getUsers())
+    if (user->getBlock() == op->getBlock() && RowValues::computes(user) &&
+        cast<DestinationStyleOpInterface>(user).getDpsInits()[0] == op.getX())
+      return user;
+  return nullptr;
+}
+
 LogicalResult lower(SelectColumnsOp op, int64_t width) {
-  FailureOr<int64_t> subgroups = workgroupSubgroups(op, width);
-  if (failed(subgroups))
+  OpBuilder builder(op);
+  SimtBuilder v(builder, op->getLoc());
+  FailureOr<Threads> threads = Threads::of(v, op, width);
+  if (failed(threads))
     return failure();
-  if (width > 32 || *subgroups > width)
+  if (width > 32 || threads->subgroups > width)
     return op->emitOpError()
            << "expected subgroups of at most 32 lanes, and no more subgroups "
               "than lanes, but got "
-           << *subgroups << " of " << width;
-  OpBuilder builder(op);
-  SimtBuilder v(builder, op->getLoc());
-  SelectKernel(v, op, *subgroups, width).emit();
+           << threads->subgroups << " of " << width;
+  std::optional<RowValues> values;
+  Operation *producer = producerOf(op);
+  if (producer)
+    values.emplace(v, producer, *threads, /*row=*/Value());
+  SelectKernel(v, op, *threads, values ? &*values : nullptr).emit();
   op->erase();
+  if (producer)
+    producer->erase();
   return success();
 }
 

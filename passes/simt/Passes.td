@@ -84,6 +84,63 @@ def SimtSplitColumns : Pass<"simt-split-columns", "::mlir::ModuleOp"> {
     "::mlir::scf::SCFDialect"];
 }
 
+def SimtFuseSelection : Pass<"simt-fuse-selection", "::mlir::ModuleOp"> {
+  let summary = "Select columns in the kernel that computes the activations";
+  let description = [{
+    Where a kernel of one row is followed by one that selects its large values, one
+    kernel does both: each value is counted where it is computed, and there is a
+    launch less. Activations of a sparse product come from `qlinear.rms_norm`, or, of
+    the projection down, from `qlinear.gated_activation`. What other kernels compute
+    is selected by a kernel of its own behind them; no list comes from the host.
+
+    Before:
+    ```mlir
+    call @gated_activation_100_silu(%g, %u, %h) {headrace.grid = array<i64: 1, 1, 1>} : ...
+    call @select_columns_100_f32(%h, %list, %count) {headrace.grid = array<i64: 1, 1, 1>} : ...
+    ```
+    After:
+    ```mlir
+    call @gated_activation_100_silu_select(%g, %u, %h, %list, %count) {headrace.grid = array<i64: 1, 1, 1>} : ...
+    ```
+
+    <!-- lit: tests/passes/simt/fuse_selection.mlir#gated -->
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect"];
+}
+
+def SimtLowerRows : Pass<"simt-lower-rows", "::mlir::ModuleOp"> {
+  let summary = "Norms and gated activations by the threads of workgroups";
+  let description = [{
+    A workgroup has a row of `qlinear.rms_norm`: each thread squares some columns,
+    subgroups add those up, and behind a barrier every thread has the sum of all. Of
+    `qlinear.gated_activation` a thread has one value. With a selection in the same
+    kernel, `simt-lower-select` has lowered both.
+
+    Before:
+    ```mlir
+    qlinear.rms_norm eps = 1.0e-6 ins(%x, %w : memref<64xf32>, memref<64xf32>) outs(%y : memref<64xf32>)
+    ```
+    After (shortened):
+    ```mlir
+    %squares = memref.alloca() : memref<2xf32, #gpu.address_space<workgroup>>
+    %sum = gpu.subgroup_reduce add %own uniform : (f32) -> f32
+    memref.store %sum, %squares[%subgroup] : memref<2xf32, #gpu.address_space<workgroup>>
+    gpu.barrier
+    %all = gpu.subgroup_reduce add %one uniform : (f32) -> f32
+    ...
+    memref.store %scaled, %y[%column] : memref<64xf32>
+    ```
+
+    <!-- lit: tests/passes/simt/lower_rows.mlir#norm -->
+  }];
+  let options = [
+    Option<"subgroupWidth", "subgroup-width", "int64_t", /*default=*/"32",
+           "Lanes of a subgroup">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"];
+}
+
 def SimtLowerProducts : Pass<"simt-lower-products", "::mlir::ModuleOp"> {
   let summary = "Matrix-vector products for the lanes of subgroups";
   let description = [{
@@ -135,7 +192,8 @@ def SimtLowerSelect : Pass<"simt-lower-select", "::mlir::ModuleOp"> {
     knows how many are before its own: it looks at its columns again, which are in a
     cache, and writes the large ones. Which lanes have one is a word of bits: lanes
     before a lane are counted in it. So the list is in order whatever order threads
-    run in.
+    run in. An operation in the same kernel that computes the activations does so
+    where they are counted (`simt-fuse-selection`).
 
     Magnitudes are compared as integers, which NaN is above and which devices without
     denormal numbers compare exactly.

@@ -13,8 +13,8 @@ func.func @format(%x: tensor<256xf32>, %w: !w) -> tensor<4xf32> {
 
 func.func @operation(%x: tensor<32xf32>, %w: tensor<32xf32>) -> tensor<32xf32> {
   %o = tensor.empty() : tensor<32xf32>
-  // expected-error@+1 {{'qlinear.rms_norm' op cannot be part of a GPU plan; allowed: qlinear and qattn operations with kernels}}
-  %y = qlinear.rms_norm eps = 1.0e-6 ins(%x, %w : tensor<32xf32>, tensor<32xf32>) outs(%o : tensor<32xf32>) -> tensor<32xf32>
+  // expected-error@+1 {{'qlinear.layer_norm' op cannot be part of a GPU plan; allowed: qlinear and qattn operations with kernels}}
+  %y = qlinear.layer_norm eps = 1.0e-6 ins(%x, %w, %w : tensor<32xf32>, tensor<32xf32>, tensor<32xf32>) outs(%o : tensor<32xf32>) -> tensor<32xf32>
   return %y : tensor<32xf32>
 }
 

@@ -6,9 +6,9 @@
 // CHECK-LABEL: func.func private @select_columns_256_f32(
 // CHECK-SAME:    %[[X:[^:]*]]: memref<256xf32>, %[[LIST:[^:]*]]: memref<256xi32>, %[[SIZE:[^:]*]]: memref<1xi32>
 // CHECK-SAME:    workgroup = array<i32: 256, 1, 1>
-// CHECK:         %[[COUNTS:.*]] = memref.alloca() : memref<8xi32, #gpu.address_space<workgroup>>
 // CHECK:         %[[SUBGROUP:.*]] = gpu.subgroup_id
 // CHECK:         %[[LANE:.*]] = gpu.lane_id
+// CHECK:         %[[COUNTS:.*]] = memref.alloca() : memref<8xi32, #gpu.address_space<workgroup>>
 // CHECK:         %[[LARGE:.*]] = scf.for %{{.*}} = %[[FIRST:.*]] to %[[LAST:.*]] step %c32 iter_args
 // CHECK:           %[[V:.*]] = memref.load %[[X]]
 // CHECK:           %[[BITS:.*]] = arith.bitcast %[[V]] : f32 to i32
@@ -46,12 +46,13 @@ func.func @main(%x: tensor<256xf32>) -> (tensor<256xi32>, tensor<1xi32>) {
 // large, and bf16 is the upper half of f32.
 // CHECK-LABEL: func.func private @select_columns_1999_bf16(
 // CHECK-SAME:    workgroup = array<i32: 1024, 1, 1>
-// CHECK:         %[[AT:.*]] = arith.minui %[[COLUMN:.*]], %c1998
-// CHECK:         %[[V:.*]] = memref.load %{{.*}}[%[[AT]]] : memref<1999xbf16>
+// CHECK-DAG:     %[[ZERO:.*]] = arith.constant 0.000000e+00 : bf16
+// CHECK:         %[[INSIDE:.*]] = arith.cmpi ult, %[[COLUMN:.*]], %[[LAST:.*]] :
+// CHECK:         %[[V:.*]] = scf.if %[[INSIDE]] -> (bf16)
+// CHECK:           memref.load %{{.*}}[%[[COLUMN]]] : memref<1999xbf16>
+// CHECK:           scf.yield %[[ZERO]]
 // CHECK:         %[[BITS:.*]] = arith.bitcast %[[V]] : bf16 to i16
 // CHECK:         arith.shli %{{.*}}, %c16_i32
-// CHECK:         %[[INSIDE:.*]] = arith.cmpi ult, %[[COLUMN]]
-// CHECK:         arith.andi %{{.*}}, %[[INSIDE]] : i1
 func.func @main(%x: tensor<1999xbf16>) -> (tensor<1999xi32>, tensor<1xi32>) {
   %i = tensor.empty() : tensor<1999xi32>
   %c = tensor.empty() : tensor<1xi32>

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["SOURCE", "package", "title"]
 
 # The last pass that changes the plan.
-PLAN_PASS = "simt-split-columns"
+PLAN_PASS = "simt-fuse-selection"
 SOURCE = "kernels.metal"
 
 
