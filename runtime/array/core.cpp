@@ -229,21 +229,25 @@ bool Core::execute(Machine &machine, const HeadraceInstruction &instruction) {
 void Core::step(Machine &machine) {
   const HeadraceTiming &timing = machine.timing;
   if (calling) {
-    // DMA had the banks first: the call took longer.
+    // DMA had the banks first: the call takes longer, and meets more of it.
     double stalled = 0;
     for (size_t bank = 0; bank < bankShare.size(); ++bank) {
       const int64_t accesses =
-          machine.bankAccesses[core.tile * timing.banks + bank] -
-          bankBefore[bank];
-      stalled += static_cast<double>(accesses) * bankShare[bank];
+          machine.bankAccesses[core.tile * timing.banks + bank];
+      stalled +=
+          static_cast<double>(accesses - bankBefore[bank]) * bankShare[bank];
+      bankBefore[bank] = accesses;
     }
-    calling = false;
     facts.busy += callCycles + stalled;
+    facts.conflicts += stalled;
+    callCycles = 0;
     if (stalled > 0) {
-      facts.conflicts += stalled;
+      for (const int32_t index : callBuffers)
+        machine.buffers[index]->usedUntil = machine.now + stalled;
       machine.schedule(*this, machine.now + stalled);
       return;
     }
+    calling = false;
   }
   while (!machine.failed()) {
     const HeadraceInstruction &instruction = machine.design.instructions[at];

@@ -34,7 +34,7 @@ enum HeadraceFailureKind {
 /// What an agent waits for.
 enum HeadraceWait { waitNone, waitLock, waitRoom, waitData, waitTask };
 
-/// Memory of a tile. `banks` is 0 where no conflict is modelled.
+/// Memory of a tile. `bank` is -1 where no conflict is modelled.
 struct HeadraceBuffer {
   int64_t bytes;
   const void *initial; // null: what is in it is found when it is read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -297,6 +298,40 @@ def test_programs_compute() -> None:
     y = np.zeros(1, np.int64)
     execute(design, [y], {})
     assert y[0] == 1 + 9 + 25 + 49 + 81
+
+
+@pytest.mark.parametrize(("offset", "same"), [(0x2000, True), (0x4000, False)])
+def test_dma_has_a_bank_first(offset: int, same: bool) -> None:
+    """A core works on a buffer all the time, while DMA fills others in that bank or the next."""
+    design = Drawn()
+    own = design.buffer("own", (0, 2), 4096)
+    design.place(own, 0)
+    pool = design.pool("p", (0, 2), 4096, 2)
+    for index, buffer in enumerate(pool[0]):
+        design.place(buffer, offset + 0x1000 * index)
+    into = design.channel("in MM2S", (0, 0), "MM2S")
+    out = design.channel("out S2MM", (0, 0), "S2MM")
+    design.stream(into, design.fill("p", (0, 2), pool, 4096))
+    design.stream(design.drain("p", (0, 2), pool, 4096), out)
+    program = Program()
+    nil, size = program.constant(0), program.constant(4096)
+    where = program.compute("buffer", immediate=own)
+    head = program.here()
+    for register in (where, nil, size):
+        program.emit("argument", register)
+    program.emit("call", design.function("fill"))
+    program.emit("jump", immediate=head)
+    design.core("core", (0, 2), program.finish(), program.registers)
+    sent = design.task("x", into, [Descriptor("x", Argument(0), 0, 1 << 16)])
+    got = design.task("y", out, [Descriptor("y", Argument(1), 0, 1 << 16)])
+    design.sequence([sent], [got])
+    memset = ctypes.cast(ctypes.CDLL(None).memset, ctypes.c_void_p).value
+    x, y = data(1 << 16), np.zeros(1 << 16, np.uint8)
+    run = execute(design, [x, y], {"fill": (memset, 64.0)})
+    np.testing.assert_array_equal(x, y)
+    # 64 accesses of 64 bytes in 64 cycles: each access of DMA (16 bytes, in and out) is a stall.
+    stalls = 2 * (1 << 16) / 16
+    assert run.uses["core"].conflicts == pytest.approx(stalls if same else 0, rel=0.02)
 
 
 def test_the_picture_and_the_figures_agree(tmp_path: Path) -> None:

@@ -153,6 +153,42 @@ def test_access_patterns_reorder() -> None:
     np.testing.assert_array_equal(y.reshape(-1, 8, 8), blocks.transpose(0, 2, 1))
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_random_access_patterns(seed: int) -> None:
+    """Permuted on the way into a memory tile and on the way out of it."""
+    rng = np.random.default_rng(seed)
+    shape = [int(n) for n in rng.permutation([2, 4, 8])]
+    strides = [shape[1] * shape[2], shape[2], 1]
+    patterns, orders = [], []
+    for _ in range(2):
+        order = [int(axis) for axis in rng.permutation(3)]
+        orders.append(order)
+        sizes = (f"<size = {shape[a]}, stride = {strides[a]}>" for a in order)
+        patterns.append(f"[{', '.join(sizes)}]")
+    link = fifo("y", f"%t0_1 dimensionsToStream {patterns[1]}", "%t0_0", 2, "64xf32")
+    text = through_memory("memref<1024xf32>", link, "%x : memref<1024xf32>, 0, 1024")
+    plain = fifo("x", "%t0_0", "%t0_1", 2, "64xf32")
+    text = text.replace(
+        plain, fifo("x", "%t0_0", f"%t0_1 dimensionsFromStream {patterns[0]}", 2, "64xf32")
+    )
+    x, y = whole(1024, seed), np.zeros(1024, np.float32)
+    aie.load(text).run([x, y])
+    for block, got in zip(x.reshape(16, 64), y.reshape(16, 64), strict=True):
+        stored = np.empty(shape, np.float32)
+        stored.transpose(orders[0])[...] = block.reshape([shape[a] for a in orders[0]])
+        np.testing.assert_array_equal(got, stored.transpose(orders[1]).reshape(-1))
+
+
+def test_a_slower_clock_takes_longer(kernels: Path) -> None:
+    x, y = whole(512), np.zeros(512, np.float32)
+    fast, slow = (
+        aie.load(elementwise().replace("npu2", name), kernels, CYCLES).run([x, y])
+        for name in ("npu2", "npu1")
+    )
+    assert (fast.device, slow.device) == ("npu2", "npu1")
+    assert slow.us > 1.3 * fast.us
+
+
 def test_a_memory_tile_repeats() -> None:
     link = fifo("y", "%t0_1", "%t0_0", 2, "64xf32", " {repeat_count = 4 : i32}")
     text = through_memory("memref<256xf32>", link, "%x : memref<256xf32>, 0, 256")

@@ -73,7 +73,6 @@ def _descriptor(d: Descriptor) -> native.Descriptor:
             f"descriptor {d.name}: expected at most {native.DIMENSIONS} dimensions, "
             f"but got {len(d.dimensions)}"
         )
-    on_host = isinstance(d.memory, Argument)
     described = native.Descriptor(
         buffer=-1 if isinstance(d.memory, Argument) else d.memory,
         argument=d.memory.index if isinstance(d.memory, Argument) else -1,
@@ -84,7 +83,6 @@ def _descriptor(d: Descriptor) -> native.Descriptor:
         iterations=d.iteration[0],
         iteration_stride=d.iteration[1],
     )
-    assert on_host == (described.argument >= 0)
     for index, (size, stride) in enumerate(d.dimensions):
         described.sizes[index], described.strides[index] = size, stride
     described.acquire, described.acquire_value = d.acquire or (-1, 0)
