@@ -122,10 +122,10 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
     loop, before which scales and offsets go to the stack. What only depends on
     activations, like the part of a zero point, is computed before the rows.
 
-    Weights in zigzag bands are multiplied as f32 whatever the activations are, as
-    their scales differ from column to column; one token by q4_k as `cpu-lower-sparse`
-    does. Several tokens share a tile of 64 columns that became f32. With `vnni`
-    nibbles become f32 by a table in a register (`vpermps`).
+    Zigzag weights are multiplied with f32 whatever the activations are, as their
+    scales differ from column to column: one token as `cpu-lower-sparse` does, with
+    both weights of a gated product in turn; several tokens share a tile of 64
+    columns that became f32, with `vnni` nibbles by a table in a register (`vpermps`).
 
     Before:
     ```mlir
@@ -206,7 +206,7 @@ def CpuLowerSparse : Pass<"cpu-lower-sparse", "::mlir::ModuleOp"> {
 
     `lookup` says how nibbles become f32: `avx512` finds them in a table that a
     register holds (`vpermps`); `avx2`, `neon` and `portable` convert integers. With
-    `dot=vnni` columns of q4_k are added in integers: in a batch, what the numbers
+    `dot=vnni` columns are added in integers: in a batch, what the numbers
     of a group are multiplied with is the largest that 256 rows can have times an
     integer of three limbs of 8 bits, of two where activations are bf16 (2^-22 and
     2^-15 of the largest), so `vpdpbusd` adds 64 products of a limb. Slices of 256

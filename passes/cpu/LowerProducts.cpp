@@ -113,14 +113,22 @@ LogicalResult lower(const Product &product, DotKind dot, Bf16Kind bf16,
   if (!isReadable(product.x) || !llvm::all_of(product.weights, isReadable))
     return op->emitOpError("expected packed operands from qlinear.from_bytes "
                            "of a memref; run cpu-form-kernels first");
-  if (!isa<GatedMatvecOp>(op) &&
-      canMultiplyZigzag(product.weights[0].getType())) {
-    FailureOr<RowRange> range =
-        workgroupRows(v, op, product.weights[0].getType().getRows());
+  PackedType first = product.weights[0].getType();
+  if (canMultiplyZigzag(first)) {
+    PackedType last = product.weights.back().getType();
+    if (last != first)
+      return op->emitOpError()
+             << "expected gate and up in bands of one format, but got "
+             << first.getFormat() << " and " << last.getFormat();
+    FailureOr<RowRange> range = workgroupRows(v, op, first.getRows());
     if (failed(range))
       return failure();
-    emitZigzagProduct(v, product.weights[0], product.x, product.init,
-                      product.tokens, dot, *range);
+    if (isa<MatmulOp>(op))
+      emitZigzagTokens(v, product.weights[0], product.x, product.init,
+                       product.tokens, dot, *range);
+    else
+      emitZigzagVector(v, product.weights, product.x, product.init, dot, *range,
+                       epilogue);
     op->erase();
     return success();
   }

@@ -37,7 +37,7 @@ public:
   SparseKernel(VectorBuilder &v, SparseMatvecOp op, Value bytes,
                const SliceDecoder &decoder, DotKind dot, RowRange range)
       : v(v), op(op), range(range), x(op.getX(), cols()),
-        sums(v, bytes, decoder, op.getWeight().getType(), range.first, dot,
+        sums(v, bytes, decoder, op.getWeight().getType(), range, dot,
              /*exact=*/!x.isBF16()) {}
 
   void emit() {

@@ -7,54 +7,57 @@ using namespace headrace::cpu;
 using namespace headrace::qlinear;
 
 /// Columns of a product of 32 bits.
-static constexpr int64_t kTogether = 4;
+static constexpr int64_t kTogether = kColumnsTogether;
 /// Columns of a batch: a slice of them stays in the first cache.
 static constexpr int64_t kBatch = 64;
 static constexpr int64_t kBytes = 64; // of a vector
-/// Lines that are prefetched together, in memory order.
-static constexpr int64_t kPieceLines = 3;
-/// Times that a slice's four columns are visited: for scales, then for halves.
-static constexpr int64_t kPhases = 3;
-/// A slice has a header, then nibbles of two parts of 128 rows: in 64 bytes
-/// those of two runs of 64 rows, low ones for the first 32, high ones for the
-/// next.
-static constexpr int64_t kSliceBytes = 144;
-static constexpr int64_t kHeader = 16;
-static constexpr int64_t kPartRows = 128;
-/// Vectors of sums of a part and one kind of nibbles: in each run of four lanes
+/// Times that a slice's four columns are visited: for scales, then for parts.
+static constexpr int64_t kPhases = 1 + kPartsOfSlice;
+/// Vectors of sums of a part and one kind of codes: in each run of four lanes
 /// four rows that follow each other, in the four runs rows 16 bytes apart.
 static constexpr int64_t kVectors = 4;
+static constexpr int64_t kKinds = 2;
 /// 1.5 * 2^23: added to a small number, it leaves an integer in the lowest
 /// bits.
 static constexpr int32_t kRounding = 0x4b400000;
-/// Scales of groups have 6 bits.
-static constexpr double kLargestScale = 63;
 
-bool LimbSums::canAdd(PackedType weight, DotKind dot) {
-  if (dot != DotKind::Vnni || !sliceBand(weight))
-    return false;
-  auto gguf = dyn_cast<GgufFormatAttr>(
-      cast<ZigzagFormatAttr>(weight.getFormat()).getFormat());
-  return gguf && gguf.getKind() == GgufKind::Q4_K;
+static QuantFormatAttrInterface innerFormat(PackedType weight) {
+  return cast<ZigzagFormatAttr>(weight.getFormat()).getFormat();
 }
 
-LimbSums::LimbSums(VectorBuilder &v, Value bytes, int64_t rows, int64_t limbs)
-    : v(v), bytes(bytes), rows(rows), limbs(limbs) {
+bool LimbSums::canAdd(PackedType weight, DotKind dot) {
+  return dot == DotKind::Vnni && sliceBand(weight) &&
+         ColumnCodes::create(innerFormat(weight));
+}
+
+LimbSums::LimbSums(VectorBuilder &v, PackedType weight, Value bytes,
+                   int64_t rows, int64_t limbs)
+    : v(v), codes(ColumnCodes::create(innerFormat(weight))), bytes(bytes),
+      rows(rows), limbs(limbs) {
   auto buffer = [&](ArrayRef<int64_t> shape, Type type) {
     return memref::AllocaOp::create(v.b, v.loc, MemRefType::get(shape, type),
                                     v.b.getI64IntegerAttr(kCacheLine));
   };
   constexpr int64_t fours = kBatch / kTogether;
+  int64_t digits = quads() * llvm::divideCeil(limbs, 2) * kSliceLanes;
   starts = buffer({2 * kBatch}, v.b.getIndexType());
   lines = buffer({fours * pieces()}, v.b.getIndexType());
-  factors = buffer({2 * kBatch}, v.f32());
-  products = buffer({fours, 2 * kTogether}, v.f32());
-  coefficients = buffer({2 * fours, (limbs + 1) / 2 * kSliceLanes}, v.i32());
-  minima = buffer({2 * slices(), kSliceLanes}, v.f32());
+  factors = buffer({kBatch}, v.f32());
+  products = buffer({fours, codes->productLanes()}, v.f32());
+  coefficients = buffer({kPartsOfSlice * fours, digits}, v.i32());
+  if (codes->zero())
+    zeroSums = buffer({kPartsOfSlice, digits}, v.i32());
+  if (codes->hasMinima())
+    minima = buffer({kPartsOfSlice * slices(), kSliceLanes}, v.f32());
   sums = buffer({rows}, v.f32());
 }
 
 int64_t LimbSums::batch() const { return kBatch; }
+
+/// Four groups each of a part.
+int64_t LimbSums::quads() const {
+  return kPartRows / codes->groupRows() / kGroupsTogether;
+}
 
 void LimbSums::clear() {
   Value zeros = v.splat(v.vec(kSliceLanes, v.f32()), 0);
@@ -63,11 +66,12 @@ void LimbSums::clear() {
            v.store(zeros, sums, row);
            return {};
          });
-  v.loop(v.index(0), v.index(2 * slices()), 1, {},
-         [&](Value half, ValueRange) -> SmallVector<Value> {
-           v.store(zeros, minima, {half, v.index(0)});
-           return {};
-         });
+  if (minima)
+    v.loop(v.index(0), v.index(kPartsOfSlice * slices()), 1, {},
+           [&](Value part, ValueRange) -> SmallVector<Value> {
+             v.store(zeros, minima, {part, v.index(0)});
+             return {};
+           });
 }
 
 //===----------------------------------------------------------------------===//
@@ -87,14 +91,15 @@ void LimbSums::advance() {
 }
 
 void LimbSums::setFactor(Value at, Value factor) {
-  Value both = v.splat(v.vec(2, v.f32()), 0);
-  both = v.insert(factor, both, 0);
-  both = v.insert(v.negf(factor), both, 1);
-  v.store(both, factors, v.mul(at, 2));
+  memref::StoreOp::create(v.b, v.loc, factor, factors, at);
 }
 
 Value LimbSums::fourAt(Value column) {
   return arith::DivUIOp::create(v.b, v.loc, column, v.index(kTogether));
+}
+
+Value LimbSums::partOf(Value slice, Value part) {
+  return v.add(v.mul(slice, kPartsOfSlice), part);
 }
 
 /// Where four columns are, `skip` bytes behind their first slices.
@@ -111,19 +116,22 @@ SmallVector<Value> LimbSums::startsOf(Value column, Value skip) {
 // Prefetches
 //===----------------------------------------------------------------------===//
 
-/// Pieces of four columns: 4 * 144 bytes are three pieces of three lines.
+/// Pieces of four columns: each visit of them fetches one.
 int64_t LimbSums::pieces() const { return slices() * kPhases; }
 
-/// Bytes of pieces in memory order, so that each visit of four columns fetches
-/// one.
+int64_t LimbSums::pieceLines() const {
+  return llvm::divideCeil(kTogether * codes->bytes(), kPhases * kCacheLine);
+}
+
+/// Bytes of pieces in memory order.
 void LimbSums::listLines() {
   v.loop(v.index(0), v.index(kBatch), kTogether, {},
          [&](Value column, ValueRange) -> SmallVector<Value> {
            SmallVector<Value> at = startsOf(v.add(column, kBatch), v.index(0));
            Value first = v.mul(fourAt(column), pieces());
+           int64_t size = slices() * codes->bytes();
            for (int64_t piece = 0; piece < pieces(); ++piece) {
-             int64_t byte = piece * kPieceLines * kCacheLine;
-             int64_t size = slices() * kSliceBytes;
+             int64_t byte = piece * kTogether * codes->bytes() / kPhases;
              memref::StoreOp::create(v.b, v.loc,
                                      v.add(at[byte / size], byte % size), lines,
                                      v.add(first, piece));
@@ -134,7 +142,7 @@ void LimbSums::listLines() {
 
 void LimbSums::prefetchPiece(Value piece) {
   Value at = memref::LoadOp::create(v.b, v.loc, lines, piece);
-  for (int64_t line = 0; line < kPieceLines; ++line)
+  for (int64_t line = 0; line < pieceLines(); ++line)
     v.prefetch(bytes, v.add(at, line * kCacheLine), /*locality=*/2);
 }
 
@@ -152,9 +160,12 @@ void LimbSums::prefetch(Value slice, Value phase, Value column) {
   Value visit = v.add(v.mul(slice, kPhases), phase);
   prefetchPiece(v.add(v.mul(visit, kBatch / kTogether), fourAt(column)));
   Value next = v.min(v.add(slice, 1), v.index(slices() - 1));
-  Value skip = v.add(v.mul(next, kSliceBytes), v.mul(phase, kCacheLine));
+  int64_t count = llvm::divideCeil(codes->bytes(), kPhases * kCacheLine);
+  Value skip =
+      v.add(v.mul(next, codes->bytes()), v.mul(phase, count * kCacheLine));
   for (Value at : startsOf(column, skip))
-    v.prefetch(bytes, at);
+    for (int64_t line = 0; line < count; ++line)
+      v.prefetch(bytes, v.add(at, line * kCacheLine));
 }
 
 //===----------------------------------------------------------------------===//
@@ -162,22 +173,20 @@ void LimbSums::prefetch(Value slice, Value phase, Value column) {
 //===----------------------------------------------------------------------===//
 
 Value LimbSums::scaleColumns(Value slice, Value count) {
-  Value skip = v.mul(slice, kSliceBytes);
-  auto integers = v.vec(kTogether, v.i32());
+  Value skip = v.mul(slice, codes->bytes());
+  int64_t lanes = std::min(codes->scaleLanes(), kSliceLanes);
+  auto integers = v.vec(lanes, v.i32());
   auto four = [&](Value column, ValueRange carried) -> SmallVector<Value> {
-    Value pairs = v.splat(integers, 0); // d and dmin of a column
-    for (auto [i, at] : llvm::enumerate(startsOf(column, skip)))
-      pairs = v.insert(v.loadScalarAs(bytes, at, 4, v.i32()), pairs,
-                       static_cast<int64_t>(i));
-    Value halves = v.extF(v.cast(pairs, 2 * kTogether, v.b.getF16Type()));
-    Value scaled =
-        v.mulf(halves, v.load(factors, v.mul(column, 2), 2 * kTogether));
-    scaled = v.shuffle(scaled, {0, 2, 4, 6, 1, 3, 5, 7});
+    Value scaled = codes->products(v, bytes, startsOf(column, skip),
+                                   v.load(factors, column, kTogether));
     v.store(scaled, products, {fourAt(column), v.index(0)});
-    // As integers NaN is larger than infinity.
-    Value bits = v.cast(v.shuffle(scaled, {0, 1, 2, 3}), kTogether, v.i32());
-    return {arith::MaxSIOp::create(v.b, v.loc, carried[0],
-                                   v.andI(bits, 0x7fffffff))};
+    Value most = carried[0];
+    for (int64_t first = 0; first < codes->scaleLanes(); first += lanes) {
+      // As integers NaN is larger than infinity.
+      Value bits = v.cast(v.repeat(scaled, first, lanes, 1), lanes, v.i32());
+      most = arith::MaxSIOp::create(v.b, v.loc, most, v.andI(bits, 0x7fffffff));
+    }
+    return {most};
   };
   Value found = v.loop(v.index(0), count, kTogether,
                        ValueRange{v.splat(integers, 0)}, four)[0];
@@ -189,22 +198,21 @@ Value LimbSums::scaleColumns(Value slice, Value count) {
         arith::ConstantIntOp::create(v.b, v.loc, bits, 32));
   };
   Value zero = is(arith::CmpIPredicate::eq, 0);
-  // From 2^-101 to 2^121, so that no product with a scale of 6 bits overflows.
+  // From 2^-101 to 2^120, so that no product with an integer overflows.
   Value usual = v.andI(is(arith::CmpIPredicate::sgt, 0x0d000000),
-                       is(arith::CmpIPredicate::slt, 0x7c000000));
+                       is(arith::CmpIPredicate::slt, 0x7b800000));
   // The largest integer has its upper limb below 127, and fits the rounding.
   double most = limbs == 2 ? 32500 : 4150000;
   Value number = arith::BitcastOp::create(v.b, v.loc, v.f32(), largest);
-  inverse = v.divf(v.constF(most), v.mulf(number, v.constF(kLargestScale)));
+  double integer = codes->largestInteger();
+  inverse = v.divf(v.constF(most), v.mulf(number, v.constF(integer)));
   inverse = v.select(zero, v.constF(0), inverse);
-  unit = v.mulf(number, v.constF(kLargestScale / most));
+  unit = v.mulf(number, v.constF(integer / most));
   return v.orI(zero, usual);
 }
 
-/// Stores `number * scale` as digits of 8 bits from -128 to 127. A digit of
-/// four columns is there twice, so that one instruction spreads those of two
-/// groups.
-void LimbSums::storeLimbs(Value number, Value scale, Value where) {
+/// `number * scale` as bytes in each i32, digits from -128 to 127.
+Value LimbSums::digitsOf(Value number, Value scale) {
   // Adding a half of all digits but the upper one rounds them to the nearest.
   int64_t halves = limbs == 2 ? 0x80 : 0x8080;
   auto integers = v.vec(kSliceLanes, v.i32());
@@ -212,74 +220,91 @@ void LimbSums::storeLimbs(Value number, Value scale, Value where) {
   Value whole = v.cast(v.fma(number, scale, magic), kSliceLanes, v.i32());
   whole =
       v.add(whole, v.splat(integers, static_cast<double>(halves - kRounding)));
-  Value digits = v.cast(v.xorI(whole, halves), kBytes, v.i8());
-  for (int64_t first = 0; first < limbs; first += 2) {
-    SmallVector<int64_t> from;
-    for (int64_t i = 0; i < kBytes; ++i)
-      from.push_back(i / 16 * 16 + i % 4 * 4 +
-                     std::min(first + i % 16 / 8, limbs - 1));
-    v.store(v.cast(v.shuffle(digits, from), kSliceLanes, v.i32()), coefficients,
-            {where, v.index(first / 2 * kSliceLanes)});
+  return v.cast(v.xorI(whole, halves), kBytes, v.i8());
+}
+
+/// From the lanes [column][group]: digits `first` and the next one of four
+/// columns, in each i32 of one group; each is there twice, so that one
+/// instruction spreads those of two groups.
+Value LimbSums::pairOf(Value digits, int64_t first) {
+  SmallVector<int64_t> from;
+  for (int64_t group = 0; group < kGroupsTogether; ++group)
+    for (int64_t byte = 0; byte < 16; ++byte) {
+      int64_t lane = byte % kTogether * kGroupsTogether + group;
+      from.push_back(4 * lane + std::min(first + byte / 8, limbs - 1));
+    }
+  return v.cast(v.shuffle(digits, from), kSliceLanes, v.i32());
+}
+
+/// For each run of a part's codes the word of its group: of digit `limb`, in
+/// the pairs of all quads at `where`.
+Value LimbSums::spread(Value memref, Value where, int64_t kind, int64_t limb) {
+  SmallVector<int64_t> from; // of i64, each a word twice
+  int64_t quad =
+      codes->rowsAt(kind, 0) * 16 / codes->groupRows() / kGroupsTogether;
+  for (int64_t run = 0; run < 4; ++run) {
+    int64_t group = codes->rowsAt(kind, run) * 16 / codes->groupRows();
+    from.append(2, 2 * (group - quad * kGroupsTogether) + limb % 2);
   }
+  int64_t place = (quad * llvm::divideCeil(limbs, 2) + limb / 2) * kSliceLanes;
+  Value pairs = v.load(memref, {where, v.index(place)}, kSliceLanes);
+  pairs = v.cast(pairs, kSliceLanes / 2, v.b.getI64Type());
+  return v.cast(v.shuffle(pairs, from), kSliceLanes, v.i32());
 }
 
-/// A limb of four columns: of one group in the lower lanes, of that two groups
-/// further in the upper ones.
-Value LimbSums::limbAt(Value where, int64_t nibble, int64_t limb) {
-  Value pairs =
-      v.cast(v.load(coefficients, {where, v.index(limb / 2 * kSliceLanes)},
-                    kSliceLanes),
-             kSliceLanes / 2, v.b.getI64Type());
-  SmallVector<int64_t> from(4, 2 * nibble + limb % 2);
-  from.append(4, from[0] + 4);
-  return v.cast(v.shuffle(pairs, from), kBytes, v.i8());
-}
-
-/// Limbs of x times the scales of a slice; adds the minima.
+/// Limbs of x times the scales of a slice, and what the zero point takes off
+/// them; adds the minima.
 void LimbSums::computeCoefficients(Value slice, Value count) {
-  Value skip = v.mul(slice, kSliceBytes);
-  Value spread = v.broadcast(inverse, kSliceLanes);
-  auto minimaAt = [&](int64_t half) -> SmallVector<Value> {
-    return {v.add(v.mul(slice, 2), half), v.index(0)};
+  Value skip = v.mul(slice, codes->bytes());
+  Value all = v.broadcast(inverse, kSliceLanes);
+  Value zero = v.splat(v.vec(kSliceLanes, v.i32()), 0);
+  Value zeroPoint = v.splat(v.vec(kBytes, v.i8()),
+                            static_cast<double>(int8_t(codes->zero())));
+  int64_t pairs = llvm::divideCeil(limbs, 2);
+  int64_t taken = codes->zero() ? kPartsOfSlice * quads() * pairs : 0;
+  auto minimaAt = [&](int64_t part) -> SmallVector<Value> {
+    return {partOf(slice, v.index(part)), v.index(0)};
   };
-  auto four = [&](Value column, ValueRange carried) -> SmallVector<Value> {
-    SmallVector<Value> headers;
-    for (Value at : startsOf(column, skip))
-      headers.push_back(v.load(bytes, at, kHeader));
-    prefetch(slice, v.index(2), column);
-    Value all = v.cast(sideBySide(v, headers), kSliceLanes, v.i32());
-    Value sixes = v.cast(scalesAndMinimaQ4K(v, all, kTogether), kBytes, v.i8());
-    // Lanes are four groups of four columns.
-    auto numbers = [&](int64_t kind, int64_t half) {
-      SmallVector<int64_t> from;
-      for (int64_t lane = 0; lane < kSliceLanes; ++lane)
-        from.append(4, 16 * (lane % 4) + 8 * kind + 4 * half + lane / 4);
-      Value lanes = v.cast(v.shuffle(sixes, from), kSliceLanes, v.i32());
-      return v.toFloat(v.andI(lanes, 63));
-    };
-    Value own = v.load(products, {fourAt(column), v.index(0)}, 2 * kTogether);
-    auto repeated = [&](int64_t first) {
-      SmallVector<int64_t> from;
-      for (int64_t lane = 0; lane < kSliceLanes; ++lane)
-        from.push_back(first + lane % kTogether);
-      return v.shuffle(own, from);
-    };
-    Value scale = v.mulf(repeated(0), spread);
-    Value minimum = repeated(kTogether);
-    SmallVector<Value> next;
-    for (int64_t half : {0, 1}) {
-      Value where = v.add(fourAt(column), half * kBatch / kTogether);
-      storeLimbs(numbers(0, half), scale, where);
-      next.push_back(v.fma(numbers(1, half), minimum, carried[half]));
+  auto four = [&](Value column, ValueRange carried) {
+    SmallVector<Value> next(carried.begin(), carried.end());
+    Value own =
+        v.load(products, {fourAt(column), v.index(0)}, codes->productLanes());
+    SmallVector<ColumnCodes::Groups> groups =
+        codes->scaled(v, bytes, startsOf(column, skip), own);
+    prefetch(slice, v.index(kPartsOfSlice), column);
+    for (auto [at, group] : llvm::enumerate(groups)) {
+      int64_t index = static_cast<int64_t>(at);
+      int64_t part = index / quads(), quad = index % quads();
+      Value where = v.add(fourAt(column), part * kBatch / kTogether);
+      Value digits = digitsOf(group.integer, v.mulf(group.product, all));
+      for (int64_t pair = 0; pair < pairs; ++pair) {
+        Value words = pairOf(digits, 2 * pair);
+        v.store(words, coefficients,
+                {where, v.index((quad * pairs + pair) * kSliceLanes)});
+        if (taken) {
+          Value &sum = next[index * pairs + pair];
+          sum = dot4(v, DotKind::Vnni, zeroPoint, v.cast(words, kBytes, v.i8()),
+                     sum);
+        }
+      }
+      if (minima) {
+        Value &sum = next[taken + part];
+        sum = v.fma(group.minimum, group.minimumProduct, sum);
+      }
     }
     return next;
   };
-  SmallVector<Value> state = v.loop(v.index(0), count, kTogether,
-                                    {v.load(minima, minimaAt(0), kSliceLanes),
-                                     v.load(minima, minimaAt(1), kSliceLanes)},
-                                    four);
-  for (int64_t half : {0, 1})
-    v.store(state[half], minima, minimaAt(half));
+  SmallVector<Value> state(taken, zero);
+  for (int64_t part = 0; minima && part < kPartsOfSlice; ++part)
+    state.push_back(v.load(minima, minimaAt(part), kSliceLanes));
+  state = v.loop(v.index(0), count, kTogether, state, four);
+  for (int64_t i = 0; i < taken; ++i) {
+    int64_t part = i / (quads() * pairs), place = i % (quads() * pairs);
+    v.store(v.sub(zero, state[i]), zeroSums,
+            {v.index(part), v.index(place * kSliceLanes)});
+  }
+  for (int64_t part = 0; minima && part < kPartsOfSlice; ++part)
+    v.store(state[taken + part], minima, minimaAt(part));
 }
 
 //===----------------------------------------------------------------------===//
@@ -288,37 +313,45 @@ void LimbSums::computeCoefficients(Value slice, Value count) {
 
 void LimbSums::addSlice(Value slice, Value count) {
   computeCoefficients(slice, count);
-  Value zero = v.splat(v.vec(kSliceLanes, v.i32()), 0);
-  // Registers hold sums of two limbs of all nibbles, or of three of half of
-  // them.
+  // Registers hold sums of two limbs of both kinds, or of three of one; kinds
+  // that have bytes of their own gain nothing together.
   SmallVector<SmallVector<int64_t>> passes = {{0}, {1}};
-  if (limbs == 2)
+  if (limbs == 2 && codes->areNibbles())
     passes = {{0, 1}};
-  v.loop(v.index(0), v.index(2), 1, {},
-         [&](Value half, ValueRange) -> SmallVector<Value> {
-           for (ArrayRef<int64_t> nibbles : passes) {
-             SmallVector<Value> zeros(nibbles.size() * limbs * kVectors, zero);
+  v.loop(v.index(0), v.index(kPartsOfSlice), 1, {},
+         [&](Value part, ValueRange) -> SmallVector<Value> {
+           for (ArrayRef<int64_t> kinds : passes) {
              auto four = [&](Value column, ValueRange carried) {
-               return addFour(column, slice, half, nibbles, carried);
+               return addFour(column, slice, part, kinds, carried);
              };
-             addToSums(v.add(v.mul(slice, 2), half), nibbles,
-                       v.loop(v.index(0), count, kTogether, zeros, four));
+             addToSums(partOf(slice, part), kinds,
+                       v.loop(v.index(0), count, kTogether,
+                              startSums(part, kinds), four));
            }
            return {};
          });
 }
 
-/// `sums` are [nibble][limb][vector].
-SmallVector<Value> LimbSums::addFour(Value column, Value slice, Value half,
-                                     ArrayRef<int64_t> nibbles,
-                                     ValueRange sums) {
-  Value skip =
-      v.add(v.add(v.mul(slice, kSliceBytes), v.mul(half, kBytes)), kHeader);
-  SmallVector<Value> q;
-  for (Value at : startsOf(column, skip))
-    q.push_back(v.load(bytes, at, kBytes));
-  if (nibbles.front() == 0)
-    prefetch(slice, half, column);
+/// What the sums of a batch start from, [kind][limb][vector].
+SmallVector<Value> LimbSums::startSums(Value part, ArrayRef<int64_t> kinds) {
+  SmallVector<Value> start;
+  for (int64_t kind : kinds)
+    for (int64_t limb = 0; limb < limbs; ++limb) {
+      Value one = v.splat(v.vec(kSliceLanes, v.i32()), 0);
+      if (zeroSums)
+        one = spread(zeroSums, part, kind, limb);
+      // High nibbles are used as they lie: times 16.
+      if (zeroSums && kind && codes->areNibbles())
+        one = v.shl(one, 4);
+      start.append(kVectors, one);
+    }
+  return start;
+}
+
+/// `sums` are [kind][limb][vector].
+SmallVector<Value> LimbSums::addFour(Value column, Value slice, Value part,
+                                     ArrayRef<int64_t> kinds, ValueRange sums) {
+  SmallVector<Value> at = startsOf(column, v.mul(slice, codes->bytes()));
   // The bytes of four columns side by side: in each 16 bytes the lower or the
   // upper half of those of two vectors.
   auto unpack = [&](Value a, Value b, int64_t size, bool upper) {
@@ -332,36 +365,44 @@ SmallVector<Value> LimbSums::addFour(Value column, Value slice, Value half,
         v.shuffle(v.cast(a, lanes, element), v.cast(b, lanes, element), from),
         kBytes, v.i8());
   };
-  SmallVector<Value> words;
-  for (bool upper : {false, true}) {
-    Value first = unpack(q[0], q[1], 1, upper);
-    Value second = unpack(q[2], q[3], 1, upper);
-    words.push_back(unpack(first, second, 2, false));
-    words.push_back(unpack(first, second, 2, true));
-  }
-  Value where = v.add(v.mul(half, kBatch / kTogether), fourAt(column));
-  SmallVector<Value> next;
-  for (int64_t nibble : nibbles)
-    for (int64_t limb = 0; limb < limbs; ++limb) {
-      Value spread = limbAt(where, nibble, limb);
-      for (int64_t i = 0; i < kVectors; ++i)
-        next.push_back(dot4(v, DotKind::Vnni,
-                            v.andI(words[i], nibble ? -16 : 15), spread,
-                            sums[next.size()]));
+  Value where = v.add(v.mul(part, kBatch / kTogether), fourAt(column));
+  SmallVector<Value> words, next;
+  for (int64_t kind : kinds) {
+    if (words.empty() || !codes->areNibbles()) {
+      words.clear();
+      SmallVector<Value> q = codes->codes(v, bytes, at, part, kind);
+      for (bool upper : {false, true}) {
+        Value first = unpack(q[0], q[1], 1, upper);
+        Value second = unpack(q[2], q[3], 1, upper);
+        words.push_back(unpack(first, second, 2, false));
+        words.push_back(unpack(first, second, 2, true));
+      }
     }
+    if (kind == 0)
+      prefetch(slice, part, column);
+    for (int64_t limb = 0; limb < limbs; ++limb) {
+      Value x = v.cast(spread(coefficients, where, kind, limb), kBytes, v.i8());
+      for (int64_t i = 0; i < kVectors; ++i) {
+        Value word =
+            codes->areNibbles() ? v.andI(words[i], kind ? -16 : 15) : words[i];
+        next.push_back(dot4(v, DotKind::Vnni, word, x, sums[next.size()]));
+      }
+    }
+  }
   return next;
 }
 
 /// Adds sums of limbs, in f32. Two limbs of a batch fit one integer.
-void LimbSums::addToSums(Value part, ArrayRef<int64_t> nibbles,
+void LimbSums::addToSums(Value part, ArrayRef<int64_t> kinds,
                          ValueRange found) {
   Value base = v.splat(v.vec(kSliceLanes, v.f32()), 256);
-  for (auto [index, nibble] : llvm::enumerate(nibbles)) {
+  for (auto [index, kind] : llvm::enumerate(kinds)) {
     auto limb = [&, first = index * limbs](int64_t which, int64_t i) {
       return found[(first + which) * kVectors + i];
     };
-    // High nibbles are used as they lie: times 16.
-    Value scale = nibble ? v.mulf(unit, v.constF(1.0 / 16)) : unit;
+    Value scale = unit;
+    if (kind && codes->areNibbles())
+      scale = v.mulf(unit, v.constF(1.0 / 16));
     scale = v.broadcast(scale, kSliceLanes);
     for (int64_t i = 0; i < kVectors; ++i) {
       Value upper = v.add(v.shl(limb(limbs - 1, i), 8), limb(limbs - 2, i));
@@ -369,7 +410,7 @@ void LimbSums::addToSums(Value part, ArrayRef<int64_t> nibbles,
       if (limbs == 3)
         total = v.fma(total, base, v.toFloat(limb(0, i)));
       Value at =
-          v.add(v.mul(part, kPartRows), (nibble * kVectors + i) * kSliceLanes);
+          v.add(v.mul(part, kPartRows), (kind * kVectors + i) * kSliceLanes);
       Value before = v.load(sums, at, kSliceLanes);
       v.store(v.fma(total, scale, before), sums, at);
     }
@@ -377,24 +418,28 @@ void LimbSums::addToSums(Value part, ArrayRef<int64_t> nibbles,
 }
 
 Value LimbSums::load(Value row) {
-  auto bits = [&](int64_t from, int64_t count, int64_t to) {
-    Value some = arith::RemUIOp::create(
-        v.b, v.loc,
-        arith::DivUIOp::create(v.b, v.loc, row, v.index(from)).getResult(),
-        v.index(count));
-    return v.mul(some, to);
+  auto div = [&](Value value, int64_t by) -> Value {
+    return arith::DivUIOp::create(v.b, v.loc, value, v.index(by));
   };
-  // Of a part: the nibble, then which of two runs of 32 bytes, then of 16.
-  Value at = arith::DivUIOp::create(v.b, v.loc, row, v.index(kPartRows));
-  at = v.add(v.mul(at, kPartRows), bits(32, 2, kVectors * kSliceLanes));
-  at = v.add(v.add(at, bits(64, 2, 8)), bits(16, 2, 4));
+  auto rem = [&](Value value, int64_t by) -> Value {
+    return arith::RemUIOp::create(v.b, v.loc, value, v.index(by));
+  };
+  Value part = div(row, kPartRows), inPart = rem(row, kPartRows);
+  auto [kind, run] = codes->kindAndRun(v, div(inPart, 16));
+  Value at = v.add(v.mul(part, kPartRows), v.mul(run, 4));
+  at = v.add(at, v.mul(kind, kVectors * kSliceLanes));
   SmallVector<Value> parts;
   for (int64_t i = 0; i < kVectors; ++i)
     parts.push_back(v.load(sums, v.add(at, i * kSliceLanes), 4));
-  Value group = arith::DivUIOp::create(v.b, v.loc, row, v.index(32));
-  Value half = arith::DivUIOp::create(v.b, v.loc, group, v.index(4));
-  Value lane = arith::RemUIOp::create(v.b, v.loc, group, v.index(4));
-  Value offset =
-      v.sum(v.load(minima, {half, v.mul(lane, kTogether)}, kTogether));
-  return v.addf(sideBySide(v, parts), v.broadcast(offset, kSliceLanes));
+  Value result = sideBySide(v, parts);
+  if (!minima)
+    return result;
+  Value group = div(inPart, 32), offset;
+  for (int64_t column = 0; column < kTogether; ++column) {
+    Value lane = v.add(group, column * kGroupsTogether);
+    Value one =
+        memref::LoadOp::create(v.b, v.loc, minima, ValueRange{part, lane});
+    offset = offset ? v.addf(offset, one) : one;
+  }
+  return v.subf(result, v.broadcast(offset, kSliceLanes));
 }

@@ -1,8 +1,9 @@
 //===- ZigzagProducts.cpp - products with whole zigzag weights ------------===//
 //
-// One token: all columns are added to sums, as sparse products add some.
-// Several tokens: 64 columns of 256 rows are decoded once into a tile of f32,
-// which all tokens share; 64 rows and six tokens at a time are in registers.
+// One token: all columns are added to sums, as sparse products add some; of the
+// two weights of a gated product one after the other. Several tokens: 64
+// columns of 256 rows are decoded once into a tile of f32, which all tokens
+// share; 64 rows and six tokens at a time are in registers.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,36 +29,48 @@ constexpr int64_t kStripVectors = kStripRows / kLanes;
 constexpr int64_t kStrips = kSliceRows / kStripRows;
 constexpr int64_t kTogether = 6;
 
-class ZigzagProduct {
+/// Columns of one group of a token's activations, as f32.
+Value activationLanes(VectorBuilder &v, const Activations &x, Value token,
+                      Value column, int64_t lanes) {
+  if (!x.isI8())
+    return x.lanes(v, token, column, lanes);
+  Value group = arith::DivUIOp::create(v.b, v.loc, column, v.index(32));
+  Value numbers = v.toFloat(v.extS(x.quants(v, token, column, lanes), v.i32()));
+  return v.mulf(numbers, v.repeat(x.scales(v, token, group, 1), 0, 1, lanes));
+}
+
+/// Which of 16 rows from `row` exist, of `rows` in all; null if all do.
+Value existing(VectorBuilder &v, Value row, int64_t rows) {
+  if (rows % kSliceRows == 0)
+    return {};
+  // Past the end the count is negative, which create_mask takes for none.
+  Value left = v.sub(v.index(rows), row);
+  return vector::CreateMaskOp::create(v.b, v.loc,
+                                      v.vec(kLanes, v.b.getI1Type()), left);
+}
+
+/// Stores 16 rows, those of them that exist; the last index is the row.
+void storeRows(VectorBuilder &v, Value lanes, Value init, ArrayRef<Value> at,
+               int64_t rows) {
+  if (Value mask = existing(v, at.back(), rows))
+    vector::MaskedStoreOp::create(v.b, v.loc, init, at, mask, lanes);
+  else
+    v.store(lanes, init, at);
+}
+
+/// Products of several tokens.
+class ZigzagTile {
 public:
-  ZigzagProduct(VectorBuilder &v, TypedValue<PackedType> weight, Value x,
-                Value init, const SliceDecoder &decoder, DotKind dot,
-                RowRange range)
+  ZigzagTile(VectorBuilder &v, TypedValue<PackedType> weight, Value x,
+             Value init, const SliceDecoder &decoder, RowRange range)
       : v(v), weight(weight.getType()),
         bytes(weight.getDefiningOp<FromBytesOp>().getBytes()),
-        x(x, this->weight.getCols()), init(init), decoder(decoder), dot(dot),
+        x(x, this->weight.getCols()), init(init), decoder(decoder),
         layout{sliceBand(this->weight), this->weight.getCols(),
                decoder.bytes()},
         range(range) {}
 
-  void emitVector() {
-    SliceSums sums(v, bytes, decoder, weight, range.first, dot,
-                   /*exact=*/!x.isBF16());
-    sums.clear();
-    auto all = [](Value at) { return at; };
-    auto factor = [&](Value column) {
-      return v.extract(activationLanes(v.index(0), column, 1), 0);
-    };
-    sums.addAll(v.index(weight.getCols()), {all, factor});
-    Value left = v.sub(range.last, range.first);
-    v.loop(v.index(0), left, kLanes, {},
-           [&](Value row, ValueRange) -> SmallVector<Value> {
-             storeRows(sums.load(row), {v.add(range.first, row)});
-             return {};
-           });
-  }
-
-  void emitTokens(int64_t tokens) {
+  void emit(int64_t tokens) {
     allocate();
     v.loop(v.index(0), v.index(weight.getCols()), kTileCols, {},
            [&](Value col, ValueRange) -> SmallVector<Value> {
@@ -76,16 +89,6 @@ public:
   }
 
 private:
-  /// Activations of columns of one group, as f32.
-  Value activationLanes(Value token, Value column, int64_t lanes) {
-    if (!x.isI8())
-      return x.lanes(v, token, column, lanes);
-    Value group = arith::DivUIOp::create(v.b, v.loc, column, v.index(32));
-    Value numbers =
-        v.toFloat(v.extS(x.quants(v, token, column, lanes), v.i32()));
-    return v.mulf(numbers, v.repeat(x.scales(v, token, group, 1), 0, 1, lanes));
-  }
-
   void allocate() {
     OpBuilder::InsertionGuard guard(v.b);
     Operation *parent = v.b.getInsertionBlock()->getParentOp();
@@ -166,8 +169,9 @@ private:
                            });
              for (int64_t t = 0; t < together; ++t)
                for (int64_t n = 0; n < kStripVectors; ++n)
-                 storeRows(sums[t * kStripVectors + n],
-                           {v.add(token, t), v.add(first, n * kLanes)});
+                 storeRows(v, sums[t * kStripVectors + n], init,
+                           {v.add(token, t), v.add(first, n * kLanes)},
+                           weight.getRows());
              return {};
            });
   }
@@ -192,40 +196,23 @@ private:
   void loadActivations(Value token, Value col, Value count, int64_t place) {
     v.loop(v.index(0), count, kLanes, {},
            [&](Value i, ValueRange) -> SmallVector<Value> {
-             v.store(activationLanes(token, v.add(col, i), kLanes), activations,
-                     {v.index(place), i});
+             v.store(activationLanes(v, x, token, v.add(col, i), kLanes),
+                     activations, {v.index(place), i});
              return {};
            });
   }
 
   //===-- Rows ------------------------------------------------------------===//
 
-  /// Which of 16 rows exist; null if all do.
-  Value mask(Value row) {
-    if (weight.getRows() % kSliceRows == 0)
-      return {};
-    // Past the end the count is negative, which create_mask takes for none.
-    Value left = v.sub(v.index(weight.getRows()), row);
-    return vector::CreateMaskOp::create(v.b, v.loc,
-                                        v.vec(kLanes, v.b.getI1Type()), left);
-  }
-
-  void storeRows(Value lanes, ArrayRef<Value> at) {
-    if (Value existing = mask(at.back()))
-      vector::MaskedStoreOp::create(v.b, v.loc, init, at, existing, lanes);
-    else
-      v.store(lanes, init, at);
-  }
-
   /// What has been added up before column `col`: nothing before the first, as
   /// what `init` held is void.
   Value loadSum(ArrayRef<Value> at, Value col) {
     auto type = v.vec(kLanes, v.f32());
     Value zero = v.splat(type, 0);
-    Value existing = mask(at.back());
-    Value before = existing ? Value(vector::MaskedLoadOp::create(
-                                  v.b, v.loc, type, init, at, existing, zero))
-                            : v.load(init, at, kLanes);
+    Value mask = existing(v, at.back(), weight.getRows());
+    Value before = mask ? Value(vector::MaskedLoadOp::create(
+                              v.b, v.loc, type, init, at, mask, zero))
+                        : v.load(init, at, kLanes);
     Value first = arith::CmpIOp::create(v.b, v.loc, arith::CmpIPredicate::eq,
                                         col, v.index(0));
     return v.select(first, zero, before);
@@ -237,7 +224,6 @@ private:
   Activations x;
   Value init;
   const SliceDecoder &decoder;
-  DotKind dot;
   SliceLayout layout;
   RowRange range;
   SmallVector<Value> numbers; // of a part of a slice
@@ -259,14 +245,41 @@ bool headrace::cpu::canMultiplyZigzag(PackedType weight) {
   return weight.getCols() % 32 == 0 && decoderOf(weight, DotKind::Portable);
 }
 
-void headrace::cpu::emitZigzagProduct(VectorBuilder &v,
-                                      TypedValue<PackedType> weight, Value x,
-                                      Value init, int64_t tokens, DotKind dot,
-                                      RowRange range) {
+void headrace::cpu::emitZigzagVector(VectorBuilder &v,
+                                     ArrayRef<TypedValue<PackedType>> weights,
+                                     Value activations, Value init, DotKind dot,
+                                     RowRange range, ZigzagEpilogue epilogue) {
+  PackedType first = weights[0].getType();
+  Activations x(activations, first.getCols());
+  auto all = [](Value at) { return at; };
+  auto factor = [&](Value column) {
+    return v.extract(activationLanes(v, x, v.index(0), column, 1), 0);
+  };
+  SmallVector<std::unique_ptr<SliceDecoder>> decoders;
+  SmallVector<std::unique_ptr<SliceSums>> sums;
+  for (TypedValue<PackedType> weight : weights) {
+    decoders.push_back(decoderOf(weight.getType(), dot));
+    sums.push_back(std::make_unique<SliceSums>(
+        v, weight.getDefiningOp<FromBytesOp>().getBytes(), *decoders.back(),
+        weight.getType(), range, dot, /*exact=*/!x.isBF16()));
+    sums.back()->clear();
+    sums.back()->addAll(v.index(first.getCols()), {all, factor});
+  }
+  v.loop(v.index(0), v.sub(range.last, range.first), kLanes, {},
+         [&](Value row, ValueRange) -> SmallVector<Value> {
+           SmallVector<Value> products;
+           for (const std::unique_ptr<SliceSums> &one : sums)
+             products.push_back(one->load(row));
+           storeRows(v, epilogue(v, products), init, v.add(range.first, row),
+                     first.getRows());
+           return {};
+         });
+}
+
+void headrace::cpu::emitZigzagTokens(VectorBuilder &v,
+                                     TypedValue<PackedType> weight, Value x,
+                                     Value init, int64_t tokens, DotKind dot,
+                                     RowRange range) {
   std::unique_ptr<SliceDecoder> decoder = decoderOf(weight.getType(), dot);
-  ZigzagProduct product(v, weight, x, init, *decoder, dot, range);
-  if (cast<MemRefType>(init.getType()).getRank() == 1)
-    product.emitVector();
-  else
-    product.emitTokens(tokens);
+  ZigzagTile(v, weight, x, init, *decoder, range).emit(tokens);
 }

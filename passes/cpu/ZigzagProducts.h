@@ -12,12 +12,24 @@ namespace headrace::cpu {
 /// of columns in multiples of 32.
 bool canMultiplyZigzag(qlinear::PackedType weight);
 
-/// Stores the product of `weight` with `x`, of one token ([M]) or of several
-/// ([N, M]), to the rows `range` of `init`. Nibbles become f32 as `dot` allows.
-void emitZigzagProduct(VectorBuilder &v,
-                       mlir::TypedValue<qlinear::PackedType> weight,
-                       mlir::Value x, mlir::Value init, int64_t tokens,
-                       DotKind dot, RowRange range);
+/// The products of one row with all weights, f32 x 16 each, to what is stored.
+using ZigzagEpilogue = llvm::function_ref<mlir::Value(
+    VectorBuilder &, llvm::ArrayRef<mlir::Value>)>;
+
+/// Stores the products of `weights` with `x`, of one token ([M]), joined by
+/// `epilogue`, to the rows `range` of `init`. Nibbles become f32 as `dot`
+/// allows.
+void emitZigzagVector(
+    VectorBuilder &v,
+    llvm::ArrayRef<mlir::TypedValue<qlinear::PackedType>> weights,
+    mlir::Value x, mlir::Value init, DotKind dot, RowRange range,
+    ZigzagEpilogue epilogue);
+
+/// The same for several tokens ([N, M]) and one weight.
+void emitZigzagTokens(VectorBuilder &v,
+                      mlir::TypedValue<qlinear::PackedType> weight,
+                      mlir::Value x, mlir::Value init, int64_t tokens,
+                      DotKind dot, RowRange range);
 
 } // namespace headrace::cpu
 

@@ -290,9 +290,8 @@ SliceDecoder::create(qlinear::QuantFormatAttrInterface format,
 // Where slices are
 //===----------------------------------------------------------------------===//
 
-/// Sums of so many rows stay in the first cache; 1024 rows in blocks of 32 are
-/// a whole number of cache lines in formats of 4 and 8 bits.
-static constexpr int64_t kMostRows = 1024;
+/// Sums of so many rows stay in the first cache.
+static constexpr int64_t kMostRows = 2048;
 
 int64_t headrace::cpu::sliceBand(PackedType weight) {
   auto zigzag = dyn_cast<ZigzagFormatAttr>(weight.getFormat());

@@ -13,11 +13,11 @@ static constexpr int64_t kTogether = 4;
 static constexpr int64_t kBatchSlices = 64;
 
 SliceSums::SliceSums(VectorBuilder &v, Value bytes, const SliceDecoder &decoder,
-                     qlinear::PackedType weight, Value row, DotKind dot,
+                     qlinear::PackedType weight, RowRange range, DotKind dot,
                      bool exact)
     : v(v), bytes(bytes), decoder(decoder),
       layout{sliceBand(weight), weight.getCols(), decoder.bytes()},
-      rows(sliceWorkgroupRows(weight)), base(layout.columnZero(v, row)) {
+      rows(range.most), base(layout.columnZero(v, range.first)) {
   OpBuilder::InsertionGuard guard(v.b);
   Operation *parent = v.b.getInsertionBlock()->getParentOp();
   auto function = dyn_cast<func::FuncOp>(parent);
@@ -33,7 +33,7 @@ SliceSums::SliceSums(VectorBuilder &v, Value bytes, const SliceDecoder &decoder,
   if (decoder.hasOffsets())
     offsets = buffer({rows / 32});
   if (LimbSums::canAdd(weight, dot))
-    limbs.emplace(v, bytes, rows, /*limbs=*/exact ? 3 : 2);
+    limbs.emplace(v, weight, bytes, rows, /*limbs=*/exact ? 3 : 2);
 }
 
 /// Columns of a batch.

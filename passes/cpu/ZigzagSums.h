@@ -13,6 +13,7 @@
 #ifndef HEADRACE_PASSES_CPU_ZIGZAGSUMS_H
 #define HEADRACE_PASSES_CPU_ZIGZAGSUMS_H
 
+#include "passes/cpu/Workgroup.h"
 #include "passes/cpu/ZigzagLimbs.h"
 #include "passes/cpu/ZigzagSlices.h"
 
@@ -20,11 +21,11 @@ namespace headrace::cpu {
 
 class SliceSums {
 public:
-  /// For a workgroup whose rows start at `row`. Buffers are allocated at the
-  /// start of the function. `exact`: as good as f32, else within
-  /// what rounding to bf16 leaves.
+  /// For the rows of a workgroup, which lie in one band. Buffers are allocated
+  /// at the start of the function. `exact`: as good as f32, else within what
+  /// rounding to bf16 leaves.
   SliceSums(VectorBuilder &v, mlir::Value bytes, const SliceDecoder &decoder,
-            qlinear::PackedType weight, mlir::Value row, DotKind dot,
+            qlinear::PackedType weight, RowRange range, DotKind dot,
             bool exact);
 
   /// All sums to zero.

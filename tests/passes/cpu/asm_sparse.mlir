@@ -1,19 +1,20 @@
 // REQUIRES: x86_64
 // RUN: %headrace translate %s --to asm --target cpu:sapphirerapids -o %t.s
-// RUN: %inner_loops %t.s --with "vpcompressd|vfmadd.*%zmm" | FileCheck %s "--implicit-check-not={{spill|reload}}"
+// RUN: %inner_loops %t.s --with "vpcompressd|vpdpbusd.*%zmm|vfmadd.*%zmm" | FileCheck %s "--implicit-check-not={{spill|reload}}"
 
 // Sparse products: the list of columns is compacted 16 columns at a time; codes of
-// listed columns are looked up as floats and added to sums.
+// listed columns are multiplied as bytes, four columns at a time.
 
 // CHECK-LABEL: function select_columns_2048_f32
 // CHECK: vpcompressd {{.*}}%zmm
 
 // CHECK-LABEL: function sparse_matvec_q4_0_zigzag1024_1024x2048_f32
-// CHECK: vperm{{(d|ps)}} {{.*}}%zmm
-// CHECK: vfmadd{{.*}}%zmm
+// CHECK: vpunpcklbw {{.*}}%zmm
+// CHECK-COUNT-12: vpdpbusd {{.*}}%zmm
 
 // CHECK-LABEL: function sparse_matvec_q8_0_zigzag1024_1024x2048_f32
-// CHECK: vfmadd{{.*}}%zmm
+// CHECK: vpunpcklbw {{.*}}%zmm
+// CHECK-COUNT-12: vpdpbusd {{.*}}%zmm
 
 // Several tokens: products with a tile of decoded weights.
 // CHECK-LABEL: function matmul_q4_k_zigzag1024_1024x2048_n12_f32

@@ -60,6 +60,19 @@ func.func @block_heights(%a: memref<136xi8>, %b: memref<5120xi8>, %x: memref<32x
 
 // -----
 
+!g = !qlinear.packed<256x32, #qlinear.zigzag<#qlinear.gguf<q4_0>, band = 256>>
+!u = !qlinear.packed<256x32, #qlinear.gguf<q4_0>>
+
+func.func @one_in_bands(%a: memref<4608xi8>, %b: memref<4608xi8>, %x: memref<32xf32>, %y: memref<256xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
+  %g = qlinear.from_bytes %a : memref<4608xi8> to !g
+  %u = qlinear.from_bytes %b : memref<4608xi8> to !u
+  // expected-error@+1 {{'qlinear.gated_matvec' op expected gate and up in bands of one format, but got #qlinear.zigzag<#qlinear.gguf<q4_0>, band = 256> and #qlinear.gguf<q4_0>}}
+  qlinear.gated_matvec silu ins(%g, %u, %x : !g, !u, memref<32xf32>) outs(%y : memref<256xf32>)
+  return
+}
+
+// -----
+
 !w = !qlinear.packed<4x32, #qlinear.gguf<q8_0>>
 
 func.func @dequantize(%w: !w, %y: memref<4x32xf32>) {

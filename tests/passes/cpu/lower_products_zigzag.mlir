@@ -67,3 +67,31 @@ func.func @main(%w: !weight, %x: !act) -> tensor<1x300xf32> {
   %y = qlinear.matmul ins(%w, %x : !weight, !act) outs(%0 : tensor<1x300xf32>) -> tensor<1x300xf32>
   return %y : tensor<1x300xf32>
 }
+
+// -----
+
+// A gated product adds the columns of gate, then those of up, each to sums of
+// its own; silu(gate) * up is stored.
+// CHECK:         call @gated_matvec_q4_k_zigzag512_900x96_silu_f32({{.*}}) {headrace.grid = array<i64: 2, 1, 1>}
+// CHECK-LABEL: func.func private @gated_matvec_q4_k_zigzag512_900x96_silu_f32(
+// CHECK-SAME:    %[[G:[^:]*]]: memref<55296xi8>, %[[U:[^:]*]]: memref<55296xi8>, %[[X:[^:]*]]: memref<96xf32>, %[[Y:[^:]*]]: memref<900xf32>
+// CHECK-SAME:    workgroup_rows = 512
+// CHECK:         scf.for %[[FIRST:.*]] = %c0 to %c96 step %c32
+// CHECK:           vector.load %[[G]]
+// CHECK:           vector.fma
+// CHECK:         scf.for %[[AGAIN:.*]] = %c0 to %c96 step %c32
+// CHECK:           vector.load %[[U]]
+// CHECK:           vector.fma
+// CHECK:         scf.for
+// CHECK:           %[[GATE:.*]] = arith.addf
+// CHECK:           %[[UP:.*]] = arith.addf
+// CHECK:           math.exp
+// CHECK:           %[[ACT:.*]] = arith.divf %[[GATE]]
+// CHECK:           %[[BOTH:.*]] = arith.mulf %[[ACT]], %[[UP]]
+// CHECK:           vector.maskedstore %[[Y]][%{{.*}}], %{{.*}}, %[[BOTH]]
+!weight = !qlinear.packed<900x96, #qlinear.zigzag<#qlinear.gguf<q4_k>, band = 512>, padded = 1024x96>
+func.func @main(%g: !weight, %u: !weight, %x: tensor<96xf32>) -> tensor<900xf32> {
+  %0 = tensor.empty() : tensor<900xf32>
+  %y = qlinear.gated_matvec silu ins(%g, %u, %x : !weight, !weight, tensor<96xf32>) outs(%0 : tensor<900xf32>) -> tensor<900xf32>
+  return %y : tensor<900xf32>
+}

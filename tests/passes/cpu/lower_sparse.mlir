@@ -44,11 +44,11 @@ func.func @main(%w: !weight, %x: tensor<512xf32>, %list: tensor<512xi32>, %count
 
 // A workgroup has an even part of a large band; a part of the last one is
 // behind the end.
-// CHECK:         call @sparse_matvec_q6_k_zigzag2560_2500x7_bf16({{.*}}) {headrace.grid = array<i64: 5, 1, 1>}
+// CHECK:         call @sparse_matvec_q6_k_zigzag2560_2500x7_bf16({{.*}}) {headrace.grid = array<i64: 2, 1, 1>}
 // CHECK-LABEL: func.func private @sparse_matvec_q6_k_zigzag2560_2500x7_bf16(
-// CHECK-SAME:    workgroup_rows = 512
-// CHECK:         memref.alloca() {{.*}} : memref<512xf32>
-// CHECK:         %[[FIRST:.*]] = arith.muli %{{.*}}, %c512
+// CHECK-SAME:    workgroup_rows = 1280
+// CHECK:         memref.alloca() {{.*}} : memref<1280xf32>
+// CHECK:         %[[FIRST:.*]] = arith.muli %{{.*}}, %c1280
 // CHECK:         arith.remui %[[FIRST]], %c2560
 !weight = !qlinear.packed<2500x7, #qlinear.zigzag<#qlinear.gguf<q6_k>, band = 2560>, padded = 2560x7>
 func.func @main(%w: !weight, %x: tensor<7xbf16>, %list: tensor<9xi32>, %count: tensor<1xi32>) -> tensor<2500xf32> {
@@ -88,7 +88,7 @@ func.func @main(%w: !weight, %x: tensor<8xf32>, %list: tensor<8xi32>, %count: te
 
 // -----
 
-// With VNNI columns of q4_k are added in integers, in batches of 64 columns,
+// With VNNI columns are added in integers, in batches of 64 columns,
 // slice by slice: the scales of the columns times x, limbs of 8 bits of those of
 // their groups, then the products, while the next batch is prefetched; in f32 if
 // a scale is infinite or all are tiny. bf16 has two limbs.

@@ -37,7 +37,12 @@ _MATVEC = [
 ]
 # A sparse model holds its weights once: in zigzag, for prefill too.
 _MATMUL = [("q4_k:zigzag", "f32"), ("q8_0:zigzag", "i8"), ("q5_0", "bf16"), ("f16", "f32")]
-_GATED = [("q4nx", "f32", "gelu_tanh"), ("q8_0", "i8", "silu"), ("iq4_nl", "bf16", "silu")]
+_GATED = [
+    ("q4nx", "f32", "gelu_tanh"),
+    ("q8_0", "i8", "silu"),
+    ("iq4_nl", "bf16", "silu"),
+    ("q4_k:zigzag", "f32", "silu"),
+]
 _DEQUANTIZE = ["q5_k", "int4:g128:zp:act_order", "fp8_e5m2:per_token", "q6_k:zigzag"]
 
 
