@@ -118,6 +118,34 @@ def test_results(target, text):
         assert 0 < results[1][0] < spec.k
 
 
+@pytest.mark.parametrize(
+    ("text", "packing"),
+    [
+        ("sparse_matvec:m=1024,k=512,format=q4_k", {"from": "q4_k", "exact": False}),
+        ("matvec:m=32,k=256,format=q4_k:strips16", {"from": "q4_k", "exact": True}),
+        ("matvec:m=32,k=256,format=q4_k", None),
+    ],
+)
+def test_the_manifest_says_how_weights_are_packed(text, packing):
+    """What it says makes the weights that the artifact takes of those that a file has."""
+    artifact = hr.compile(text, target="cpu")
+    packed = artifact.manifest["arguments"][1]["packed"]
+    assert packed.get("packing") == packing
+    if packing is None:
+        return
+    rows, cols = packed["rows"], packed["cols"]
+    values = np.random.default_rng(5).normal(0, 0.02, (rows, cols)).astype(np.float32)
+    stored = hr.formats.get(packing["from"]).encode(values)
+    exact = packing["exact"]
+    made = hr.formats.convert(
+        stored, rows, cols, packing["from"], packed["format"], requantize=not exact
+    )
+    assert made.exact == exact and made.relative_rmse < 0.1
+    x = np.random.default_rng(6).standard_normal(cols, dtype=np.float32)
+    (item,) = compare(artifact, [x, made.data], [artifact(x, made.data)])
+    assert item["ok"]
+
+
 def test_what_it_means():
     """A column at the threshold is left out, NaN is not."""
     spec = ops.sparse_matvec(2, 4, format="q8_0:zigzag32", threshold=0.5)
@@ -177,6 +205,8 @@ def test_on_the_command_line(tmp_path):
     assert result.exit_code == 0 and "weights in q4_k:zigzag, 256 rows" in result.stdout
     result = runner.invoke(app, ["translate", text, "--to", "llvm"])
     assert result.exit_code == 0 and "@sparse_matvec_q4_k_zigzag_256x64_f32" in result.stdout
+    result = runner.invoke(app, ["run", text, "--target", "metal"])
+    assert "this machine runs nothing for metal; `headrace run sparse" in str(result.exception)
     result = runner.invoke(app, ["run", text, "--simulate"])
     assert "cpu has no simulator; allowed with --simulate: metal" in str(result.exception)
 

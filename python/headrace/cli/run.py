@@ -68,7 +68,7 @@ def command(
     if simulate:
         results, best = _simulated(artifact, given), None
     else:
-        call = artifact.bind(*given, threads=threads)
+        call = _bind(artifact, source, target, given, threads)
         call.run()
         results = [_copy(value) for value in call.outputs]
         best = _best_time(call, repeat)
@@ -102,6 +102,26 @@ def _artifact(source: str, target: str) -> Artifact:
         return load(source)
     artifact: Artifact = compile(source_of(source), target=target)
     return artifact
+
+
+def _bind(
+    artifact: Artifact, source: str, target: str, inputs: Sequence[Any], threads: int | None
+) -> Any:
+    """The call. Where this machine runs no such artifact, the error says how to have one that
+    stays, as this one goes with the command."""
+    from headrace import targets
+    from headrace.errors import MachineError
+
+    try:
+        return artifact.bind(*inputs, threads=threads)
+    except MachineError as error:
+        if targets.find(artifact.target).simulate is None or Path(source).is_dir():
+            raise
+        raise MachineError(
+            f"run: this machine runs nothing for {target}; `headrace run {source} --target "
+            f"{target} --simulate` simulates it, and `headrace compile {source} --target {target} "
+            "-o DIR` makes a folder for a machine that does: `headrace run DIR` says how"
+        ) from error
 
 
 def _simulated(artifact: Artifact, inputs: Sequence[Any]) -> list[npt.NDArray[Any]]:

@@ -138,6 +138,7 @@ def _argument_info(kind: ir.Type, role: str, name: str, memref: Any) -> dict[str
                 "padded_cols": kind.padded_cols,
                 "format": kind.format_name,
                 "attribute": str(kind.format),
+                **_packing(kind.format_name),
             },
         }
     if isinstance(kind, ir.RankedTensorType | ir.MemRefType) and kind.has_static_shape:
@@ -146,6 +147,18 @@ def _argument_info(kind: ir.Type, role: str, name: str, memref: Any) -> dict[str
         f"argument '{name}': cannot pass {kind}; allowed: tensors and memrefs of static shape, "
         "!qlinear.packed"
     )
+
+
+def _packing(format_name: str) -> dict[str, Any]:
+    """How `headrace.formats.convert` makes weights in a layout of those without: `from`, the
+    format that they then have, and whether that is `exact` or they are quantized again."""
+    from headrace.formats import get, relayout
+
+    inner, layout, _ = relayout.split_name(format_name)
+    if not layout:
+        return {}
+    exact = relayout.find(get(inner), get(format_name)) is not None
+    return {"packing": {"from": inner, "exact": exact}}
 
 
 def read_plan(function: Any, kernels: Iterable[Any]) -> Plan:
