@@ -150,6 +150,15 @@ Value Activations::quants(VectorBuilder &v, Value token, Value col,
   return v.load(data, {v.add(v.mul(token, rowBytes), col)}, lanes);
 }
 
+Cursor Activations::quantsAt(VectorBuilder &v, Value token, Value col) const {
+  return Cursor(v, data, v.add(v.mul(token, rowBytes), col));
+}
+
+Cursor Activations::scalesAt(VectorBuilder &v, Value token, Value group) const {
+  Value at = v.add(v.mul(token, rowBytes), v.mul(group, 4));
+  return Cursor(v, data, v.add(at, cols));
+}
+
 Value Activations::words(VectorBuilder &v, Value token, Value group,
                          int64_t first, int64_t lanes, Type element) const {
   Value at = v.add(v.add(v.mul(token, rowBytes), v.mul(group, 4)), first);

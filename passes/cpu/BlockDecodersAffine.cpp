@@ -21,7 +21,7 @@ public:
         cols(weight.getCols()), rowBytes(weight.getBlockRowBytes()) {}
 
   int64_t pieceBytes() const override { return codeBytes(kPieceCols); }
-  bool asksTwice() const override { return format.getBits() == 8; }
+  bool asksTwice() const override { return format.getBits() >= 4; }
   int64_t largest() const override {
     return (int64_t(1) << format.getBits()) - 1;
   }

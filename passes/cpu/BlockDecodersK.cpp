@@ -87,6 +87,7 @@ Value rotate(VectorBuilder &v, Value q, ArrayRef<int32_t> amounts) {
 class Q4KDecoder : public BlockDecoder {
 public:
   int64_t pieceBytes() const override { return 144; }
+  bool asksTwice() const override { return true; }
   int64_t largest() const override { return 15; }
   Value quants(VectorBuilder &v, const Piece &piece,
                int64_t step) const override {
@@ -202,7 +203,6 @@ protected:
 class Q5KDecoder : public Q4KDecoder {
 public:
   int64_t pieceBytes() const override { return 176; }
-  bool asksTwice() const override { return true; }
   int64_t largest() const override { return 31; }
   Value quants(VectorBuilder &v, const Piece &piece,
                int64_t step) const override {

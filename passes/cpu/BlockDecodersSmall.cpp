@@ -120,13 +120,16 @@ protected:
   /// The blocks of the 64-bit lanes of nibbles: those of both halves in turn.
   static int64_t blockOf(int64_t lane) { return lane / 2 + lane % 2 * 4; }
 
+  /// The first of 8 columns of each block that the vectors of a piece have.
+  static constexpr int64_t kFirstColumns[] = {0, 16, 8, 24};
+
   /// 8 columns of each block in a vector, so that the two sums of each block
   /// are all that is scaled.
   PieceOrder nibbleOrder() const {
     PieceOrder order;
     order.zeroPoint = zero;
     order.largest = largest();
-    for (int64_t first : {0, 16, 8, 24}) {
+    for (int64_t first : kFirstColumns) {
       auto &columns = order.columns.emplace_back();
       for (int64_t lane = 0; lane < 64; ++lane)
         columns.push_back(32 * blockOf(lane / 8) + first + lane % 8);
@@ -244,6 +247,43 @@ public:
     auto [first, last] = nibbleHalves(v, piece, quad);
     return {v.add(first, firstBits), v.add(last, lastBits)};
   }
+  PieceOrder order() const override {
+    PieceOrder order = nibbleOrder();
+    for (int64_t lane = 0; lane < 16; ++lane)
+      order.numbers[lane] = {blockOf(lane / 2), hasOffsets() && lane % 2 == 1};
+    return order;
+  }
+  OrderedPiece decodeInOrder(VectorBuilder &v,
+                             const Piece &piece) const override {
+    // The numbers and the fifth bits of the blocks of 64-bit lanes of nibbles.
+    Value starts = zipQwords(v, blockStarts(v, piece, 0),
+                             blockStarts(v, piece, 1), /*odd=*/false);
+    OrderedPiece result{nibblesInOrder(v, piece), {}};
+    for (auto [i, first] : llvm::enumerate(kFirstColumns)) {
+      // The byte that has the bits of eight columns goes to each of them.
+      SmallVector<int64_t> mask;
+      SmallVector<int8_t> own;
+      for (int64_t lane = 0; lane < 64; ++lane) {
+        mask.push_back(lane / 8 * 8 + (hasOffsets() ? 4 : 2) + first / 8);
+        own.push_back(static_cast<int8_t>(1 << lane % 8));
+      }
+      auto type = v.vec(64, v.i8());
+      Value bits = v.andI(
+          v.shuffle(starts, mask),
+          arith::ConstantOp::create(
+              v.b, v.loc, DenseElementsAttr::get(type, ArrayRef<int8_t>(own))));
+      Value isSet = arith::CmpIOp::create(v.b, v.loc, arith::CmpIPredicate::ne,
+                                          bits, v.splat(type, 0));
+      Value &code = result.codes[i];
+      code = v.select(isSet, v.add(code, v.splat(type, 16)), code);
+    }
+    SmallVector<int64_t> words;
+    for (int64_t lane = 0; lane < 16; ++lane)
+      words.push_back(lane / 2 * 4 + (hasOffsets() ? lane % 2 : 0));
+    result.numbers =
+        v.extF(v.shuffle(v.cast(starts, 32, v.b.getF16Type()), words));
+    return result;
+  }
   Value integers(VectorBuilder &v, const Piece &piece,
                  int64_t atom) const override {
     Value high = v.broadcast(fifthBits(v, piece, atom / 2), 16);
@@ -258,6 +298,17 @@ public:
   }
 
 private:
+  /// The first 16 bytes of four blocks.
+  Value blockStarts(VectorBuilder &v, const Piece &piece, int64_t quad) const {
+    auto load = [&](int64_t block) {
+      Value at = v.add(piece.base, (4 * quad + block) * blockBytes);
+      return v.load(piece.bytes, at, 16);
+    };
+    Value low = v.shuffle(load(0), load(1), tileLanes(32, 1));
+    Value high = v.shuffle(load(2), load(3), tileLanes(32, 1));
+    return v.shuffle(low, high, tileLanes(64, 1));
+  }
+
   /// 16 in the lanes of which `mask` (i64) has the bit, as i8 x 64.
   static Value sixteens(VectorBuilder &v, Value mask) {
     Value lanes = v.cast(v.broadcast(mask, 1), 64, v.b.getI1Type());

@@ -83,13 +83,14 @@ public:
     auto addInOrder = [&](Value piece, int64_t count, ValueRange carried) {
       SmallVector<Value> sums(carried);
       Value at = pieceAt(piece);
+      Cursor xs = ordered->at(v, piece);
       int64_t lines =
           llvm::divideCeil(count * decoder->pieceBytes(), kCacheLine);
       for (int64_t i = 0; i < count; ++i) {
         prefetch(at, i * lines / count, (i + 1) * lines / count);
         Value index = v.add(piece, i);
         Piece closed = decoder->locate(v, bytes, base, index, 8);
-        sums = inOrder(v, closed, *ordered, sums);
+        sums = inOrder(v, closed, *ordered, xs, i, sums);
       }
       return sums;
     };
@@ -188,18 +189,19 @@ private:
 
   /// A whole piece of one token: integer dot products of all vectors whose
   /// lanes are of the same groups, scaled at once. The second sum has offsets
-  /// in the lanes of offsets and anything in others.
+  /// in the lanes of offsets and anything in others. `xs` is where `x` has the
+  /// activations of this piece, as that with index `index` there.
   SmallVector<Value> inOrder(VectorBuilder &v, const Piece &piece,
-                             const OrderedActivations &x,
-                             ValueRange carried) const {
+                             const OrderedActivations &x, const Cursor &xs,
+                             int64_t index, ValueRange carried) const {
     SmallVector<Value> sums(carried);
     const PieceOrder &order = x.order();
     auto [codes, numbers] = decoder->decodeInOrder(v, piece);
-    Value scaled = v.mulf(numbers, x.factors(v, piece.index));
+    Value scaled = v.mulf(numbers, x.factors(v, xs, index));
     for (auto [i, vectors] : llvm::enumerate(order.sums())) {
-      Value product = x.start(v, piece.index, i);
+      Value product = x.start(v, xs, index, i);
       for (int64_t vector : vectors)
-        product = dot4(v, dot, codes[vector], x.quants(v, piece.index, vector),
+        product = dot4(v, dot, codes[vector], x.quants(v, xs, index, vector),
                        product, order.largest);
       Value scale =
           v.shuffle(scaled, order.scaleLanes(order.groupsOf(vectors[0])));

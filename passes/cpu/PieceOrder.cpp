@@ -50,15 +50,9 @@ OrderedActivations::OrderedActivations(VectorBuilder &v, const Activations &x,
                                        DotKind dot, const PieceOrder &order,
                                        int64_t pieces)
     : pieceOrder(order) {
-  auto buffer = [&](int64_t lanes, Type element) -> Value {
-    return memref::AllocaOp::create(v.b, v.loc,
-                                    MemRefType::get({pieces, lanes}, element),
+  auto type = MemRefType::get({pieces * pieceBytes()}, v.i8());
+  buffer = memref::AllocaOp::create(v.b, v.loc, type,
                                     v.b.getI64IntegerAttr(kCacheLine));
-  };
-  quantBuffer = buffer(kLanes * order.columns.size(), v.i8());
-  if (order.zeroPoint)
-    startBuffer = buffer(16 * order.sums().size(), v.i32());
-  factorBuffer = buffer(16, v.f32());
   v.loop(v.index(0), v.index(pieces), 1, {},
          [&](Value piece, ValueRange) -> SmallVector<Value> {
            storeQuants(v, x, dot, piece);
@@ -87,19 +81,18 @@ void OrderedActivations::storeQuants(VectorBuilder &v, const Activations &x,
     ordered.push_back(v.shuffle(v.shuffle(loaded[0], loaded[1], masks[0]),
                                 v.shuffle(loaded[2], loaded[3], masks[1]),
                                 both));
-    v.store(ordered.back(), quantBuffer,
-            {piece, v.index(kLanes * (ordered.size() - 1))});
+    storeLine(v, ordered.back(), piece, ordered.size() - 1);
   }
-  if (!startBuffer)
-    return;
   int64_t zero = pieceOrder.zeroPoint;
+  if (zero == 0)
+    return;
   Value zeros = v.splat(v.vec(kLanes, v.i8()), static_cast<double>(zero));
   for (auto [i, vectors] : llvm::enumerate(pieceOrder.sums())) {
     Value sum;
     for (int64_t vector : vectors)
       sum = dot4(v, dot, zeros, ordered[vector], sum, zero);
-    v.store(v.sub(v.splat(v.vec(16, v.i32()), 0), sum), startBuffer,
-            {piece, v.index(16 * i)});
+    storeLine(v, v.sub(v.splat(v.vec(16, v.i32()), 0), sum), piece,
+              firstStart() + static_cast<int64_t>(i));
   }
 }
 
@@ -115,20 +108,34 @@ void OrderedActivations::storeFactors(VectorBuilder &v, const Activations &x,
   for (const PieceOrder::Number &number : pieceOrder.numbers)
     mask.push_back(number.group * pieceOrder.groupCols / 32 +
                    (number.offset ? kGroups : 0));
-  v.store(v.shuffle(scales, sums, mask), factorBuffer, {piece, v.index(0)});
+  storeLine(v, v.shuffle(scales, sums, mask), piece, factorLine());
 }
 
-Value OrderedActivations::quants(VectorBuilder &v, Value piece,
-                                 int64_t vector) const {
-  return v.load(quantBuffer, {piece, v.index(kLanes * vector)}, kLanes);
+void OrderedActivations::storeLine(VectorBuilder &v, Value line, Value piece,
+                                   int64_t index) const {
+  Value at = v.add(v.mul(piece, pieceBytes()), index * kCacheLine);
+  v.store(v.cast(line, kCacheLine, v.i8()), buffer, at);
 }
 
-Value OrderedActivations::start(VectorBuilder &v, Value piece,
-                                int64_t sum) const {
-  return startBuffer ? v.load(startBuffer, {piece, v.index(16 * sum)}, 16)
-                     : Value();
+Cursor OrderedActivations::at(VectorBuilder &v, Value piece) const {
+  return Cursor(v, buffer, v.mul(piece, pieceBytes()));
 }
 
-Value OrderedActivations::factors(VectorBuilder &v, Value piece) const {
-  return v.load(factorBuffer, {piece, v.index(0)}, 16);
+Value OrderedActivations::quants(VectorBuilder &v, const Cursor &at,
+                                 int64_t piece, int64_t vector) const {
+  return at.load(v, piece * pieceBytes() + vector * kCacheLine, kLanes, v.i8());
+}
+
+Value OrderedActivations::start(VectorBuilder &v, const Cursor &at,
+                                int64_t piece, int64_t sum) const {
+  if (pieceOrder.zeroPoint == 0)
+    return {};
+  return at.load(v, piece * pieceBytes() + (firstStart() + sum) * kCacheLine,
+                 16, v.i32());
+}
+
+Value OrderedActivations::factors(VectorBuilder &v, const Cursor &at,
+                                  int64_t piece) const {
+  return at.load(v, piece * pieceBytes() + factorLine() * kCacheLine, 16,
+                 v.f32());
 }

@@ -54,7 +54,9 @@ struct PieceOrder {
   bool hasOffsets() const;
 };
 
-/// The activations of one packed token in the order of pieces of a weight.
+/// The activations of one packed token in the order of pieces of a weight. All
+/// that a piece needs lies together: its integers, what the zero point takes
+/// off its sums, then the factors of its numbers.
 class OrderedActivations {
 public:
   /// Brings the whole pieces of `x` into order, at the insertion point.
@@ -62,25 +64,41 @@ public:
                      const PieceOrder &order, int64_t pieces);
 
   const PieceOrder &order() const { return pieceOrder; }
-  /// Integers for vector `vector` of a piece: i8 x 64.
-  mlir::Value quants(VectorBuilder &v, mlir::Value piece, int64_t vector) const;
+  /// Where the methods below read the pieces from `piece` on.
+  Cursor at(VectorBuilder &v, mlir::Value piece) const;
+  /// Integers for vector `vector` of the piece with index `piece` from `at` on:
+  /// i8 x 64.
+  mlir::Value quants(VectorBuilder &v, const Cursor &at, int64_t piece,
+                     int64_t vector) const;
   /// What the zero point takes off the sum `sum` of a piece, as i32 x 16; null
   /// if there is none.
-  mlir::Value start(VectorBuilder &v, mlir::Value piece, int64_t sum) const;
+  mlir::Value start(VectorBuilder &v, const Cursor &at, int64_t piece,
+                    int64_t sum) const;
   /// What the numbers of a piece are multiplied by: scales by those of the
   /// activations, offsets by the sums of their groups. f32 x 16.
-  mlir::Value factors(VectorBuilder &v, mlir::Value piece) const;
+  mlir::Value factors(VectorBuilder &v, const Cursor &at, int64_t piece) const;
 
 private:
   void storeQuants(VectorBuilder &v, const Activations &x, DotKind dot,
                    mlir::Value piece) const;
   void storeFactors(VectorBuilder &v, const Activations &x,
                     mlir::Value piece) const;
+  /// Stores a line of a piece, whatever its lanes are.
+  void storeLine(VectorBuilder &v, mlir::Value line, mlir::Value piece,
+                 int64_t index) const;
+
+  int64_t firstStart() const {
+    return static_cast<int64_t>(pieceOrder.columns.size());
+  }
+  int64_t factorLine() const {
+    return firstStart() + (pieceOrder.zeroPoint
+                               ? static_cast<int64_t>(pieceOrder.sums().size())
+                               : 0);
+  }
+  int64_t pieceBytes() const { return (factorLine() + 1) * kCacheLine; }
 
   PieceOrder pieceOrder;
-  mlir::Value quantBuffer;  // memref of i8 [piece, 64 * vector]
-  mlir::Value startBuffer;  // memref of i32 [piece, 16 * sum], or null
-  mlir::Value factorBuffer; // memref of f32 [piece, 16]
+  mlir::Value buffer; // memref of i8, `pieceBytes()` for each piece
 };
 
 } // namespace headrace::cpu

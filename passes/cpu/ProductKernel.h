@@ -4,6 +4,7 @@
 #define HEADRACE_PASSES_CPU_PRODUCTKERNEL_H
 
 #include "dialects/QLinear/QLinear.h"
+#include "passes/cpu/Cursor.h"
 #include "passes/cpu/VectorBuilder.h"
 
 #include <memory>
@@ -121,6 +122,13 @@ public:
   /// Sums of the integers of the same groups, i32.
   mlir::Value sums(VectorBuilder &v, mlir::Value token, mlir::Value group,
                    int64_t lanes) const;
+  /// Where the integers of a token lie from `col` on, the scales from `group`
+  /// on and the prepared sums from `group` on.
+  Cursor quantsAt(VectorBuilder &v, mlir::Value token, mlir::Value col) const;
+  Cursor scalesAt(VectorBuilder &v, mlir::Value token, mlir::Value group) const;
+  Cursor floatSumsAt(VectorBuilder &v, mlir::Value group) const {
+    return Cursor(v, floatSumBuffer, v.mul(group, 4));
+  }
   /// Asks for columns [col, col + count) of a token, for the first cache.
   void prefetchColumns(VectorBuilder &v, mlir::Value token, mlir::Value col,
                        int64_t count) const;

@@ -29,14 +29,14 @@ Value StripDecoder::floats(VectorBuilder &v, const StripPiece &piece,
 
 Value StripDecoder::scale(VectorBuilder &v, const StripPiece &piece,
                           int64_t group) const {
-  Value number = groupScale(v, piece, group), factor = scaleFactor(piece);
-  return factor ? v.mulf(number, factor) : number;
+  Value number = groupScale(v, piece, group);
+  return hasFactors() ? v.mulf(number, scaleFactor(v, piece)) : number;
 }
 
 Value StripDecoder::offset(VectorBuilder &v, const StripPiece &piece,
                            int64_t group) const {
-  Value number = groupOffset(v, piece, group), factor = offsetFactor(piece);
-  return factor ? v.mulf(number, factor) : number;
+  Value number = groupOffset(v, piece, group);
+  return hasFactors() ? v.mulf(number, offsetFactor(v, piece)) : number;
 }
 
 SmallVector<int8_t> StripDecoder::nibbleTable() const {
@@ -98,7 +98,7 @@ public:
   bool hasOffsets() const override { return true; }
 
   /// `shared`: scales of groups 0 to 3, of groups 4 to 7, minima likewise, a
-  /// byte each; then d and -dmin.
+  /// byte each.
   StripPiece open(VectorBuilder &v, Value bytes, Value at,
                   int64_t cols) const override {
     StripPiece piece{bytes, at, cols, {}};
@@ -113,8 +113,6 @@ public:
     };
     six(words[0], words[2]);
     six(words[1], v.shr(words[2], 4));
-    piece.shared.push_back(floats(v, piece, 0));
-    piece.shared.push_back(v.negf(floats(v, piece, 32)));
     return piece;
   }
   Value groupScale(VectorBuilder &v, const StripPiece &piece,
@@ -125,11 +123,12 @@ public:
                     int64_t group) const override {
     return number(v, piece, group, 1);
   }
-  Value scaleFactor(const StripPiece &piece) const override {
-    return piece.shared[4];
+  bool hasFactors() const override { return true; }
+  Value scaleFactor(VectorBuilder &v, const StripPiece &piece) const override {
+    return floats(v, piece, 0);
   }
-  Value offsetFactor(const StripPiece &piece) const override {
-    return piece.shared[5];
+  Value offsetFactor(VectorBuilder &v, const StripPiece &piece) const override {
+    return v.negf(floats(v, piece, 32));
   }
 
   int64_t chunks() const override { return 4; }
@@ -202,22 +201,22 @@ public:
   int64_t zeroPoint() const override { return 32; }
   int64_t codeBits() const override { return 6; }
 
-  /// `shared`: four scales a lane for groups 0 to 3, 4 to 7, ..., then d.
+  /// `shared`: four scales a lane for groups 0 to 3, 4 to 7, ...
   StripPiece open(VectorBuilder &v, Value bytes, Value at,
                   int64_t cols) const override {
     StripPiece piece{bytes, at, cols, {}};
     for (int64_t i = 0; i < 4; ++i)
       piece.shared.push_back(
           v.cast(line(v, piece, v.index(32 + kCacheLine * i)), 16, v.i32()));
-    piece.shared.push_back(floats(v, piece, 0));
     return piece;
   }
   Value groupScale(VectorBuilder &v, const StripPiece &piece,
                    int64_t group) const override {
     return v.toFloat(signedByte(v, piece.shared[group / 4], group % 4));
   }
-  Value scaleFactor(const StripPiece &piece) const override {
-    return piece.shared[4];
+  bool hasFactors() const override { return true; }
+  Value scaleFactor(VectorBuilder &v, const StripPiece &piece) const override {
+    return floats(v, piece, 0);
   }
 
   /// A chunk has 16 columns of each quarter of a half: four lines of high bits,

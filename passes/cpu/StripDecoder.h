@@ -80,9 +80,18 @@ public:
                             int64_t group) const {
     return {};
   }
-  /// Those factors, f32 x 16, or null.
-  virtual mlir::Value scaleFactor(const StripPiece &piece) const { return {}; }
-  virtual mlir::Value offsetFactor(const StripPiece &piece) const { return {}; }
+  /// Whether there are such factors: of scales, and of offsets if there are
+  /// any.
+  virtual bool hasFactors() const { return false; }
+  /// Those factors, f32 x 16, loaded here.
+  virtual mlir::Value scaleFactor(VectorBuilder &v,
+                                  const StripPiece &piece) const {
+    return {};
+  }
+  virtual mlir::Value offsetFactor(VectorBuilder &v,
+                                   const StripPiece &piece) const {
+    return {};
+  }
 
   /// A piece has chunks, whose lines are loaded together, before any is used.
   virtual int64_t chunks() const { return 1; }

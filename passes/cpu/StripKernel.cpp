@@ -140,21 +140,21 @@ SmallVector<Value> StripKernel::addSinglePiece(VectorBuilder &v,
                                                const Piece &piece,
                                                const Activations &x,
                                                ValueRange carried) const {
-  Value scaleFactor = decoder->scaleFactor(piece.strip);
-  Value offsetFactor = decoder->offsetFactor(piece.strip);
+  bool factors = decoder->hasFactors();
   Value zero = v.splat(v.vec(kRows, v.f32()), 0);
   Totals totals;
-  totals.sums = scaleFactor ? Values{zero} : Values(carried);
-  if (offsetFactor)
+  totals.sums = factors ? Values{zero} : Values(carried);
+  if (factors && decoder->hasOffsets())
     totals.offsets = {zero};
   for (int64_t chunk = 0; chunk < decoder->chunks(); ++chunk)
     if (int64_t groups = groupsOf(chunk, piece))
       addChunk(v, piece, v.index(chunk), chunk, groups, x, totals);
-  Value sum = totals.sums[0];
-  if (scaleFactor)
-    sum = v.fma(sum, scaleFactor, carried[0]);
-  if (offsetFactor)
-    sum = v.fma(totals.offsets[0], offsetFactor, sum);
+  if (!factors)
+    return totals.sums;
+  Value sum =
+      v.fma(totals.sums[0], decoder->scaleFactor(v, piece.strip), carried[0]);
+  if (!totals.offsets.empty())
+    sum = v.fma(totals.offsets[0], decoder->offsetFactor(v, piece.strip), sum);
   return {sum};
 }
 
@@ -164,7 +164,13 @@ void StripKernel::addChunk(VectorBuilder &v, const Piece &piece, Value index,
   SmallVector<StripWord> words = decoder->chunk(v, piece.strip, index, groups);
   Value col = v.add(v.mul(piece.index, decoder->pieceCols()),
                     decoder->firstCol(v, index));
-  Chunk chunk{index, col, v.shr(col, 5), number, groups};
+  Chunk chunk{index, col, v.shr(col, 5), number, groups, {}, {}, {}};
+  if (piece.single() && x.isI8()) {
+    chunk.quants = x.quantsAt(v, piece.tokens[0], col);
+    chunk.scales = x.scalesAt(v, piece.tokens[0], chunk.of32);
+    if (x.hasFloatSums())
+      chunk.scaledSums = x.floatSumsAt(v, chunk.of32);
+  }
   // Chunks share the lines of the numbers before them.
   int64_t bytes = decoder->pieceBytes() / decoder->chunks();
   int64_t lines = llvm::divideCeil(bytes, kCacheLine);
@@ -239,13 +245,29 @@ void StripKernel::addIntegers(VectorBuilder &v, const Piece &piece,
   if (isNeon(dot))
     codes = v.shr(codes, decoder->codeShift(word));
   int64_t largest = ((1 << decoder->codeBits()) - 1) << codeShift(word);
-  Value col = v.add(chunk.col, word.col);
   for (auto [t, token] : llvm::enumerate(piece.tokens)) {
     if (first && decoder->zeroPoint())
       sums[t] = zeroPointSum(v, chunk, word, x, token);
-    Value xs = spreadWord(v, x.quants(v, token, col, 4));
+    Value xs = spreadWord(v, xQuants(v, chunk, word, x, token));
     sums[t] = dot4(v, dot, codes, xs, sums[t], largest);
   }
+}
+
+/// The four integers that a word is multiplied with.
+Value StripKernel::xQuants(VectorBuilder &v, const Chunk &chunk,
+                           const StripWord &word, const Activations &x,
+                           Value token) {
+  if (chunk.quants)
+    return chunk.quants->load(v, word.col, 4, v.i8());
+  return x.quants(v, token, v.add(chunk.col, word.col), 4);
+}
+
+/// The scale of the activations of a group of the chunk, f32 x 1.
+Value StripKernel::xScale(VectorBuilder &v, const Chunk &chunk, int64_t group,
+                          const Activations &x, Value token) {
+  if (chunk.scales)
+    return chunk.scales->load(v, 4 * group, 1, v.f32());
+  return x.scales(v, token, v.add(chunk.of32, group), 1);
 }
 
 /// What the zero point takes off the products of a group that starts with
@@ -286,13 +308,15 @@ void StripKernel::finishIntegers(VectorBuilder &v, const Piece &piece,
       total =
           v.add(total, arith::ShRSIOp::create(v.b, v.loc, shifted[t], four));
     }
-    Value xScale = x.scales(v, token, of32, 1);
+    Value xScale = this->xScale(v, chunk, group, x, token);
     totals.sums[t] =
         v.fma(v.toFloat(total), v.mulf(scale, v.repeat(xScale, 0, 1, kRows)),
               totals.sums[t]);
     if (!offset)
       continue;
-    Value xSum = x.hasFloatSums()
+    Value xSum = chunk.scaledSums
+                     ? chunk.scaledSums->load(v, 4 * group, 1, v.f32())
+                 : x.hasFloatSums()
                      ? x.floatSums(v, of32, 1)
                      : v.mulf(v.toFloat(x.sums(v, token, of32, 1)), xScale);
     addOffset(v, offset, xSum, t, totals);

@@ -9,8 +9,11 @@
 #ifndef HEADRACE_PASSES_CPU_STRIPKERNEL_H
 #define HEADRACE_PASSES_CPU_STRIPKERNEL_H
 
+#include "passes/cpu/Cursor.h"
 #include "passes/cpu/ProductKernel.h"
 #include "passes/cpu/StripDecoder.h"
+
+#include <optional>
 
 namespace headrace::cpu {
 
@@ -51,6 +54,9 @@ private:
     Value of32;     // the group of 32 columns that has it
     int64_t number; // of a single token
     int64_t groups; // of which there are true columns
+    /// Of a single packed token: its integers from `col` on, and its scales and
+    /// scaled sums from the group `of32` on.
+    std::optional<Cursor> quants, scales, scaledSums;
   };
   /// Sums of products of one group of columns, a value for each token. There
   /// are two, to shorten the chain of additions or because high nibbles are
@@ -79,6 +85,11 @@ private:
   static void keepOrder(VectorBuilder &v);
   static void prefetchLines(VectorBuilder &v, const Piece &piece, Value at,
                             int64_t first, int64_t last);
+  static Value xQuants(VectorBuilder &v, const Chunk &chunk,
+                       const StripWord &word, const Activations &x,
+                       Value token);
+  static Value xScale(VectorBuilder &v, const Chunk &chunk, int64_t group,
+                      const Activations &x, Value token);
   /// The group of 32 columns that has those of a group of the chunk. Groups of
   /// 16 columns are in groups of 32 that follow each other.
   Value groupOf32(VectorBuilder &v, const Chunk &chunk, int64_t group) const {

@@ -3,25 +3,26 @@
 // RUN: %inner_loops %t.s --with vfmadd | FileCheck %s "--implicit-check-not={{spill|reload}}"
 
 // Weights as stored times packed activations: 256 columns of a row in each turn,
-// 64 products an instruction, and nothing spilled.
+// 64 products an instruction, and nothing spilled. Activations in order are read
+// without an index register, which would make two instructions of each product.
 
 // CHECK-LABEL: function matvec_q4_0_64x2048_i8
-// CHECK-COUNT-4: vpdpbusd {{.*}}%zmm
+// CHECK-COUNT-4: vpdpbusd {{[0-9]*}}(%{{[a-z0-9]+}}), %zmm
 
 // CHECK-LABEL: function matvec_q4_k_64x2048_i8
-// CHECK-COUNT-4: vpdpbusd {{.*}}%zmm
+// CHECK-COUNT-4: vpdpbusd {{[0-9]*}}(%{{[a-z0-9]+}}), %zmm
 
 // CHECK-LABEL: function matvec_q5_0_64x2048_i8
 // CHECK-COUNT-4: vpdpbusd {{.*}}%zmm
 
 // CHECK-LABEL: function matvec_q6_k_64x2048_i8
-// CHECK-COUNT-4: vpdpbusd {{.*}}%zmm
+// CHECK-COUNT-4: vpdpbusd {{[0-9]*}}(%{{[a-z0-9]+}}), %zmm
 
 // CHECK-LABEL: function matvec_q8_0_64x2048_i8
 // CHECK-COUNT-4: vpdpbusd {{.*}}%zmm
 
 // CHECK-LABEL: function matvec_int4_g32_64x2048_i8
-// CHECK-COUNT-4: vpdpbusd {{.*}}%zmm
+// CHECK-COUNT-4: vpdpbusd {{[0-9]*}}(%{{[a-z0-9]+}}), %zmm
 
 // Both weights of a gated product.
 // CHECK-LABEL: function gated_matvec_q4_k_64x2048_silu_i8

@@ -3,25 +3,25 @@
 // RUN: %inner_loops %t.s --with "vpdpbusd .*%zmm" | FileCheck %s "--implicit-check-not={{spill|reload}}"
 
 // Strips, lanes along 16 rows: four activations are spread by the instruction that
-// multiplies them.
+// multiplies them, from an address without an index register.
 
 // CHECK-LABEL: function matvec_q4_0_strips16_64x2048_i8
-// CHECK-COUNT-16: vpdpbusd {{.*}}{1to16}, %zmm
+// CHECK-COUNT-16: vpdpbusd {{[0-9]*}}(%{{[a-z0-9]+}}){1to16}, %zmm
 
 // CHECK-LABEL: function matvec_q4_k_strips16_64x2048_i8
-// CHECK-COUNT-16: vpdpbusd {{.*}}{1to16}, %zmm
+// CHECK-COUNT-16: vpdpbusd {{[0-9]*}}(%{{[a-z0-9]+}}){1to16}, %zmm
 
 // CHECK-LABEL: function matvec_q8_0_strips16_64x2048_i8
-// CHECK-COUNT-8: vpdpbusd {{.*}}{1to16}, %zmm
+// CHECK-COUNT-8: vpdpbusd {{[0-9]*}}(%{{[a-z0-9]+}}){1to16}, %zmm
 
 // CHECK-LABEL: function matvec_int4_g128_zp_strips16_64x2048_i8
-// CHECK-COUNT-64: vpdpbusd {{.*}}{1to16}, %zmm
+// CHECK-COUNT-64: vpdpbusd {{[0-9]*}}(%{{[a-z0-9]+}}){1to16}, %zmm
 
 // CHECK-LABEL: function matvec_int8_g32_strips16_64x2048_i8
-// CHECK-COUNT-64: vpdpbusd {{.*}}{1to16}, %zmm
+// CHECK-COUNT-64: vpdpbusd {{[0-9]*}}(%{{[a-z0-9]+}}){1to16}, %zmm
 
 // CHECK-LABEL: function matvec_iq4_nl_strips16_64x2048_i8
-// CHECK-COUNT-16: vpdpbusd {{.*}}{1to16}, %zmm
+// CHECK-COUNT-16: vpdpbusd {{[0-9]*}}(%{{[a-z0-9]+}}){1to16}, %zmm
 
 !q4_0 = !qlinear.packed<64x2048, #qlinear.repacked<#qlinear.gguf<q4_0>, "strips16">>
 !q4_k = !qlinear.packed<64x2048, #qlinear.repacked<#qlinear.gguf<q4_k>, "strips16">>

@@ -8,18 +8,21 @@
 // the zero point takes off and what the scales of the weight are multiplied by.
 // All products of a piece are of the same groups in the same lanes.
 // CHECK-LABEL: func.func @q4_0(
-// CHECK: %[[QUANTS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<2x256xi8>
-// CHECK: %[[STARTS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<2x16xi32>
-// CHECK: %[[FACTORS:.*]] = memref.alloca() {alignment = 64 : i64} : memref<2x16xf32>
+// CHECK: %[[BUFFER:.*]] = memref.alloca() {alignment = 64 : i64} : memref<768xi8>
 // CHECK: scf.for %[[PIECE:.*]] = %c0 to %c2
-// CHECK: vector.store %{{.*}}, %[[QUANTS]][%[[PIECE]], %c0]
-// CHECK: vector.store %{{.*}}, %[[QUANTS]][%[[PIECE]], %c192]
-// CHECK: vector.store %{{.*}}, %[[STARTS]][%[[PIECE]], %c0]
-// CHECK: vector.store %{{.*}}, %[[FACTORS]][%[[PIECE]], %c0]
+// CHECK: %[[AT:.*]] = arith.muli %[[PIECE]], %c384
+// CHECK: vector.store %{{.*}}, %[[BUFFER]][%[[AT]]] : memref<768xi8>, vector<64xi8>
+// CHECK: arith.addi %[[AT]], %c320
+// CHECK: vector.store
 // CHECK: arith.muli %{{.*}}, %c306
 // CHECK: scf.for %[[PIECE:.*]] = %c0 to %c2
-// CHECK: vector.load %[[FACTORS]][%[[PIECE]], %c0]
-// CHECK: %[[SUM:.*]] = vector.load %[[STARTS]][%[[PIECE]], %c0]
+// CHECK: %[[BASE:.*]] = memref.extract_aligned_pointer_as_index %[[BUFFER]]
+// CHECK: arith.addi %[[BASE]], %{{.*}}
+// CHECK: %[[SAME:.*]] = llvm.inline_asm "", "=r,0" %{{.*}} : (i64) -> i64
+// CHECK: %[[XS:.*]] = llvm.inttoptr %[[SAME]]
+// CHECK: llvm.getelementptr %[[XS]][320]
+// CHECK: %[[START:.*]] = llvm.getelementptr %[[XS]][256]
+// CHECK: %[[SUM:.*]] = llvm.load %[[START]] {{.*}}vector<16xi32>
 // CHECK: %[[SUM2:.*]] = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%[[SUM]], %{{.*}})
 // CHECK: %[[SUM3:.*]] = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%[[SUM2]], %{{.*}})
 // CHECK: %[[SUM4:.*]] = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%[[SUM3]], %{{.*}})
@@ -37,12 +40,19 @@ func.func @q4_0(%bytes: memref<1224xi8>, %q: memref<680xi8>, %y: memref<4xf32>) 
   return
 }
 
-// Fifth bits are a mask of 64 lanes.
+// Scale and fifth bits are in the first bytes of a block, those of two blocks
+// side by side as their nibbles are. A lane is 16 more where its bit is set.
 // CHECK-LABEL: func.func @q5_0(
-// CHECK: vector.bitcast %{{.*}} : vector<1xi64> to vector<64xi1>
-// CHECK: arith.select %{{.*}} : vector<64xi1>, vector<64xi8>
-// CHECK: arith.addi %{{.*}} : vector<64xi8>
-// CHECK: llvm.call_intrinsic
+// CHECK-DAG: %[[BITS:.*]] = arith.constant dense<[1, 2, 4, 8, 16, 32, 64, -128, {{.*}}]> : vector<64xi8>
+// CHECK-DAG: %[[SIXTEEN:.*]] = arith.constant dense<16> : vector<64xi8>
+// CHECK: vector.shuffle %{{.*}} [0, 8, 2, 10, 4, 12, 6, 14] : vector<8xi64>, vector<8xi64>
+// CHECK: %[[NIBBLES:.*]] = arith.andi %{{.*}} : vector<64xi8>
+// CHECK: %[[SPREAD:.*]] = vector.shuffle %{{.*}} [2, 2, 2, 2, 2, 2, 2, 2, 10, 10, {{.*}}]
+// CHECK: %[[OWN:.*]] = arith.andi %[[SPREAD]], %[[BITS]]
+// CHECK: %[[SET:.*]] = arith.cmpi ne, %[[OWN]]
+// CHECK: %[[MORE:.*]] = arith.addi %[[NIBBLES]], %[[SIXTEEN]]
+// CHECK: arith.select %[[SET]], %[[MORE]], %[[NIBBLES]]
+// CHECK-COUNT-4: llvm.call_intrinsic
 func.func @q5_0(%bytes: memref<704xi8>, %q: memref<320xi8>, %y: memref<4xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
   %w = qlinear.from_bytes %bytes : memref<704xi8> to !qlinear.packed<4x256, #qlinear.gguf<q5_0>>
   %x = qlinear.from_bytes %q : memref<320xi8> to !qlinear.packed<1x256, #qlinear.act_i8>
@@ -66,7 +76,7 @@ func.func @q8_0(%bytes: memref<1088xi8>, %q: memref<320xi8>, %y: memref<4xf32>) 
 // CHECK-LABEL: func.func @q6_k(
 // CHECK-DAG: %[[MASK:.*]] = arith.constant dense<48> : vector<64xi8>
 // CHECK-DAG: %[[AMOUNTS:.*]] = arith.constant dense<[28, 28, 28, 28, 28, 28, 28, 28, 30, 30, 30, 30, 30, 30, 30, 30]> : vector<16xi32>
-// CHECK: memref.alloca() {alignment = 64 : i64} : memref<1x32xi32>
+// CHECK: memref.alloca() {alignment = 64 : i64} : memref<448xi8>
 // CHECK: %[[A:.*]] = vector.load %{{.*}} : memref<840xi8>, vector<64xi8>
 // CHECK: %[[B:.*]] = vector.load %{{.*}} : memref<840xi8>, vector<64xi8>
 // CHECK: %[[ROTATED:.*]] = llvm.intr.fshr(%[[UPPER:.*]], %[[UPPER]], %[[AMOUNTS]])

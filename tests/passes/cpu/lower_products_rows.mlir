@@ -45,11 +45,12 @@ func.func @bf16(%bytes: memref<11520xi8>, %x: memref<512xbf16>, %y: memref<40xf3
 // by vector arithmetic.
 // CHECK-LABEL: func.func @i8(
 // CHECK-SAME: %[[BYTES:.*]]: memref<11520xi8>, %[[Q:.*]]: memref<640xi8>
-// VNNI: %[[X:.*]] = memref.alloca() {alignment = 64 : i64} : memref<2x256xi8>
+// VNNI: %[[X:.*]] = memref.alloca() {alignment = 64 : i64} : memref<640xi8>
 // VNNI: scf.for
 // VNNI: scf.for
+// VNNI: memref.extract_aligned_pointer_as_index %[[X]]
 // CHECK: %[[WQ:.*]] = arith.andi %{{.*}} : vector<64xi8>
-// VNNI: %[[XQ:.*]] = vector.load %[[X]][%{{.*}}, %{{.*}}] : memref<2x256xi8>, vector<64xi8>
+// VNNI: %[[XQ:.*]] = llvm.load %{{.*}} : !llvm.ptr -> vector<64xi8>
 // PORTABLE: %[[XQ:.*]] = vector.load %[[Q]][%{{.*}}] : memref<640xi8>, vector<64xi8>
 // VNNI: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[WQ]], %[[XQ]])
 // VNNI-NOT: vector.deinterleave

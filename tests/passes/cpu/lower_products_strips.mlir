@@ -22,13 +22,14 @@
 // CHECK: scf.for %[[PIECE:.*]] = %c0 to %c2 step %c1 iter_args(%[[SUM:.*]] = %{{.*}})
 // CHECK: %[[OFFSET:.*]] = arith.muli %[[PIECE]], %c2304
 // CHECK: %[[AT:.*]] = arith.addi %[[STRIP]], %[[OFFSET]]
-// CHECK: %[[D:.*]] = arith.extf %{{.*}} : vector<16xf16> to vector<16xf32>
-// CHECK: %[[DMIN:.*]] = arith.negf %{{.*}} : vector<16xf32>
+// CHECK-COUNT-3: vector.load %{{.*}} : memref<9216xi8>, vector<64xi8>
 // CHECK: %[[LINE:.*]] = vector.load %{{.*}} : memref<9216xi8>, vector<64xi8>
 // CHECK-COUNT-7: vector.load %{{.*}} : memref<9216xi8>, vector<64xi8>
+// CHECK: %[[Q:.*]] = memref.extract_aligned_pointer_as_index %{{.*}} : memref<640xi8> -> index
+// CHECK: llvm.inline_asm "", "=r,0" %{{.*}} : (i64) -> i64
 // CHECK: llvm.fence syncscope("singlethread") acq_rel
 // CHECK: %[[CODES:.*]] = arith.andi %[[LINE]], %[[LOW]]
-// CHECK: %[[FOUR:.*]] = vector.load %{{.*}} : memref<640xi8>, vector<4xi8>
+// CHECK: %[[FOUR:.*]] = llvm.load %{{.*}} : !llvm.ptr -> vector<4xi8>
 // CHECK: %[[WORD:.*]] = vector.extract
 // CHECK: %[[LANES:.*]] = vector.broadcast %[[WORD]] : i32 to vector<16xi32>
 // CHECK: %[[X:.*]] = vector.bitcast %[[LANES]] : vector<16xi32> to vector<64xi8>
@@ -39,11 +40,12 @@
 // CHECK: memref.prefetch %{{.*}}, read, locality<3>
 // CHECK: llvm.fence syncscope("singlethread") acq_rel
 // CHECK-COUNT-14: llvm.call_intrinsic
-// CHECK: vector.load %[[XSUMS]]
 // CHECK: arith.mulf %{{.*}}, %[[SIXTEENTH]]
 // CHECK-COUNT-48: llvm.call_intrinsic
 // CHECK-NOT: llvm.call_intrinsic
+// CHECK: %[[D:.*]] = arith.extf %{{.*}} : vector<16xf16> to vector<16xf32>
 // CHECK: %[[SCALED:.*]] = vector.fma %{{.*}}, %[[D]], %[[SUM]]
+// CHECK: %[[DMIN:.*]] = arith.negf %{{.*}} : vector<16xf32>
 // CHECK: %[[NEXT:.*]] = vector.fma %{{.*}}, %[[DMIN]], %[[SCALED]]
 // CHECK: scf.yield %[[NEXT]]
 // CHECK: vector.store %{{.*}} : memref<32xf32>, vector<16xf32>
