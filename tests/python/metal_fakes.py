@@ -12,6 +12,7 @@ import sys
 import types
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from headrace.sim import msl
@@ -164,7 +165,7 @@ def torch_module() -> types.ModuleType:
 class MlxDtype:
     def __init__(self, name: str, text: str) -> None:
         self.name, self.text = name, text
-        self.numpy = np.dtype("bool" if name == "bool_" else name)
+        self.numpy = np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
         self.size = self.numpy.itemsize
 
     def __repr__(self) -> str:
@@ -180,9 +181,16 @@ MLX_DTYPES = {
         "uint32": "uint32_t",
         "int32": "int32_t",
         "float16": "float16_t",
+        "bfloat16": "bfloat16_t",
         "float32": "float",
     }.items()
 }
+# What mlx puts before every kernel, as far as signatures need it.
+MLX_PREAMBLE = """\
+#include <metal_stdlib>
+typedef half float16_t;
+typedef bfloat bfloat16_t;
+"""
 # Ids that a signature gets where the source has their names.
 MLX_PLACES = {
     "simdgroup_index_in_threadgroup": "uint",
@@ -241,8 +249,8 @@ class MlxKernel:
             f"{kind} {name} [[{name}]]" for name, kind in MLX_PLACES.items() if name in self._source
         ]
         text = (
-            f"{self._header}[[kernel]] void {self._name}(\n  {', '.join(parameters)}) {{\n"
-            f"{self._source}\n}}\n"
+            f"{MLX_PREAMBLE}{self._header}[[kernel]] void {self._name}(\n"
+            f"  {', '.join(parameters)}) {{\n{self._source}\n}}\n"
         )
         arrays = [np.asarray(array).reshape(-1).view(np.uint8) for array in inputs]
         made = [

@@ -20,9 +20,9 @@ from headrace_runtime.metal import MetalProgram
 BACKENDS = metal_backends.NAMES
 OPERATIONS = [
     "matvec:m=12,k=256,format=q4_k",
-    "gated_matvec:m=12,k=64,format=q8_0",
     "sparse_matvec:m=300,k=40,format=q4_0",
     "select_columns:k=5",
+    "matvec:m=256,k=32,format=q8_0:zigzag,activations=bf16",
 ]
 
 
@@ -77,7 +77,7 @@ def test_a_run_reads_what_inputs_hold_then(folder, monkeypatch, backend):
 
 def test_tensors_on_the_device_stay_there(folder, monkeypatch):
     metal_fakes.install(monkeypatch, "torch")
-    path = folder(OPERATIONS[2])
+    path = folder(OPERATIONS[1])
     inputs, check = inputs_of(path)
     tensors = [metal_fakes.Tensor(np.array(value), "mps") for value in inputs]
     y = Artifact.load(path)(*tensors)
@@ -90,7 +90,7 @@ def test_tensors_on_the_device_stay_there(folder, monkeypatch):
 
 def test_arrays_of_mlx_stay_arrays_of_mlx(folder, monkeypatch):
     metal_fakes.install(monkeypatch, "mlx")
-    path = folder(OPERATIONS[3])
+    path = folder(OPERATIONS[2])
     (x,), check = inputs_of(path)
     results = Artifact.load(path)(metal_fakes.MlxArray(x))
     assert all(isinstance(value, metal_fakes.MlxArray) for value in results)
@@ -190,61 +190,9 @@ def _refuse(self, source):
     raise SyntaxError("program_source:1:58: error: expected expression")
 
 
-UPDATE = """\
-kernel void update(device const float* x [[buffer(0)]], device float* y [[buffer(1)]],
-                   constant int* constants [[buffer(2)]],
-                   uint thread_index [[thread_index_in_threadgroup]]) {
-  y[thread_index] = y[thread_index] + x[thread_index] * float(constants[1]);
-}
-"""
-
-
-def hand_made(read, body):
-    buffers = (
-        metal_backends.KernelBuffer("x", "float", 32, True, False),
-        metal_backends.KernelBuffer("y", "float", 32, read, True),
-    )
-    return metal_backends.MetalKernel("update", (8, 1, 1), buffers, body)
-
-
-@pytest.mark.parametrize("name", ["torch", "pyobjc"])
-def test_constants_offsets_and_updates_in_place(monkeypatch, name):
-    metal_fakes.install(monkeypatch, name)
-    kernel = hand_made(True, "")
-    backend = metal_backends.make(name, UPDATE, [kernel])
-    x, y = backend.allocate(64), backend.allocate(32)
-    values = np.arange(16, dtype=np.float32)
-    backend.write(x, values.view(np.uint8))
-    backend.write(y, np.ones(8, np.float32).view(np.uint8))
-    launch = metal_backends.Launch(kernel, (1, 1, 1), (x, y), (32, 0), (7, -3))
-    backend.run([launch, launch])
-    assert np.array_equal(backend.read(y, 32).view(np.float32), 1 - 6 * values[8:])
-
-
-def test_mlx_with_constants_and_parts_of_memory(monkeypatch):
-    metal_fakes.install(monkeypatch, "mlx")
-    body = (
-        "const uint thread_index = thread_index_in_threadgroup;\n"
-        "y[thread_index] = x[thread_index] * float(constants[1]);"
-    )
-    kernel = hand_made(False, body)
-    backend = metal_backends.make("mlx", "", [kernel])
-    x, y = backend.allocate(32), backend.allocate(96)
-    values = np.arange(8, dtype=np.float32)
-    backend.write(x, values.view(np.uint8))
-    backend.write(y, np.ones(24, np.float32).view(np.uint8))
-    backend.run([metal_backends.Launch(kernel, (1, 1, 1), (x, y), (0, 32), (7, -3))])
-    want = np.concatenate([np.ones(8), -3 * values, np.ones(8)])
-    assert np.array_equal(backend.read(y, 96).view(np.float32), want)
-    with pytest.raises(
-        MachineError, match="'update' updates 'y' where it lies, which mlx has no w"
-    ):
-        metal_backends.make("mlx", "", [hand_made(True, body)])
-
-
 def test_a_program_loads_whole(folder, monkeypatch):
     metal_fakes.install(monkeypatch, "pyobjc")
-    artifact = Artifact.load(folder(OPERATIONS[2]))
+    artifact = Artifact.load(folder(OPERATIONS[1]))
     assert isinstance(artifact._load_program(), MetalProgram)
     assert len(artifact.manifest["transients"]) >= 2
     assert artifact.report(measure=True, args=inputs_of(artifact.path)[0], repeats=2).measured

@@ -143,6 +143,7 @@ class ModelReport:
         left.axvline(1, color="black")
         names = [f"{record['limit']}: {record['case']} ({record['how']})" for record in records]
         left.set_yticks(range(len(records)), names, fontsize=6)
+        left.margins(y=0.01)
         left.invert_yaxis()
         left.set_xlabel("how far the goal is reached, at most 3 (black: reached)")
         self._plot_times(right)
