@@ -56,6 +56,12 @@ void buildMetalPipeline(OpPassManager &pm,
         {options.capabilities.getValue()}));
   // A private function that nothing public calls has no part in any plan.
   pm.addPass(createSymbolDCEPass());
+  // While operations are on tensors: parts need memory for their results.
+  if (options.cores > 0) {
+    pm.addPass(headrace::simt::createSimtChooseSplits(
+        {options.subgroupWidth.getValue(), options.cores.getValue()}));
+    pm.addPass(headrace::common::createSplitKV());
+  }
   pm.addPass(headrace::simt::createSimtFormKernels(
       {options.subgroupWidth.getValue()}));
 
@@ -78,6 +84,10 @@ void buildMetalPipeline(OpPassManager &pm,
   pm.addPass(
       headrace::simt::createSimtLowerRows({options.subgroupWidth.getValue()}));
   pm.addPass(headrace::simt::createSimtLowerSparse(
+      {options.subgroupWidth.getValue()}));
+  pm.addPass(headrace::simt::createSimtLowerDecode(
+      {options.subgroupWidth.getValue()}));
+  pm.addPass(headrace::simt::createSimtLowerMergePartials(
       {options.subgroupWidth.getValue()}));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());

@@ -2,6 +2,7 @@
 
 #include "passes/common/FormKernels.h"
 
+#include "passes/simt/AttentionShapes.h"
 #include "passes/simt/ColumnDecoder.h"
 #include "passes/simt/MatmulTile.h"
 #include "passes/simt/Passes.h"
@@ -32,7 +33,8 @@ constexpr int64_t kSliceSubgroups = 16;
 
 bool hasKernel(Operation *op) {
   return isa<MatvecOp, MatmulOp, GatedMatvecOp, SelectColumnsOp, SparseMatvecOp,
-             RmsNormOp, GatedActivationOp>(op);
+             RmsNormOp, GatedActivationOp>(op) ||
+         hasAttentionKernel(op);
 }
 
 /// A product of `weights` matrices of one type with the vector `x`.
@@ -162,6 +164,8 @@ FailureOr<KernelShape> matmulShape(MatmulOp op, int64_t width) {
 }
 
 FailureOr<KernelShape> shapeOf(Operation *op, int64_t width) {
+  if (hasAttentionKernel(op))
+    return attentionShape(op, width);
   if (auto sparse = dyn_cast<SparseMatvecOp>(op))
     return sparseShape(sparse, width);
   if (auto matmul = dyn_cast<MatmulOp>(op))

@@ -4,6 +4,7 @@
 #define HEADRACE_PASSES_SIMT
 
 include "mlir/Pass/PassBase.td"
+include "passes/simt/AttentionPasses.td"
 
 def SimtFormKernels : Pass<"simt-form-kernels", "::mlir::ModuleOp"> {
   let summary = "Turn each operation into a kernel of a GPU and the function into a plan";

@@ -17,11 +17,15 @@ struct SimtBuilder : common::VectorBuilder {
   SimtBuilder(mlir::OpBuilder &b, mlir::Location loc)
       : common::VectorBuilder{b, loc} {}
 
-  /// Gives what computes `value` a name, which emitted text keeps.
+  /// Gives what computes `value`, or what a loop carries, a name, which emitted
+  /// text keeps.
   Value named(Value value, llvm::StringRef name) {
+    mlir::Location named = mlir::NameLoc::get(b.getStringAttr(name), loc);
     mlir::Operation *op = value.getDefiningOp();
     if (op && !mlir::isa<mlir::NameLoc>(op->getLoc()))
-      op->setLoc(mlir::NameLoc::get(b.getStringAttr(name), loc));
+      op->setLoc(named);
+    else if (auto argument = mlir::dyn_cast<mlir::BlockArgument>(value))
+      argument.setLoc(named);
     return value;
   }
 

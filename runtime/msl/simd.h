@@ -81,12 +81,33 @@ void combineLanes(void *const *lanes) {
         *static_cast<T *>(lanes[first + i]) = values[0];
   }
 }
+#ifdef __AMDGCN__
+// For `inner_loop`, which counts instructions and runs none: lanes exchange a
+// word of 32 bits by one, and combine in as many steps as lanes have bits.
+METAL_FUNC uint lane() { return __builtin_amdgcn_mbcnt_lo(~0u, 0u); }
+template <class T> METAL_FUNC T exchange(T value, uint source, simt::Site) {
+  int words[(sizeof(T) + 3) / 4] = {};
+  __builtin_memcpy(words, &value, sizeof(T));
+  for (int &word : words)
+    word = __builtin_amdgcn_ds_bpermute(int(4 * source), word);
+  __builtin_memcpy(&value, words, sizeof(T));
+  return value;
+}
+template <class F, unsigned width = subgroupSize, class T>
+METAL_FUNC T combine(T value, simt::Site site) {
+  for (uint step = 1; step < width; step *= 2)
+    value = F::template apply<T>(value, exchange(value, lane() ^ step, site));
+  return value;
+}
+#else
+METAL_FUNC uint lane() { return headrace_simt_lane(); }
 template <class F, unsigned width = subgroupSize, class T>
 METAL_FUNC T combine(T value, simt::Site site) {
   static_assert(!metal::is_same_v<T, bfloat>, "bfloat is no type for this");
   headrace_simt_subgroup(combineLanes<T, F, width>, &value, site);
   return value;
 }
+#endif
 
 template <class T> struct Scanned {
   T value, before;
@@ -125,12 +146,14 @@ template <class T> void exchangeLanes(void *const *lanes) {
     lane->result = static_cast<Exchanged<T> *>(lanes[lane->source])->value;
   }
 }
+#ifndef __AMDGCN__
 template <class T>
 METAL_FUNC T exchange(T value, uint source, simt::Site site) {
   Exchanged<T> lane = {value, value, source};
   headrace_simt_subgroup(exchangeLanes<T>, &lane, site);
   return lane.result;
 }
+#endif
 } // namespace metal_shim
 
 namespace metal {
@@ -168,7 +191,7 @@ MSL_SCAN(product, Multiply, 1)
 // A lane without a lane to take from keeps its value (up, down) or goes round.
 #define MSL_SHUFFLE(name, type, source)                                        \
   template <class T> METAL_FUNC T name(T value, type n, MSL_HERE) {            \
-    uint lane = headrace_simt_lane();                                          \
+    uint lane = metal_shim::lane();                                            \
     return metal_shim::exchange(value, uint(source), site);                    \
   }
 MSL_SHUFFLE(simd_shuffle, ushort, (lane, n))
@@ -188,7 +211,7 @@ template <class T> METAL_FUNC T simd_broadcast_first(T value, MSL_HERE) {
 }
 template <class T>
 METAL_FUNC T simd_shuffle_and_fill_down(T value, T fill, ushort n, MSL_HERE) {
-  uint lane = headrace_simt_lane();
+  uint lane = metal_shim::lane();
   bool own = lane + n < simt::subgroupSize;
   T down = metal_shim::exchange(value, own ? lane + n : lane, site);
   T next = metal_shim::exchange(fill, (lane + n) % simt::subgroupSize, site);
@@ -196,7 +219,7 @@ METAL_FUNC T simd_shuffle_and_fill_down(T value, T fill, ushort n, MSL_HERE) {
 }
 template <class T>
 METAL_FUNC T simd_shuffle_and_fill_up(T value, T fill, ushort n, MSL_HERE) {
-  uint lane = headrace_simt_lane();
+  uint lane = metal_shim::lane();
   bool own = lane >= n;
   T up = metal_shim::exchange(value, own ? lane - n : lane, site);
   T next = metal_shim::exchange(fill, (lane - n) % simt::subgroupSize, site);
@@ -215,7 +238,7 @@ private:
   vote_t votes;
 };
 METAL_FUNC simd_vote simd_ballot(bool vote, MSL_HERE) {
-  ulong mine = vote ? 1ul << headrace_simt_lane() : 0;
+  ulong mine = vote ? 1ul << metal_shim::lane() : 0;
   return simd_vote(metal_shim::combine<metal_shim::Or>(mine, site));
 }
 METAL_FUNC simd_vote simd_active_threads_mask(MSL_HERE) {
@@ -227,7 +250,7 @@ METAL_FUNC bool simd_any(bool vote, MSL_HERE) {
 METAL_FUNC bool simd_all(bool vote, MSL_HERE) {
   return metal_shim::combine<metal_shim::And>(int(vote), site);
 }
-METAL_FUNC bool simd_is_first() { return headrace_simt_lane() == 0; }
+METAL_FUNC bool simd_is_first() { return metal_shim::lane() == 0; }
 
 // --- atomics -----------------------------------------------------------------
 

@@ -148,9 +148,15 @@ def _float_to_signed(op: ir.Operation, operand: Operands) -> Expression:
     return f"{target}({signed(target)}({operand(0)}))", True
 
 
+def _itself(operand: Operands) -> Expression:
+    """What is another type in IR only; as an argument it may have no parentheses."""
+    text = operand(0)
+    return text, re.fullmatch(r"[\w.]+", text) is not None
+
+
 def _bitcast(op: ir.Operation, operand: Operands) -> Expression:
     source, target = type_text(op.operands[0].type), type_text(_result(op))
-    return (operand(0), True) if source == target else (f"as_type<{target}>({operand(0)})", True)
+    return _itself(operand) if source == target else (f"as_type<{target}>({operand(0)})", True)
 
 
 # eq, ne, slt, sle, sgt, sge, ult, ule, ugt, uge
@@ -189,7 +195,7 @@ def _negate(op: ir.Operation, operand: Operands) -> Expression:
 
 def _broadcast(op: ir.Operation, operand: Operands) -> Expression:
     if not is_vector(_result(op)):
-        return operand(0), True
+        return _itself(operand)
     if isinstance(op.operands[0].type, ir.VectorType):
         raise CompileError(f"{op.location}: msl: expected a number to broadcast, but got {op}")
     return f"{type_text(_result(op))}({operand(0)})", True

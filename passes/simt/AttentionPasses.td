@@ -1,0 +1,118 @@
+//===- AttentionPasses.td - passes on qattn that GPU targets share ---------===//
+
+#ifndef HEADRACE_PASSES_SIMT_ATTENTION_PASSES
+#define HEADRACE_PASSES_SIMT_ATTENTION_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def SimtChooseSplits : Pass<"simt-choose-splits", "::mlir::ModuleOp"> {
+  let summary = "Choose in how many parts the tokens of a cache are read";
+  let description = [{
+    Sets `headrace.splits` for `split-kv`: so many parts that there are two
+    workgroups for each core, but no more than leave 128 KiB of the cache for each;
+    less would take no longer than the launch of the kernel that merges parts. What
+    has `headrace.splits` or `splits` already keeps it.
+
+    Before:
+    ```mlir
+    %o, %lse = qattn.decode ins(%q, %cache, %length : tensor<32x128xf32>, !qattn.kv_cache<4096x8x128, f16>, tensor<1xi32>)
+        outs(%oi, %li : tensor<32x128xf32>, tensor<32xf32>) {scale = 8.838835e-02 : f32}
+    ```
+    After, with `cores=38`:
+    ```mlir
+    %o, %lse = qattn.decode ins(%q, %cache, %length : tensor<32x128xf32>, !qattn.kv_cache<4096x8x128, f16>, tensor<1xi32>)
+        outs(%oi, %li : tensor<32x128xf32>, tensor<32xf32>) {headrace.splits = 10 : i64, scale = 8.838835e-02 : f32}
+    ```
+
+    <!-- lit: tests/passes/simt/choose_splits.mlir#cores -->
+  }];
+  let options = [
+    Option<"subgroupWidth", "subgroup-width", "int64_t", /*default=*/"32",
+           "Lanes of a subgroup">,
+    Option<"cores", "cores", "int64_t", /*default=*/"8", "Cores of the device">];
+}
+
+def SimtLowerDecode : Pass<"simt-lower-decode", "::mlir::ModuleOp"> {
+  let summary = "Attention of one query for the lanes of subgroups";
+  let description = [{
+    A workgroup has the queries that share a head of keys and values, and a part of
+    the tokens where there are `splits`. The lanes of a subgroup are tokens times
+    queries times columns: lanes next to each other have the columns of one token,
+    16 bytes each, so that whole sectors of memory are loaded, and as few lanes as
+    their registers allow, as products are summed over them. A lane has two queries,
+    which share what it decodes; lanes with other queries of the same token load the
+    same bytes by the same instruction. So each key and value is read once.
+
+    Each lane has a softmax of its own, in powers of two, which runs along its
+    tokens four at a time: the base is raised to the largest score, and what was
+    summed before is rescaled. Lanes with other tokens are merged behind the loop,
+    then subgroups in shared memory. Tokens that fill no step of a subgroup are
+    shared out among subgroups; what is not seen is read as zeros and has no weight.
+
+    Before:
+    ```mlir
+    qattn.decode ins(%q, %cache, %length : memref<4x128xf32>, !qattn.kv_cache<64x2x128, f16>, memref<1xi32>)
+        outs(%o, %lse : memref<4x128xf32>, memref<4xf32>) {scale = 8.838835e-02 : f32}
+    ```
+    After (shortened):
+    ```mlir
+    %state:10 = scf.for %token = %first to %whole step %c128 iter_args(...) -> (f32, f32, vector<4xf32>, ...) {
+      %words = vector.load %cache_numbers[%at] {alignment = 16 : i64} : memref<16384xi32>, vector<4xi32>
+      ...
+      %product = vector.reduction <add>, %products : vector<4xf32> into f32
+      ...
+      %other, %_ = gpu.shuffle xor %scores, %c1_i32, %c32_i32 : vector<4xf32>
+      ...
+      %keep = math.exp2 %less : f32
+      %weights = math.exp2 %relative : vector<4xf32>
+      ...
+      %sum = math.fma %weight, %value, %kept : vector<4xf32>
+    }
+    memref.store %base, %bases[%subgroup, %head] : memref<8x2xf32, #gpu.address_space<workgroup>>
+    gpu.barrier
+    ```
+
+    <!-- lit: tests/passes/simt/lower_decode.mlir#f16 -->
+  }];
+  let options = [
+    Option<"subgroupWidth", "subgroup-width", "int64_t", /*default=*/"32",
+           "Lanes of a subgroup">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
+def SimtLowerMergePartials : Pass<"simt-lower-merge-partials", "::mlir::ModuleOp"> {
+  let summary = "One attention from parts of the tokens by threads";
+  let description = [{
+    A workgroup has a head of a query, and each thread columns of it. What a part
+    holds that saw nothing is not looked at.
+
+    Before:
+    ```mlir
+    qattn.merge_partials ins(%parts, %lses : memref<4x8x64xf32>, memref<4x8xf32>)
+        outs(%o, %lse : memref<8x64xf32>, memref<8xf32>)
+    ```
+    After (shortened):
+    ```mlir
+    %most = scf.for %part = %c0 to %c4 step %c1 iter_args(%old = %none) -> (f32) {
+    ...
+    %sums:2 = scf.for %part = %c0 to %c4 step %c1 iter_args(...) -> (f32, f32) {
+      %weight = math.exp %less : f32
+      %sum = math.fma %weight, %value, %old : f32
+      ...
+    }
+    memref.store %result, %o[%row, %column] : memref<8x64xf32>
+    ```
+
+    <!-- lit: tests/passes/simt/lower_merge_partials.mlir#merge -->
+  }];
+  let options = [
+    Option<"subgroupWidth", "subgroup-width", "int64_t", /*default=*/"32",
+           "Lanes of a subgroup">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"];
+}
+
+#endif // HEADRACE_PASSES_SIMT_ATTENTION_PASSES
