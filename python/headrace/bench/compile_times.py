@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from headrace import formats
+from headrace.ops_text import packed
 
 LAYERS = 26
 # Gemma 2 2B
@@ -65,18 +65,18 @@ def model_text() -> str:
 
     for name, size in (("x", HIDDEN), ("inner", INNER)):
         lines.append(
-            f"%{name}q = qlinear.quantize %{name} : {vectors[name]} to {_packed(1, size, 'act_i8')}"
+            f"%{name}q = qlinear.quantize %{name} : {vectors[name]} to {packed(1, size, 'act_i8')}"
         )
     for i in range(LAYERS):
         emit(i, "n", "qlinear.rms_norm eps = 1.0e-6", "%x, %norm", f"{hidden}, {hidden}", hidden)
         for name, (rows, cols, form, x) in matrices.items():
-            weight = _packed(rows, cols, form)
+            weight = packed(rows, cols, form)
             arguments.append(f"%{name}w{i}: {weight}")
-            kinds = f"{weight}, {_packed(1, cols, 'act_i8')}"
+            kinds = f"{weight}, {packed(1, cols, 'act_i8')}"
             emit(i, name, "qlinear.matvec", f"%{name}w{i}, %{x}q", kinds, f"tensor<{rows}xf32>")
-        gate = _packed(INNER, HIDDEN, "q4_k")
+        gate = packed(INNER, HIDDEN, "q4_k")
         arguments += [f"%gate{i}: {gate}", f"%up{i}: {gate}", f"%c{i}: {cache}"]
-        kinds = f"{gate}, {gate}, {_packed(1, HIDDEN, 'act_i8')}"
+        kinds = f"{gate}, {gate}, {packed(1, HIDDEN, 'act_i8')}"
         emit(i, "g", "qlinear.gated_matvec gelu_tanh", f"%gate{i}, %up{i}, %xq", kinds, inner)
         rope = f"{q}, {one}, {vectors['freq']}"
         emit(i, "r", "qattn.rope", "%q, %at, %freq", rope, q)
@@ -93,7 +93,3 @@ def model_text() -> str:
     lines.append(f"return {', '.join(values)} : {', '.join(types)}")
     body = "\n  ".join(lines)
     return f"func.func @main({', '.join(arguments)}) -> ({', '.join(types)}) {{\n  {body}\n}}\n"
-
-
-def _packed(rows: int, cols: int, name: str) -> str:
-    return f"!qlinear.packed<{rows}x{cols}, {formats.get(name).attribute}>"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import ml_dtypes
 import numpy as np
 
-from headrace import formats
+from headrace import ops
 from headrace.bench import weights
 from headrace.bench.peers import PEERS, Contender, Problem, select
 from headrace.bench.products import STRIPS, Ours, Product, make_ours, make_problem
@@ -71,28 +71,15 @@ class Sparse:
         """Columns that count."""
         return self.k - round(self.k * self.dead / 100)
 
-    @property
-    def type(self) -> str:
-        form = formats.get(self.format)
-        padded = form.padded_shape(self.m, self.k)
-        suffix = f", padded = {padded[0]}x{padded[1]}" if padded != (self.m, self.k) else ""
-        return f"!qlinear.packed<{self.shape}, {form.attribute}{suffix}>"
-
     def text(self) -> str:
         """The module: selection, then the product."""
-        x, y = f"tensor<{self.k}x{self.activations}>", f"tensor<{self.m}xf32>"
-        i, n = f"tensor<{self.k}xi32>", "tensor<1xi32>"
-        return f"""func.func @main(%x: {x}, %w: {self.type}) -> {y} {{
-  %ei = tensor.empty() : {i}
-  %en = tensor.empty() : {n}
-  %s:2 = qlinear.select_columns threshold = {THRESHOLD:e} ins(%x : {x}) outs(%ei, %en : {i}, {n})
-    -> {i}, {n}
-  %ey = tensor.empty() : {y}
-  %y = qlinear.sparse_matvec ins(%w, %x, %s#0, %s#1 : {self.type}, {x}, {i}, {n}) outs(%ey : {y})
-    -> {y}
-  return %y : {y}
-}}
-"""
+        return ops.sparse_matvec(
+            self.m,
+            self.k,
+            format=self.format,
+            activations=self.activations,
+            threshold=THRESHOLD,
+        ).text()
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """Activations [k], of which exactly `dead` percent are at most the threshold."""

@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-from headrace import formats
+from headrace import ops_text
 
 __all__ = ["Operand", "destination", "main", "packed", "poison", "tensor"]
 
@@ -35,10 +35,7 @@ def tensor(dtype: str, *shape: int) -> str:
 
 def packed(format_name: str, rows: int, cols: int) -> str:
     """The type of a packed matrix, with its padded shape where the format pads."""
-    form = formats.get(format_name)
-    padded = form.padded_shape(rows, cols)
-    suffix = f", padded = {padded[0]}x{padded[1]}" if padded != (rows, cols) else ""
-    return f"!qlinear.packed<{rows}x{cols}, {form.attribute}{suffix}>"
+    return ops_text.packed(rows, cols, format_name)
 
 
 def main(arguments: Sequence[str], results: Sequence[str], body: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headrace import formats
+from headrace import formats, ops_text
 
 __all__ = ["normal", "packed", "packed_type"]
 
@@ -26,7 +26,4 @@ def packed(draw: Generator, format_name: str, rows: int, cols: int) -> npt.NDArr
 
 def packed_type(format_name: str, rows: int, cols: int) -> str:
     """The type of such a matrix."""
-    form = formats.get(format_name)
-    padded = form.padded_shape(rows, cols)
-    suffix = f", padded = {padded[0]}x{padded[1]}" if padded != (rows, cols) else ""
-    return f"!qlinear.packed<{rows}x{cols}, {form.attribute}{suffix}>"
+    return ops_text.packed(rows, cols, format_name)
