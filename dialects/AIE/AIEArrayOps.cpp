@@ -3,6 +3,7 @@
 #include "dialects/AIE/AIE.h"
 
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -12,7 +13,8 @@ using namespace headrace::aie;
 // DeviceOp
 //===----------------------------------------------------------------------===//
 
-/// Each tile is declared once, and has one core at most.
+/// Each tile is declared once, and has one core at most; each end of a fifo is
+/// in one link at most.
 LogicalResult DeviceOp::verifyRegions() {
   llvm::DenseMap<std::pair<uint32_t, uint32_t>, TileOp> tiles;
   for (auto tile : getBodyRegion().getOps<TileOp>()) {
@@ -34,6 +36,13 @@ LogicalResult DeviceOp::verifyRegions() {
       return diag;
     }
   }
+  llvm::DenseSet<Attribute> linked[2];
+  for (auto link : getBodyRegion().getOps<ObjectFifoLinkOp>())
+    for (bool input : {false, true})
+      for (Attribute name : input ? link.getFifoIns() : link.getFifoOuts())
+        if (!linked[input].insert(name).second)
+          return link.emitOpError("is a second link of ")
+                 << name << ": expected one";
   return success();
 }
 
@@ -50,6 +59,11 @@ std::string TileOp::describe() {
                        getRow());
 }
 
+TileOp TileOp::of(Value tile) {
+  auto op = tile.getDefiningOp<TileOp>();
+  return op && op.getColAttr() && op.getRowAttr() ? op : TileOp();
+}
+
 void TileOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
   setName(
       getResult(),
@@ -60,7 +74,7 @@ void TileOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
 // BufferOp
 //===----------------------------------------------------------------------===//
 
-TileOp BufferOp::getTileOp() { return getTile().getDefiningOp<TileOp>(); }
+TileOp BufferOp::getTileOp() { return TileOp::of(getTile()); }
 
 LogicalResult BufferOp::verify() {
   TileOp tile = getTileOp();
@@ -82,7 +96,7 @@ LogicalResult BufferOp::verify() {
 // CoreOp
 //===----------------------------------------------------------------------===//
 
-TileOp CoreOp::getTileOp() { return getTile().getDefiningOp<TileOp>(); }
+TileOp CoreOp::getTileOp() { return TileOp::of(getTile()); }
 
 LogicalResult CoreOp::verify() {
   TileOp tile = getTileOp();

@@ -50,6 +50,9 @@ def AIE_TileOp : AIE_Op<"tile", [
     bool isCore() { return getRow() > 1; }
     /// "core tile (1, 2)", for messages.
     std::string describe();
+    /// The operation of a tile; null where it is another one, or one that
+    /// verification has yet to refuse.
+    static TileOp of(mlir::Value tile);
   }];
 }
 

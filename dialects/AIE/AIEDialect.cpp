@@ -5,6 +5,7 @@
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/Interfaces/FoldInterfaces.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace headrace::aie;
@@ -59,6 +60,9 @@ int64_t headrace::aie::getBytes(MemRefType type) {
   return type.getNumElements() * getValueBytes(type);
 }
 
+/// More values than any tile can hold, so that their bytes can be counted.
+constexpr int64_t kMostValues = int64_t(1) << 24;
+
 static LogicalResult verifyElement(EmitError emitError, StringRef name,
                                    MemRefType element) {
   if (!element.hasStaticShape() || !element.getLayout().isIdentity() ||
@@ -67,7 +71,12 @@ static LogicalResult verifyElement(EmitError emitError, StringRef name,
                        << ": expected a memref of static shape of integers or "
                           "floats, without a layout, but got "
                        << element;
-  if (element.getNumElements() == 0)
+  int64_t values = 1;
+  for (int64_t size : element.getShape())
+    if (llvm::MulOverflow(values, size, values) || values > kMostValues)
+      return emitError() << name << ": expected at most " << kMostValues
+                         << " values, but got " << element;
+  if (values == 0)
     return emitError() << name << ": expected a memref that is not empty";
   return success();
 }

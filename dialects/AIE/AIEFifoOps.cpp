@@ -79,11 +79,11 @@ MemRefType ObjectFifoOp::getElementMemRef() {
 int64_t ObjectFifoOp::getElementBytes() { return getBytes(getElementMemRef()); }
 
 TileOp ObjectFifoOp::getProducerTileOp() {
-  return getProducerTile().getDefiningOp<TileOp>();
+  return TileOp::of(getProducerTile());
 }
 
 TileOp ObjectFifoOp::getConsumerTileOp(unsigned consumer) {
-  return getConsumerTiles()[consumer].getDefiningOp<TileOp>();
+  return TileOp::of(getConsumerTiles()[consumer]);
 }
 
 bool ObjectFifoOp::hasDepthPerEnd() { return isa<ArrayAttr>(getElemNumber()); }
@@ -108,6 +108,9 @@ ArrayRef<DimAttr> ObjectFifoOp::getDims(unsigned end) {
   return dims.empty() ? ArrayRef<DimAttr>() : dims[end - 1].getValue();
 }
 
+/// More elements than any tile can hold.
+constexpr int64_t kMostElements = 1 << 16;
+
 static LogicalResult verifyDepths(ObjectFifoOp op) {
   unsigned ends = 1 + op.getConsumerTiles().size();
   if (auto depths = dyn_cast<ArrayAttr>(op.getElemNumber());
@@ -115,9 +118,9 @@ static LogicalResult verifyDepths(ObjectFifoOp op) {
     return op.emitOpError("expected a depth for the producer and each of ")
            << ends - 1 << " consumers, but got " << depths.size();
   for (unsigned i = 0; i < ends; ++i)
-    if (op.getDepth(i) < 1)
-      return op.emitOpError("expected depths of 1 or more, but got ")
-             << op.getDepth(i);
+    if (op.getDepth(i) < 1 || op.getDepth(i) > kMostElements)
+      return op.emitOpError("expected depths from 1 to ")
+             << kMostElements << ", but got " << op.getDepth(i);
   return success();
 }
 
@@ -340,7 +343,7 @@ LogicalResult ReleaseOp::verifySymbolUses(SymbolTableCollection &symbols) {
 
 LogicalResult SubviewAccessOp::verify() {
   auto acquire = getSubview().getDefiningOp<AcquireOp>();
-  if (!acquire)
+  if (!acquire || !acquire.getSizeAttr())
     return emitOpError("expected the result of aie.objectfifo.acquire");
   if (getIndex() >= acquire.getSize())
     return emitOpError("expected an index below ")

@@ -136,9 +136,9 @@ bool Checker::checkDims(const Pattern &p, const TileModel &tile) const {
   int64_t count = 1, last = p.offset;
   for (DimAttr dim : p.dims) {
     count *= dim.getSize();
-    last += (int64_t(dim.getSize()) - 1) * dim.getStride();
-    if (count < 1 || count > p.length) // and does not overflow
+    if (count < 1 || count > p.length) // so that nothing overflows
       break;
+    last += (int64_t(dim.getSize()) - 1) * dim.getStride();
   }
   if (count != p.length) {
     p.op->emitOpError("expected dimensions of ")

@@ -3,7 +3,7 @@
 module { aie.device(npu2) {
   %s = aie.tile(0, 0)
   %m = aie.tile(0, 1)
-  // expected-error @below {{expected depths of 1 or more, but got 0}}
+  // expected-error @below {{expected depths from 1 to 65536, but got 0}}
   aie.objectfifo @x(%s, {%m}, 0 : i32) : !aie.objectfifo<memref<4xi32>>
 } }
 
@@ -178,3 +178,21 @@ module { aie.device(npu2) {
   // expected-error @below {{expected one input or one output, but got 2 inputs and 2 outputs}}
   aie.objectfifo.link [@x, @y] -> [@z, @w] ([0, 1] [0, 1])
 } }
+
+// -----
+
+module { aie.device(npu2) {
+  %s = aie.tile(0, 0)
+  %m = aie.tile(0, 1)
+  %a = aie.tile(0, 2)
+  aie.objectfifo @x(%s, {%m}, 2 : i32) : !aie.objectfifo<memref<8xi32>>
+  aie.objectfifo @y(%m, {%a}, 2 : i32) : !aie.objectfifo<memref<8xi32>>
+  aie.objectfifo.link [@x] -> [@y] ([] [])
+  // expected-error @below {{is a second link of @y: expected one}}
+  aie.objectfifo.link [@x] -> [@y] ([] [])
+} }
+
+// -----
+
+// expected-error @below {{objectfifo: expected at most 16777216 values, but got 'memref<4294967296x4294967296xi8>'}}
+!large = !aie.objectfifo<memref<4294967296x4294967296xi8>>
