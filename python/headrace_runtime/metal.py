@@ -6,6 +6,7 @@ They load on any machine. Calling one needs a Mac with one of the packages that
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -165,13 +166,11 @@ class Call:
 def _bytes_of(array: Any) -> Bytes:
     """The memory of an array or tensor with the CPU, as bytes."""
     if is_torch(array):
-        import torch
-
-        array = array.view(torch.uint8) if array.dim() else array.reshape(1).view(torch.uint8)
-        found: Bytes = array.numpy().reshape(-1)
+        flat = array.reshape(-1).view(sys.modules["torch"].uint8)
+        found: Bytes = flat.numpy()
         return found
-    flat: Bytes = array.reshape(-1).view(np.uint8)
-    return flat
+    whole: Bytes = array.reshape(-1).view(np.uint8)
+    return whole
 
 
 def _check_machine(folder: Path, manifest: Manifest) -> None:

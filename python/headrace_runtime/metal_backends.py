@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import is_torch
 from .checked_json import Table
 from .errors import ArtifactError, MachineError
 from .files import inside
@@ -164,11 +165,12 @@ def _is_installed(package: str) -> bool:
 
 
 def wanted(values: Sequence[Any]) -> str:
-    """The backend for a call: that of the arrays that are passed, else the first that is here."""
+    """The backend for a call: that of the arrays on the device that are passed, else the first that
+    is here."""
     for value in values:
         package = type(value).__module__.partition(".")[0]
-        if package in ("torch", "mlx"):
-            return package
+        if package == "mlx" or (is_torch(value) and value.device.type == "mps"):
+            return "mlx" if package == "mlx" else "torch"
     here = installed()
     if not here:
         ways = ", ".join(install for _, _, install in _BACKENDS.values())

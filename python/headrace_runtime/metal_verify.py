@@ -80,8 +80,7 @@ class Verification:
         for table, argument, got in zip(tables, self._manifest.outputs, outputs, strict=True):
             want, bound = self._load(table), table.amount("bound")
             if "rows" in table.data:
-                spans = [slice(*span) for span in table.data["rows"]]
-                got = np.concatenate([got[..., span] for span in spans], -1)
+                got = np.concatenate([got[..., a:b] for a, b in _spans(table)], -1)
             if got.shape != want.shape:
                 raise ArtifactError(
                     f"verification: '{argument.name}' has shape {list(got.shape)}, but results to "
@@ -98,6 +97,17 @@ class Verification:
         check_sha256(self._folder, {name: self._manifest.sha256.get(name, "")})
         values: Array = np.load(inside(self._folder, name), allow_pickle=False)
         return values
+
+
+def _spans(table: Table) -> list[tuple[int, int]]:
+    """First row and the one behind the last, of each part that there are results for."""
+    spans = table.data["rows"]
+    if not isinstance(spans, list) or not all(
+        isinstance(span, list) and len(span) == 2 and all(type(row) is int for row in span)
+        for span in spans
+    ):
+        raise ArtifactError(f"{table.where('rows')}: expected pairs of rows, but got {spans!r:.80}")
+    return [(span[0], span[1]) for span in spans]
 
 
 def _typed(data: npt.NDArray[np.uint8], argument: Argument) -> Array:

@@ -1,6 +1,7 @@
 """Artifacts for Metal on a Mac: three backends, as fakes that run the text in the simulator."""
 
 import json
+import sys
 
 import metal_fakes
 import numpy as np
@@ -95,6 +96,18 @@ def test_arrays_of_mlx_stay_arrays_of_mlx(folder, monkeypatch):
     results = Artifact.load(path)(metal_fakes.MlxArray(x))
     assert all(isinstance(value, metal_fakes.MlxArray) for value in results)
     assert all(item["ok"] for item in check.compare([np.asarray(value) for value in results]))
+
+
+def test_tensors_that_lie_with_the_cpu(folder, monkeypatch):
+    torch = pytest.importorskip("torch")
+    metal_fakes.install(monkeypatch, "pyobjc")
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    path = folder(OPERATIONS[1])
+    inputs, check = inputs_of(path)
+    monkeypatch.setattr(metal_backends, "installed", lambda: ["pyobjc"])
+    y = Artifact.load(path)(*map(torch.from_numpy, inputs))
+    assert isinstance(y, torch.Tensor)
+    assert check.compare([y.numpy()])[0]["ok"]
 
 
 def test_the_backend_is_that_of_the_inputs(folder, monkeypatch):

@@ -126,7 +126,7 @@ def test_the_report(tmp_path, monkeypatch, capsys, text):
     metal_fakes.install(monkeypatch, "torch", "mlx", "pyobjc")
     monkeypatch.setattr(metal_verify, "ROTATION_BYTES", 1 << 10)
     output = tmp_path / "report.json"
-    assert metal_verify.main([str(path), "--repeat", "3", "--output", str(output)]) == 0
+    assert metal_verify.main([str(path), "--repeat", "1", "--output", str(output)]) == 0
     report = json.loads(output.read_text())
     assert report["schema"] == 1 and report["target"] == "metal:m2-max"
     assert report["operation"] == read_manifest(path).data["source"]
@@ -174,6 +174,16 @@ def test_inputs_that_are_not_the_same_are_found(tmp_path, monkeypatch):
     monkeypatch.setattr(drawn, "draw", lambda size, *_: np.zeros(size, np.uint8))
     with pytest.raises(ArtifactError, match="input 'x' is not the one that results were computed"):
         check.inputs()
+
+
+def test_rows_that_are_none(tmp_path):
+    path = saved("matvec:m=12,k=64,format=q4_0", tmp_path / "op.hr")
+    manifest = json.loads((path / "manifest.json").read_text())
+    for rows in ([[0]], 3, [["a", 4]]):
+        manifest["verification"]["outputs"][0]["rows"] = rows
+        check = metal_verify.Verification(path, parse_manifest(manifest))
+        with pytest.raises(ArtifactError, match="rows: expected pairs of rows, but got"):
+            check.compare([np.zeros(12, np.float32)])
 
 
 def test_a_backend_that_does_not_work_is_reported(tmp_path, monkeypatch, capsys):
