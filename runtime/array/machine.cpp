@@ -63,7 +63,11 @@ Buffer *Machine::bufferAt(const void *address, int32_t &index) {
 }
 
 void Machine::schedule(Agent &agent, Time time) {
-  events.push({time, ordered++, &agent});
+  const Event event = {time, ordered++, &agent};
+  if (time > now)
+    events.push(event);
+  else
+    due.push_back(event);
 }
 
 void Machine::block(Agent &agent, HeadraceWait wait, int32_t what,
@@ -76,15 +80,22 @@ void Machine::block(Agent &agent, HeadraceWait wait, int32_t what,
   waiters.push_back(&agent);
 }
 
+void Machine::countWait(Agent &agent, Time end) {
+  const Time waited = end - agent.blockedAt;
+  if (waited <= 0)
+    return;
+  agent.facts.waited[agent.facts.wait] += waited;
+  if (waited < result.intervalLeast)
+    return;
+  if (result.intervalCount < result.intervalCapacity)
+    result.intervals[result.intervalCount++] = {agent.index, agent.facts.wait,
+                                                agent.blockedAt, end};
+  else
+    ++result.intervalsDropped;
+}
+
 void Machine::unblock(Agent &agent) {
-  agent.facts.waited[agent.facts.wait] += now - agent.blockedAt;
-  if (now - agent.blockedAt >= result.intervalLeast) {
-    if (result.intervalCount < result.intervalCapacity)
-      result.intervals[result.intervalCount++] = {agent.index, agent.facts.wait,
-                                                  agent.blockedAt, now};
-    else
-      ++result.intervalsDropped;
-  }
+  countWait(agent, now);
   agent.facts.wait = waitNone;
   agent.blocked = false;
 }
@@ -136,12 +147,17 @@ HeadraceFailure &Machine::fail(HeadraceFailureKind kind, const Agent *agent) {
 }
 
 bool Machine::turn() {
-  if (events.empty() || failed())
+  if (idle() || failed())
     return false;
-  const Event event = events.top();
+  const bool later =
+      due.empty() || (!events.empty() && due.front() < events.top());
+  const Event event = later ? events.top() : due.front();
   if (event.time > limit)
     return false;
-  events.pop();
+  if (later)
+    events.pop();
+  else
+    due.pop_front();
   now = event.time;
   event.agent->facts.finished = now;
   event.agent->step(*this);
@@ -172,20 +188,19 @@ void Machine::run() {
   result.ddrRead = ddrRead;
   result.ddrWritten = ddrWritten;
   if (!failed() && !sequence.facts.ended)
-    fail(events.empty() ? failureDeadlock : failureLimit, nullptr);
+    fail(idle() ? failureDeadlock : failureLimit, nullptr);
   // What was started comes to rest, or is found not to.
   if (!failed()) {
     limit = std::min(limit, 2 * now + 1e6);
     while (turn())
       ;
-    if (!failed() && events.empty())
+    if (!failed() && idle())
       findSurplus();
   }
   for (size_t i = 0; i < agents.size(); ++i) {
     Agent &agent = *agents[i];
     if (agent.blocked)
-      agent.facts.waited[agent.facts.wait] +=
-          std::max(0.0, result.cycles - agent.blockedAt);
+      countWait(agent, result.cycles);
     result.agents[i] = agent.facts;
   }
   for (int32_t i = 0; i < design.lockCount; ++i)

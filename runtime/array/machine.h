@@ -93,7 +93,9 @@ private:
       return time != other.time ? time > other.time : order > other.order;
     }
   };
+  bool idle() const { return events.empty() && due.empty(); }
   bool turn(); // one event; false if there is none or the limit is reached
+  void countWait(Agent &agent, Time end);
   void unblock(Agent &agent);
   void findSurplus();
 
@@ -101,7 +103,8 @@ private:
   std::vector<std::unique_ptr<Agent>> agents;
   std::vector<Lock> locks;
   std::vector<std::pair<const char *, int32_t>> byAddress; // of buffers
-  std::priority_queue<Event> events;
+  std::priority_queue<Event> events;                       // later
+  std::deque<Event> due;                                   // now
   uint64_t ordered = 0;
   Time ddrFree = 0, limit;
   HeadraceFailure discarded = {};

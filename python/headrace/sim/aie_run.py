@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from headrace.errors import ToolMissingError
 from headrace.sim import aie_native as native
@@ -16,6 +19,8 @@ __all__ = ["Run", "Use", "Wait"]
 
 _COLOURS = {"lock": "#d95f02", "room": "#7570b3", "data": "#a6cee3", "task": "#f0f0f0"}
 _BUSY = "#1b9e77"
+# HeadraceInterval of runtime/array/headrace_array.h.
+_INTERVAL = np.dtype([("agent", "i4"), ("wait", "i4"), ("start", "f8"), ("end", "f8")])
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,15 @@ def _use(facts: native.Agent) -> Use:
     return Use(facts.busy, lock, room, data, task, facts.memory, facts.conflicts, facts.bytes)
 
 
+def _bars(collection: Any, bars: np.ndarray, colour: str) -> Any:
+    """Rectangles: row, start, end."""
+    low, high = bars[:, 0] - 0.4, bars[:, 0] + 0.4
+    start, end = bars[:, 1], bars[:, 2]
+    corners = [(start, low), (end, low), (end, high), (start, high)]
+    points = np.stack([np.stack(corner, axis=1) for corner in corners], axis=1)
+    return collection(points, facecolors=colour, linewidths=0)
+
+
 @dataclass(frozen=True)
 class Wait:
     """A time in which an agent waits, in cycles."""
@@ -55,8 +69,8 @@ class Run:
 
     cycles, us: from the first step of the runtime sequence to its last. dispatch_us: what the host
     and the firmware take beside that; total_us has both. utilisation: share of `cycles` in which an
-    agent is busy. ddr_read, ddr_written: bytes of all shims. waits: those of 32 cycles and more;
-    waits_dropped of them did not fit.
+    agent is busy. ddr_read, ddr_written: bytes of all shims. intervals: what `waits` reads, those
+    of 32 cycles and more; waits_dropped of them did not fit.
     """
 
     device: str
@@ -66,15 +80,15 @@ class Run:
     ddr_read: int
     ddr_written: int
     uses: dict[str, Use]
-    waits: tuple[Wait, ...]
     waits_dropped: int
+    intervals: np.ndarray = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, design: Design, result: native.Result, agents: Sequence[native.Agent]) -> Run:
         names = design.agents()
         uses = {name: _use(facts) for name, facts in zip(names, agents, strict=True)}
-        found = (result.intervals[index] for index in range(result.interval_count))
-        waits = tuple(Wait(names[i.agent], native.WAITS[i.wait], i.start, i.end) for i in found)
+        size = result.interval_count * ctypes.sizeof(native.Interval)
+        found = ctypes.string_at(result.intervals, size)
         return cls(
             design.timing.name,
             result.cycles,
@@ -83,8 +97,17 @@ class Run:
             result.ddr_read,
             result.ddr_written,
             uses,
-            waits,
             result.intervals_dropped,
+            np.frombuffer(found, _INTERVAL),
+        )
+
+    @property
+    def waits(self) -> tuple[Wait, ...]:
+        """In the order of their ends."""
+        names = list(self.uses)
+        return tuple(
+            Wait(names[agent], native.WAITS[wait], start, end)
+            for agent, wait, start, end in self.intervals.tolist()
         )
 
     @property
@@ -124,6 +147,7 @@ class Run:
             return path
         try:
             from matplotlib import pyplot
+            from matplotlib.collections import PolyCollection
             from matplotlib.patches import Patch
         except ImportError as error:
             raise ToolMissingError(
@@ -131,28 +155,29 @@ class Run:
                 "(pip install matplotlib); a name in .json needs nothing"
             ) from error
         names = [name for name, use in self.uses.items() if use.busy > 0]
-        rows = {name: row for row, name in enumerate(names)}
+        rows = np.array([names.index(n) if n in names else -1 for n in self.uses])
+        figure, axes = pyplot.subplots(figsize=(12, 1.2 + 0.11 * len(names)))
+        everything = np.array([[row, 0.0, self.us] for row in range(len(names))])
+        axes.add_collection(_bars(PolyCollection, everything, _BUSY))
         scale = self.us / self.cycles if self.cycles else 0.0
-        figure, axes = pyplot.subplots(figsize=(12, 1.5 + 0.16 * len(names)))
-        for name, row in rows.items():
-            axes.broken_barh([(0, self.us)], (row - 0.4, 0.8), color=_BUSY)
-            for kind, colour in _COLOURS.items():
-                bars = [
-                    (w.start * scale, (min(w.end, self.cycles) - w.start) * scale)
-                    for w in self.waits
-                    if w.agent == name and w.wait == kind and w.start < self.cycles
-                ]
-                axes.broken_barh(bars, (row - 0.4, 0.8), color=colour)
-        axes.set_yticks(range(len(names)), names, fontsize=6)
+        shown = self.intervals[rows[self.intervals["agent"]] >= 0]
+        for kind, colour in _COLOURS.items():
+            own = shown[shown["wait"] == native.WAITS.index(kind)]
+            ends = (np.minimum(own[end], self.cycles) * scale for end in ("start", "end"))
+            bars = np.stack([rows[own["agent"]], *ends], axis=1)
+            axes.add_collection(_bars(PolyCollection, bars, colour))
+        axes.set_yticks(range(len(names)), names, fontsize=4)
+        axes.set_ylim(len(names), -1)
         axes.set_xlim(0, self.us)
-        axes.invert_yaxis()
         axes.set_xlabel(
             f"us, modelled on {self.device}; {self.ddr_gb_per_s:.1f} GB/s of memory, "
             f"without the dispatch of {self.dispatch_us:.0f} us"
         )
         marks = [Patch(color=_BUSY, label="works")]
         marks += [Patch(color=colour, label=f"waits: {kind}") for kind, colour in _COLOURS.items()]
-        axes.legend(handles=marks, ncols=len(marks), fontsize=7, loc="lower right")
+        axes.legend(
+            handles=marks, ncols=len(marks), fontsize=7, loc="lower left", bbox_to_anchor=(0, 1)
+        )
         figure.tight_layout()
         figure.savefig(path, dpi=120)
         pyplot.close(figure)
