@@ -357,7 +357,8 @@ EXPRESSIONS: dict[str, Build] = {
     "math.exp2": _call("exp2"),
     "math.log": _call("log"),
     "math.log2": _call("log2"),
-    "math.tanh": _call("tanh"),
+    # The fast one, which sources may get, is NaN where it should be 1.
+    "math.tanh": _call("precise::tanh"),
     "math.sqrt": _call("sqrt"),
     "math.rsqrt": _call("rsqrt"),
     "math.absf": _call("fabs"),
