@@ -30,13 +30,8 @@ struct AieCheckFeed : headrace::aie::impl::AieCheckFeedBase<AieCheckFeed> {
       FailureOr<CoreTraffic> traffic = followCore(core);
       if (failed(traffic))
         return false;
-      for (auto &[key, port] : traffic->ports)
-        if (port.differs) {
-          port.differs->emitOpError("takes or gives different numbers of "
-                                    "elements of @")
-              << key.first << " on its two paths: expected one number";
-          return false;
-        }
+      if (!repeats(core, *traffic))
+        return false;
       cores.push_back({core, *traffic});
     }
     auto sequences = device.getBodyRegion().getOps<RuntimeSequenceOp>();
@@ -50,6 +45,32 @@ struct AieCheckFeed : headrace::aie::impl::AieCheckFeedBase<AieCheckFeed> {
       return checkResults(sequence) && addTransfers(sequence, solver) &&
              solver.solve();
     });
+  }
+
+  /// Each run of the sequence needs as much as the one before.
+  static bool repeats(CoreOp core, const CoreTraffic &traffic) {
+    for (auto &[key, port] : traffic.ports) {
+      if (port.differs) {
+        port.differs->emitOpError("takes or gives different numbers of "
+                                  "elements of @")
+            << key.first << " on its two paths: expected one number";
+        return false;
+      }
+      if (!traffic.endless) {
+        core.emitOpError("ends after the first run, and a second one would "
+                         "wait for ever: expected a loop to the largest index "
+                         "around what it does");
+        return false;
+      }
+      if (port.base != 0) {
+        core.emitOpError("takes or gives ")
+            << port.base << " elements of @" << key.first
+            << " in its first run only: expected an endless loop whose "
+               "iterations begin and end with none held";
+        return false;
+      }
+    }
+    return true;
   }
 
   /// A transfer to the host must have ended when the sequence does.

@@ -70,6 +70,8 @@ public:
   State state;
   /// What one iteration of the endless loop does, once it was reached.
   std::optional<State> iteration;
+  /// Iterations of it before that one, which did something else.
+  int64_t others = 0;
 
 private:
   void acquire(AcquireOp op);
@@ -180,6 +182,7 @@ LogicalResult Follower::loop(scf::ForOp op) {
         }
         state = before;
         iteration = once;
+        others = i;
         return endless(op);
       }
       repeat(state, before, *trips - i - 1);
@@ -262,6 +265,7 @@ FailureOr<CoreTraffic> headrace::aie::followCore(CoreOp core) {
     for (auto &[key, port] : *follower.iteration) {
       PortTraffic &to = traffic.ports[key];
       to.rate = port.moved;
+      to.base -= follower.others * to.rate;
       if (port.differs)
         to.differs = port.differs;
     }

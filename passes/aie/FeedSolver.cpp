@@ -133,27 +133,20 @@ static const char *verbOf(PortKey key) {
   return static_cast<Port>(key.second) == Port::Consume ? "takes" : "gives";
 }
 
-bool FeedSolver::findIterations(Core &core, PortKey key, PortTraffic port) {
+bool FeedSolver::findIterations(Core &core, PortKey key, int64_t rate) {
   ObjectFifoOp fifo = lookUp(key.first);
   const Known &fed = known.find(fifo)->second;
-  int64_t rest = fed.count - port.base;
-  if (rest < 0 || rest % port.rate != 0) {
-    InFlightDiagnostic diag =
-        core.op.emitOpError("in ")
-        << core.op.getTileOp().describe() << " " << verbOf(key) << " "
-        << port.rate << " elements of @" << key.first << " in each iteration";
-    if (port.base > 0)
-      diag << " and " << port.base << " more";
-    diag << ", but there are " << fed.count << " " << fed.reason
-         << "; what fits: "
-         << port.base + std::max<int64_t>(0, rest) / port.rate * port.rate
-         << " or "
-         << port.base +
-                (std::max<int64_t>(0, rest) / port.rate + 1) * port.rate;
+  if (fed.count % rate != 0) {
+    core.op.emitOpError("in ")
+        << core.op.getTileOp().describe() << " " << verbOf(key) << " " << rate
+        << " elements of @" << key.first << " in each iteration, but there are "
+        << fed.count << " " << fed.reason
+        << "; what fits: " << fed.count / rate * rate << " or "
+        << (fed.count / rate + 1) * rate;
     return false;
   }
   core.iterations = {
-      rest / port.rate,
+      fed.count / rate,
       llvm::formatv("for the {0} elements of @{1}", fed.count, key.first)};
   return true;
 }
@@ -161,18 +154,17 @@ bool FeedSolver::findIterations(Core &core, PortKey key, PortTraffic port) {
 bool FeedSolver::spreadCore(Core &core) {
   for (auto &[key, port] : core.traffic.ports)
     if (!core.iterations && port.rate > 0 &&
-        known.contains(lookUp(key.first)) && !findIterations(core, key, port))
+        known.contains(lookUp(key.first)) &&
+        !findIterations(core, key, port.rate))
       return false;
+  if (!core.iterations)
+    return true;
+  auto [iterations, why] = *core.iterations;
   for (auto &[key, port] : core.traffic.ports) {
-    if (port.rate > 0 && !core.iterations)
-      continue;
-    int64_t iterations = core.iterations ? core.iterations->count : 0;
-    std::string reason = llvm::formatv(
-        "that {0} {1}", core.op.getTileOp().describe(), verbOf(key));
-    if (port.rate > 0)
-      reason += llvm::formatv(" in {0} iterations, {1}", iterations,
-                              core.iterations->reason);
-    if (!set(lookUp(key.first), port.base + iterations * port.rate, reason))
+    std::string reason = llvm::formatv("that {0} {1} in {2} iterations, {3}",
+                                       core.op.getTileOp().describe(),
+                                       verbOf(key), iterations, why);
+    if (!set(lookUp(key.first), iterations * port.rate, reason))
       return false;
   }
   return true;

@@ -7,6 +7,7 @@
 
 namespace headrace::aie {
 
+/// A core that does the same in each run: what its traffic has is rates.
 struct CoreFlow {
   CoreOp core;
   CoreTraffic traffic;
@@ -38,7 +39,7 @@ private:
 
   bool spreadLink(ObjectFifoLinkOp link);
   bool spreadCore(Core &core);
-  bool findIterations(Core &core, PortKey key, PortTraffic port);
+  bool findIterations(Core &core, PortKey key, int64_t rate);
   bool checkEnds(ObjectFifoOp fifo);
   ObjectFifoOp lookUp(llvm::StringRef name);
 

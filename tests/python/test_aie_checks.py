@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from headrace import ir, targets
+from headrace.dialects import aie
 from headrace.passmanager import PassManager
 
 DEVICES = Path(targets.__path__[0]) / "aie" / "devices.json"
@@ -133,6 +134,14 @@ def diagnostics(text, checks=CHECKS, devices=DEVICES):
             found = error.error_diagnostics
             return [part.message for one in found for part in (one, *one.notes) if part.message]
     return []
+
+
+def test_every_device_is_described():
+    table = json.loads(DEVICES.read_text())
+    assert {device.name for device in aie.Device} == set(table["devices"])
+    named = ", ".join(table["sources"])
+    for device in table["devices"].values():
+        assert all(key in named for key in device if key not in ("rows", "core", "memory", "shim"))
 
 
 @pytest.mark.parametrize(("columns", "device"), [(8, "npu2"), (4, "npu1"), (1, "npu1")])

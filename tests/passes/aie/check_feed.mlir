@@ -40,6 +40,74 @@ module { aie.device(npu2) {
 
 // -----
 
+module { aie.device(npu2) {
+  %shim = aie.tile(0, 0)
+  %tile = aie.tile(0, 2)
+  aie.objectfifo @x(%shim, {%tile}, 2 : i32) : !aie.objectfifo<memref<16xi32>>
+  aie.objectfifo @y(%tile, {%shim}, 2 : i32) : !aie.objectfifo<memref<16xi32>>
+  // expected-error @below {{ends after the first run, and a second one would wait for ever: expected a loop to the largest index around what it does}}
+  %core = aie.core(%tile) {
+    %x_s = aie.objectfifo.acquire @x(Consume, 1) : !aie.objectfifosubview<memref<16xi32>>
+    aie.objectfifo.release @x(Consume, 1)
+    %y_s = aie.objectfifo.acquire @y(Produce, 1) : !aie.objectfifosubview<memref<16xi32>>
+    aie.objectfifo.release @y(Produce, 1)
+    aie.end
+  }
+  aie.runtime_sequence @run(%x: memref<256xi32>, %y: memref<256xi32>) {
+    %tx = aiex.dma_configure_task_for @x {
+      aie.dma_bd(%x : memref<256xi32>, 0, 16)
+      aie.end
+    }
+    aiex.dma_start_task(%tx)
+    %ty = aiex.dma_configure_task_for @y {
+      aie.dma_bd(%y : memref<256xi32>, 0, 16)
+      aie.end
+    } {issue_token = true}
+    aiex.dma_start_task(%ty)
+    aiex.dma_await_task(%ty)
+  }
+} }
+
+// -----
+
+// A window of two elements: the first run needs one more.
+
+module { aie.device(npu2) {
+  %shim = aie.tile(0, 0)
+  %tile = aie.tile(0, 2)
+  aie.objectfifo @x(%shim, {%tile}, 2 : i32) : !aie.objectfifo<memref<16xi32>>
+  aie.objectfifo @y(%tile, {%shim}, 2 : i32) : !aie.objectfifo<memref<16xi32>>
+  // expected-error @below {{takes or gives 1 elements of @x in its first run only: expected an endless loop whose iterations begin and end with none held}}
+  %core = aie.core(%tile) {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %c4 = arith.constant 4 : index
+    %forever = arith.constant 9223372036854775807 : index
+    scf.for %i = %c0 to %forever step %c1 {
+      %x_s = aie.objectfifo.acquire @x(Consume, 2) : !aie.objectfifosubview<memref<16xi32>>
+      aie.objectfifo.release @x(Consume, 1)
+      %y_s = aie.objectfifo.acquire @y(Produce, 1) : !aie.objectfifosubview<memref<16xi32>>
+      aie.objectfifo.release @y(Produce, 1)
+    }
+    aie.end
+  }
+  aie.runtime_sequence @run(%x: memref<256xi32>, %y: memref<256xi32>) {
+    %tx = aiex.dma_configure_task_for @x {
+      aie.dma_bd(%x : memref<256xi32>, 0, 64)
+      aie.end
+    }
+    aiex.dma_start_task(%tx)
+    %ty = aiex.dma_configure_task_for @y {
+      aie.dma_bd(%y : memref<256xi32>, 0, 64)
+      aie.end
+    } {issue_token = true}
+    aiex.dma_start_task(%ty)
+    aiex.dma_await_task(%ty)
+  }
+} }
+
+// -----
+
 // Fed in two parts: 12 elements by a task that repeats.
 
 module { aie.device(npu2) {
