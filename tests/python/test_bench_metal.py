@@ -79,14 +79,11 @@ def test_modelled_times():
 
 
 def test_the_ceiling_of_sparse_products():
-    """A chip with little bandwidth is near it; launches keep a fast one away."""
-    slow, fast = sparse.chip_times(["m1", "m5-max"], "q4_k", 4096, 14336)
-    for chip in (slow, fast):
-        assert chip.ceiling < chip.sparse < chip.dense < 3 * chip.ceiling + chip.dense
-        assert 0 < chip.break_even < 1 and chip.selection > 0
-    assert slow.of_ceiling > fast.of_ceiling > 0.4
-    assert slow.of_ceiling > 0.95
-    assert slow.break_even > fast.break_even
+    """A kernel cannot be above it; a launch less, or a faster selection, would change the rest."""
+    for chip in sparse.chip_times(["m1", "m5-max"], "q4_k", 4096, 14336):
+        assert chip.ceiling <= chip.sparse < chip.dense < 2 * chip.ceiling
+        assert chip.of_ceiling == chip.ceiling / chip.sparse > 0.7
+        assert 0 < chip.break_even < 1 and chip.selection > timing.calibrate().launch_us
 
 
 def test_half_of_the_columns_are_half_of_the_traffic():
@@ -95,13 +92,18 @@ def test_half_of_the_columns_are_half_of_the_traffic():
     assert 0.5 <= found.weights < 0.52 and found.weights < found.share < 0.7
 
 
+def test_keys_and_values_are_loaded_once():
+    case, share = figures.cache_share("f16", 64, 0)
+    assert case == "f16, 64 tokens" and 1 <= share < 1.2
+
+
 def counted(**values):
     return replace(Counted("x", 1.0, 0.5, 1.0, 5.0, 1, 0.0), **values)
 
 
 def records(rows, share=0.5, of_ceiling=1.0):
     chips = [ChipTimes("m1", 2.0, 1.0, 0.1, of_ceiling, 0.9)]
-    made = limits.evaluate(rows, [SparseTraffic("half", share, share)], chips)
+    made = limits.evaluate(rows, {"f16": 1.01}, [SparseTraffic("half", share, share)], chips)
     return {(item["limit"], item["case"]): item for item in made}
 
 
@@ -115,7 +117,8 @@ def test_limits_are_judged_by_others():
     assert good["loads for each weight", "q4_0"]["goal"] == 0.55
     ours = counted(stored_share=1.04, instructions_per_weight=4.6, loads_per_weight=0.56)
     bad = records([Row("q4_0", {"ours": ours, **theirs}, {})], share=0.59, of_ceiling=0.94)
-    assert not any(item["reached"] for key, item in bad.items() if key[0] != "error of the model")
+    others = ("error of the model", "sectors loaded of a cache")
+    assert not any(item["reached"] for key, item in bad.items() if key[0] not in others)
     alone = records([Row("q4nx", {"ours": ours}, {"ggml": "ggml has no q4nx", "iree": "none"})])
     record = alone["instructions for each weight", "q4nx"]
     assert record["reached"] is None and record["why"] == "ggml has no q4nx"
@@ -128,6 +131,8 @@ def test_the_command(tmp_path, monkeypatch):
     monkeypatch.setattr(metal, "QUICK_SHAPE", (8, 1024))
     monkeypatch.setattr(metal, "QUICK_CHIPS", ("m4-pro",))
     monkeypatch.setattr(metal, "SPARSE_FORMATS", ("q4_k",))
+    monkeypatch.setattr(metal, "CACHES", ("i8",))
+    monkeypatch.setattr(metal, "QUICK_TOKENS", 32)
     result = CliRunner().invoke(
         app,
         [

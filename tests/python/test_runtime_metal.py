@@ -24,6 +24,7 @@ OPERATIONS = [
     "sparse_matvec:m=300,k=40,format=q4_0",
     "select_columns:k=5",
     "matvec:m=256,k=32,format=q8_0:zigzag,activations=bf16",
+    "decode:heads=4,kv_heads=2,dim=32,slots=64,cache=i8,layout=paged,page=16,splits=2",
 ]
 
 

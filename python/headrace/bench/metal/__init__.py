@@ -29,6 +29,7 @@ SHAPE, MODELLED_SHAPE = (256, 4096), (4096, 14336)
 QUICK_SHAPE, QUICK_FORMATS, QUICK_CHIPS = (32, 4096), ("q4_0", "q4_k"), ("m1", "m2-max", "m5-max")
 SPARSE_FORMATS = ("q4_k", "q8_0", "q4_k:zigzag")
 SPARSE_SHAPE, QUICK_SPARSE_SHAPE = (1024, 4096), (1024, 512)
+CACHES, TOKENS, QUICK_TOKENS = ("f16", "i8"), 2048, 256
 # Of results in the simulator, by float64.
 BOUND = 1e-5
 
@@ -70,6 +71,9 @@ def run(
             _row(Problem.draw(form, *(QUICK_SHAPE if quick else SHAPE), seed), chip, wanted)
         )
         tick()
+    caches = dict(
+        figures.cache_share(dtype, QUICK_TOKENS if quick else TOKENS, seed) for dtype in CACHES
+    )
     shape = QUICK_SPARSE_SHAPE if quick else SPARSE_SHAPE
     traffic = [sparse.traffic(form, *shape, seed) for form in SPARSE_FORMATS]
     chips = QUICK_CHIPS if quick else tuple(chip_names())
@@ -89,7 +93,7 @@ def run(
         sparse=[vars(item) for item in traffic],
         chips=[item.to_json() | {"of_ceiling": round(item.of_ceiling, 4)} for item in times],
         judged=[vars(row) | {"error": round(row.error, 4)} for row in timing.judge()],
-        limits=limits.evaluate(rows, traffic, times),
+        limits=limits.evaluate(rows, caches, traffic, times),
         problems=_problems(rows),
     )
 

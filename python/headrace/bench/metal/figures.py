@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headrace import formats, ops
+import headrace
+from headrace import formats, ops, runs_attention
 from headrace.bench.peers.base import Unavailable
 from headrace.check import storage
 from headrace.errors import CompileError
@@ -19,7 +20,7 @@ from headrace.targets.metal import simulate, timing
 from headrace.targets.metal.description import MetalDescription
 from headrace.targets.metal.package import SOURCE
 
-__all__ = ["Counted", "Problem", "ours", "weights_of_a_turn"]
+__all__ = ["Counted", "Problem", "cache_share", "ours", "weights_of_a_turn"]
 
 Array = npt.NDArray[Any]
 SECTOR = 64
@@ -143,6 +144,25 @@ def ours(problem: Problem, chip: str) -> Counted:
         launches=1,
         error=relative_l2(arguments[-1], problem.want),
     )
+
+
+def cache_share(dtype: str, slots: int, seed: int) -> tuple[str, float]:
+    """What is decoded, and bytes of sectors that all simdgroups of attention to a full cache load
+    of it together, over its bytes. Raises CompileError for a wrong result."""
+    spec = ops.decode(heads=8, kv_heads=2, dim=128, slots=slots, cache=dtype)
+    artifact = headrace.compile(spec, target="metal:m2-max")
+    inputs = runs_attention.inputs_for(spec, np.random.default_rng(seed))
+    arguments, launches = simulate.run_traced(artifact, inputs)
+    found = runs_attention.compare(spec, inputs, arguments[-1])
+    if not found["ok"]:
+        raise CompileError(f"{spec}: computes something else in the simulator")
+    loaded = sum(
+        SECTOR * traffic[index].loaded_64
+        for step, traffic in zip(artifact.manifest["plan"], launches, strict=True)
+        for index, binding in enumerate(step["bindings"])
+        if binding.get("argument") == 1
+    )
+    return f"{dtype}, {slots} tokens", loaded / inputs[1].nbytes
 
 
 def loads(traffic: Sequence[msl.Traffic]) -> int:

@@ -31,11 +31,14 @@ class Row:
 
 
 def evaluate(
-    rows: Sequence[Row], sparse: Sequence[SparseTraffic], chips: Sequence[ChipTimes]
+    rows: Sequence[Row],
+    caches: Mapping[str, float],
+    sparse: Sequence[SparseTraffic],
+    chips: Sequence[ChipTimes],
 ) -> list[dict[str, Any]]:
     """A record for each case: goal, figure, how that was got, whether it is reached, and the same
-    figure of others."""
-    return [*_dense(rows), *_sparse(sparse, chips), *_model()]
+    figure of others. caches: shares of `figures.cache_share`."""
+    return [*_dense(rows), *_caches(caches), *_sparse(sparse, chips), *_model()]
 
 
 def _dense(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
@@ -68,6 +71,16 @@ def _dense(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
             figures=loads,
             of="half of IREE's",
             why=row.missing.get("iree", ""),
+        )
+
+
+def _caches(shares: Mapping[str, float]) -> Iterator[dict[str, Any]]:
+    for case, share in shares.items():
+        yield _record(
+            *("sectors loaded of a cache", case, 1.03, "of stored bytes"),
+            at_most=True,
+            how=SIMULATED,
+            figures={"ours": share},
         )
 
 
