@@ -8,7 +8,7 @@
 using namespace array;
 
 bool Channel::start(Machine &machine, int32_t task) {
-  if (static_cast<int32_t>(queue.size()) > machine.timing.queue)
+  if (static_cast<int32_t>(queue.size()) == machine.timing.queue)
     return false;
   queue.push_back(task);
   machine.wake(forTask);

@@ -3,6 +3,7 @@
 #include "core.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 using namespace array;
@@ -166,7 +167,7 @@ bool Core::call(Machine &machine, int32_t function) {
       failure.function = function;
       return false;
     }
-    buffer.usedUntil = machine.now + pending + cycles;
+    buffer.usedUntil = machine.now + cycles;
     buffer.user = this->index;
   }
   callCycles = cycles;
@@ -198,10 +199,6 @@ bool Core::execute(Machine &machine, const HeadraceInstruction &instruction) {
     registers[a] = reinterpret_cast<int64_t>(machine.buffers[found]->data());
     return true;
   }
-  case opOffset:
-    registers[a] = registers[instruction.b] +
-                   registers[instruction.c] * instruction.immediate;
-    return true;
   case opLoad:
   case opStore:
     return access(machine, instruction);

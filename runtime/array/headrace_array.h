@@ -113,7 +113,6 @@ enum HeadraceOpcode {
   opBranch,   // if not a: to immediate
   opBuffer,   // a = buffer immediate
   opElement,  // a = buffer table[b + (register c) % immediate]
-  opOffset,   // a = b + register c * immediate
   opLoad,     // a = buffer b [register c], immediate: bytes, negative if signed
   opStore,    // buffer b [register c] = a, immediate: bytes
   opAcquire,  // lock a, register b
@@ -181,7 +180,6 @@ struct HeadraceFailure {
 struct HeadraceAgent {
   double busy;      // cycles of transfers at full rate, or of computing
   double waited[5]; // by HeadraceWait
-  double finished;  // when it last did something
   double conflicts; // of that, cycles for which a bank was taken
   double memory;    // cycles in which others had the memory of the host
   int64_t bytes;

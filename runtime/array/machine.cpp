@@ -133,10 +133,7 @@ Time Machine::ddr(int64_t bytes) {
   return ddrFree;
 }
 
-void Machine::end(Agent &agent) {
-  agent.facts.ended = 1;
-  agent.facts.finished = now;
-}
+void Machine::end(Agent &agent) { agent.facts.ended = 1; }
 
 HeadraceFailure &Machine::fail(HeadraceFailureKind kind, const Agent *agent) {
   if (failed())
@@ -159,13 +156,17 @@ bool Machine::turn() {
   else
     due.pop_front();
   now = event.time;
-  event.agent->facts.finished = now;
   event.agent->step(*this);
   return true;
 }
 
 /// Behind the end of the sequence: all data that came in has been taken.
 void Machine::findSurplus() {
+  for (const Stream &stream : streams)
+    if (!stream.chunks.empty()) {
+      fail(failureSurplus, channels[stream.from]);
+      return;
+    }
   for (Channel *channel : channels)
     if (!channel->idle()) {
       fail(failureSurplus, channel);
@@ -194,7 +195,7 @@ void Machine::run() {
     limit = std::min(limit, 2 * now + 1e6);
     while (turn())
       ;
-    if (!failed() && idle())
+    if (!failed())
       findSurplus();
   }
   for (size_t i = 0; i < agents.size(); ++i) {

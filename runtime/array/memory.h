@@ -34,7 +34,7 @@ public:
   int32_t mover = -1;    // and the agent of one
 
 private:
-  static constexpr int64_t guard = 64;
+  static constexpr int64_t guard = 512;
   uint32_t poisonOf(int64_t word) const;
 
   const HeadraceBuffer *description;

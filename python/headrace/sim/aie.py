@@ -126,8 +126,15 @@ class _Reader:
         return [op for op in self.operations if isinstance(op, kind)]
 
     def tile(self, value: Any) -> Tile:
-        op = value.owner.opview
-        return ir.IntegerAttr(op.col).value, ir.IntegerAttr(op.row).value
+        op, timing = value.owner.opview, self.design.timing
+        column, row = ir.IntegerAttr(op.col).value, ir.IntegerAttr(op.row).value
+        if column >= timing.columns or row >= timing.rows:
+            raise ArraySimulationError(
+                f"expected a tile of {timing.name}, which has {timing.columns} columns and "
+                f"{timing.rows} rows, but got ({column}, {row})",
+                kind="resources",
+            )
+        return column, row
 
     def read(
         self, kernels: Kernels | None, cycles: Mapping[str, float], sequence: str | None

@@ -36,6 +36,7 @@ class AieTiming:
 
     name: str
     columns: int
+    rows: int
     clock_ghz: float
     ddr_gb_per_s: float
     vector_bytes: int
@@ -101,6 +102,7 @@ def timing_of(name: str) -> AieTiming:
     return AieTiming(
         name,
         facts["columns"],
+        sum(facts["rows"].values()),
         facts["clock_ghz"],
         facts.get("ddr_gb_per_s", {}).get("cap", _ASSUMED_DDR),
         facts["load_bits"][0] // 8,

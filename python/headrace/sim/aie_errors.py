@@ -14,8 +14,8 @@ class ArraySimulationError(HeadraceError):
     """A design did what no array has to give a result for.
 
     kind: `bounds`, `alignment`, `uninitialized`, `race`, `overwrite`, `lock`, `task queue`,
-    `surplus`, `limit`, `index`, `division` or `deadlock`. agent: the channel, core or sequence that
-    did it, None where nobody is to blame. cycle: when.
+    `unfinished`, `surplus`, `limit`, `index`, `division`, `resources` or `deadlock`. agent: the
+    channel, core or sequence that did it, None where nobody is to blame. cycle: when.
     """
 
     def __init__(

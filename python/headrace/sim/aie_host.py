@@ -43,6 +43,24 @@ def add_sequence(design: Design, sequence: Any, shims: Mapping[str, int]) -> Non
             design.step(_STEPS[op.name], task)
         elif op.name != "aiex.dma_free_task":
             raise UsageError(f"the array simulator does not run {op.name} in a runtime sequence")
+    _results_are_awaited(design)
+
+
+def _results_are_awaited(design: Design) -> None:
+    """The tasks of a channel end in their order: an await covers those before it."""
+    open_tasks: dict[int, int] = {}
+    for kind, task in design.steps:
+        channel = design.tasks[task].channel
+        if kind == "start" and design.channels[channel].direction == "S2MM":
+            open_tasks[channel] = task
+        elif kind == "await" and open_tasks.get(channel) == task:
+            del open_tasks[channel]
+    for task in open_tasks.values():
+        raise ArraySimulationError(
+            f"the sequence does not await task {design.tasks[task].name}: the host would read what "
+            "may not be there yet",
+            kind="unfinished",
+        )
 
 
 def _task(

@@ -129,7 +129,7 @@ class Failure(ctypes.Structure):
 
 class Agent(ctypes.Structure):
     _fields_ = [
-        *(("busy", _f64), ("waited", _f64 * 5), ("finished", _f64), ("conflicts", _f64)),
+        *(("busy", _f64), ("waited", _f64 * 5), ("conflicts", _f64)),
         ("memory", _f64),
         *(("bytes", _i64), ("ended", _i32), ("wait", _i32), ("waits_for", _i32)),
         *(("needs", _i32), ("at", _i32)),

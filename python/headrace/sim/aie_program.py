@@ -10,7 +10,7 @@ __all__ = ["OPCODES", "Instruction", "Program"]
 OPCODES = (
     *("constant", "move", "add", "sub", "mul", "div", "rem", "and", "or", "xor", "shl", "shr"),
     *("min", "max", "equal", "less", "div unsigned", "rem unsigned", "shr unsigned"),
-    *("less unsigned", "select", "jump", "branch", "buffer", "element", "offset"),
+    *("less unsigned", "select", "jump", "branch", "buffer", "element"),
     *("load", "store", "acquire", "release", "poison", "argument", "float", "call", "end"),
 )
 
