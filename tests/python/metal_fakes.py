@@ -23,7 +23,7 @@ MAC = machine.Machine("aarch64", "darwin", "Apple M2 Max", frozenset())
 
 def launch(source: str, name: str, buffers: list[Any], constants: list[int], grid, threads) -> None:
     """Runs one kernel; `buffers` are arrays of bytes, which get what it writes."""
-    msl.build(source, kernels=[name]).launch(
+    msl.build(source).launch(
         name, buffers=buffers, constants=constants, grid=tuple(grid), threads=tuple(threads)
     )
 
