@@ -151,9 +151,11 @@ private:
     return all;
   }
 
-  /// This operation's part of the time in which columns are found.
+  /// This operation's part of the time in which columns are found, by one of
+  /// the units that work beside each other.
   double listTime(Operation *op, Value x) const {
-    double time = device.time(selectColumnsCost(x.getType()), device.products);
+    double work = device.work(selectColumnsCost(x.getType()), device.products);
+    double time = device.overhead + work * static_cast<double>(device.threads);
     return time / static_cast<double>(productsOfList(op, x));
   }
 

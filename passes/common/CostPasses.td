@@ -56,8 +56,8 @@ def ChooseKernel : Pass<"choose-kernel", "::mlir::ModuleOp"> {
     `read-bandwidth` and its operations over `dense-gops` (`lookup-gops` for a
     product by tables). The density is the operation's attribute
     `headrace.density`, else the option. Finding the columns of a sparse product
-    is shared by the products of the same activations and threshold. Of equals
-    the first of the table is chosen.
+    is the work of one of `threads`, and shared by the products of the same
+    activations and threshold. Of equals the first of the table is chosen.
 
     With `threads` above 1, `qattn.decode` and `qattn.mla_decode` get
     `headrace.splits`, which `split-kv` obeys: the number of parts with the least

@@ -133,6 +133,9 @@ FailureOr<KernelInfo> describeKernel(Operation *op, const KernelShape &shape) {
   };
   add("bytes", count(cost.movedBytes()));
   add("operations", count(cost.operations));
+  // What is counted of a product with some columns depends on how many.
+  if (isa<SparseMatvecOp>(op))
+    add("density", b.getF64FloatAttr(assumptions->density));
   add(kWorkgroupRows, b.getI64IntegerAttr(shape.rowsPerGroup));
   info.attributes.append(shape.attributes);
   return info;

@@ -34,10 +34,9 @@ struct MetalPipelineOptions : PassPipelineOptions<MetalPipelineOptions> {
   Option<int64_t> maxBufferBytes{*this, "max-buffer-bytes",
                                  llvm::cl::desc("Most bytes of a buffer"),
                                  llvm::cl::init((int64_t(1) << 31) - 1)};
-  Option<int64_t> cores{
-      *this, "cores",
-      llvm::cl::desc("Cores of the GPU; 0: columns stay together"),
-      llvm::cl::init(0)};
+  Option<int64_t> cores{*this, "cores",
+                        llvm::cl::desc("Cores of the GPU; 0: any number"),
+                        llvm::cl::init(0)};
   Option<double> readBandwidth{
       *this, "read-bandwidth",
       llvm::cl::desc("1e9 bytes a second that kernels read"),
@@ -63,7 +62,7 @@ void buildMetalPipeline(OpPassManager &pm,
     pm.addPass(headrace::common::createSplitKV());
   }
   pm.addPass(headrace::simt::createSimtFormKernels(
-      {options.subgroupWidth.getValue()}));
+      {options.subgroupWidth.getValue(), options.cores.getValue()}));
 
   // While a kernel still is one operation, and the plan says who computes what.
   pm.addPass(headrace::simt::createSimtSplitColumns(
@@ -89,6 +88,10 @@ void buildMetalPipeline(OpPassManager &pm,
       {options.subgroupWidth.getValue()}));
   pm.addPass(headrace::simt::createSimtLowerMergePartials(
       {options.subgroupWidth.getValue()}));
+  pm.addPass(headrace::simt::createSimtLowerAppend(
+      {options.subgroupWidth.getValue()}));
+  pm.addPass(
+      headrace::simt::createSimtLowerFetch({options.subgroupWidth.getValue()}));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   // Before any text is printed, when all memory is known.

@@ -237,6 +237,11 @@ int64_t headrace::simt::sliceRows(PackedType weight) {
   return small && band % 128 == 0 ? 128 : 0;
 }
 
+int64_t headrace::simt::leastRows(PackedType weight) {
+  // Lanes of q6_k have two rows of each 32 of a half of the slice.
+  return innerKind(weight) == GgufKind::Q6_K ? 128 : 64;
+}
+
 std::unique_ptr<ColumnDecoder> ColumnDecoder::create(PackedType weight) {
   int64_t rows = sliceRows(weight);
   if (!rows)

@@ -24,6 +24,8 @@ constexpr int64_t kLaneRows = 8;
 /// blocks are small and bands are no multiple of 256 rows. 0 if there are no
 /// kernels for columns of `weight`.
 int64_t sliceRows(qlinear::PackedType weight);
+/// The fewest rows of a slice, next to each other, that some of its lanes own.
+int64_t leastRows(qlinear::PackedType weight);
 
 /// Rows of a lane that follow each other in a slice, as a vector.
 struct LaneRows {
@@ -37,7 +39,7 @@ public:
   /// Null if `sliceRows` is 0.
   static std::unique_ptr<ColumnDecoder> create(qlinear::PackedType weight);
 
-  /// Before all loops. `lane` is one of sliceRows / kLaneRows.
+  /// Before all loops. `lane` is one of the sliceRows / kLaneRows of a slice.
   virtual void open(SimtBuilder &v, mlir::Value bytes, mlir::Value lane) = 0;
   /// Sums of no columns.
   virtual llvm::SmallVector<mlir::Value> zeros(SimtBuilder &v) const = 0;

@@ -95,20 +95,35 @@ KernelShape selectShape(SelectColumnsOp op, int64_t width) {
   return shape;
 }
 
-/// One workgroup has a slice, which is whole blocks, of `weights` matrices of
-/// one type.
+/// What kernels are made for.
+struct Device {
+  int64_t width, cores;
+};
+
+/// The rows of a workgroup: a slice of all columns, or a part of one where
+/// there are fewer slices than cores.
+int64_t workgroupRows(PackedType weight, const Device &device) {
+  int64_t rows = sliceRows(weight), least = leastRows(weight);
+  auto groups = [&] {
+    return static_cast<int64_t>(llvm::divideCeil(weight.getRows(), rows));
+  };
+  while (rows > least && groups() < device.cores)
+    rows /= 2;
+  return rows;
+}
+
+/// A product of `weights` zigzag matrices of one type.
 FailureOr<KernelShape> sliceShape(Operation *op, PackedType weight, Type x,
-                                  int64_t weights, int64_t width) {
-  int64_t rows = sliceRows(weight);
-  if (!rows)
+                                  int64_t weights, const Device &device) {
+  if (!sliceRows(weight))
     return op->emitOpError() << "has no GPU kernel for " << weight.getFormat();
   KernelShape shape;
   shape.rows = weight.getRows();
-  shape.rowsPerGroup = rows;
+  shape.rowsPerGroup = workgroupRows(weight, device);
   shape.matrix = weight;
   shape.x = x;
   Builder b(op->getContext());
-  auto threads = static_cast<int32_t>(kSliceSubgroups / weights * width);
+  auto threads = static_cast<int32_t>(kSliceSubgroups / weights * device.width);
   shape.attributes = {
       b.getNamedAttr(kWorkgroup, b.getDenseI32ArrayAttr({threads, 1, 1}))};
   return shape;
@@ -124,9 +139,9 @@ bool isSelected(SparseMatvecOp op) {
              op.getWeight().getType().getCols();
 }
 
-FailureOr<KernelShape> sparseShape(SparseMatvecOp op, int64_t width) {
+FailureOr<KernelShape> sparseShape(SparseMatvecOp op, const Device &device) {
   FailureOr<KernelShape> shape =
-      sliceShape(op, op.getWeight().getType(), op.getX().getType(), 1, width);
+      sliceShape(op, op.getWeight().getType(), op.getX().getType(), 1, device);
   if (succeeded(shape) && isSelected(op)) {
     shape->suffix = "_selected";
     Builder b(op->getContext());
@@ -137,10 +152,10 @@ FailureOr<KernelShape> sparseShape(SparseMatvecOp op, int64_t width) {
 
 /// A product with all columns of `weights` matrices of one type.
 FailureOr<KernelShape> denseShape(Operation *op, PackedType weight, Type x,
-                                  int64_t weights, int64_t width) {
-  auto shapeOf =
-      isa<ZigzagFormatAttr>(weight.getFormat()) ? sliceShape : productShape;
-  return shapeOf(op, weight, x, weights, width);
+                                  int64_t weights, const Device &device) {
+  if (isa<ZigzagFormatAttr>(weight.getFormat()))
+    return sliceShape(op, weight, x, weights, device);
+  return productShape(op, weight, x, weights, device.width);
 }
 
 /// A workgroup for each slice of rows and tile of tokens.
@@ -148,7 +163,7 @@ FailureOr<KernelShape> matmulShape(MatmulOp op, int64_t width) {
   PackedType weight = op.getWeight().getType();
   auto init = cast<ShapedType>(op.getInit().getType());
   FailureOr<KernelShape> shape =
-      sliceShape(op, weight, op.getX().getType(), 1, width);
+      sliceShape(op, weight, op.getX().getType(), 1, {width, /*cores=*/0});
   if (failed(shape))
     return failure();
   MatmulTile tile = tileMatmul(weight, init);
@@ -163,11 +178,12 @@ FailureOr<KernelShape> matmulShape(MatmulOp op, int64_t width) {
   return shape;
 }
 
-FailureOr<KernelShape> shapeOf(Operation *op, int64_t width) {
+FailureOr<KernelShape> shapeOf(Operation *op, const Device &device) {
+  int64_t width = device.width;
   if (hasAttentionKernel(op))
     return attentionShape(op, width);
   if (auto sparse = dyn_cast<SparseMatvecOp>(op))
-    return sparseShape(sparse, width);
+    return sparseShape(sparse, device);
   if (auto matmul = dyn_cast<MatmulOp>(op))
     return matmulShape(matmul, width);
   if (auto select = dyn_cast<SelectColumnsOp>(op))
@@ -176,10 +192,10 @@ FailureOr<KernelShape> shapeOf(Operation *op, int64_t width) {
     return rowsShape(op, width);
   if (auto matvec = dyn_cast<MatvecOp>(op))
     return denseShape(op, matvec.getWeight().getType(), matvec.getX().getType(),
-                      1, width);
+                      1, device);
   auto gated = cast<GatedMatvecOp>(op);
   FailureOr<KernelShape> shape = denseShape(op, gated.getGate().getType(),
-                                            gated.getX().getType(), 2, width);
+                                            gated.getX().getType(), 2, device);
   if (succeeded(shape))
     shape->suffix = "_" + stringifyActivation(gated.getActivation()).str();
   return shape;
@@ -190,7 +206,8 @@ struct SimtFormKernels
   using Base::Base;
 
   void runOnOperation() override {
-    auto shape = [&](Operation *op) { return shapeOf(op, subgroupWidth); };
+    Device device{subgroupWidth, cores};
+    auto shape = [&](Operation *op) { return shapeOf(op, device); };
     if (failed(headrace::common::formKernels(
             getOperation(), {"simt-form-kernels", "GPU", hasKernel, shape})))
       signalPassFailure();

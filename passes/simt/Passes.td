@@ -12,7 +12,9 @@ def SimtFormKernels : Pass<"simt-form-kernels", "::mlir::ModuleOp"> {
     As `cpu-form-kernels`, with workgroups of several subgroups (simdgroups, warps):
     a kernel's dictionary has the threads of a workgroup as `workgroup`, and how many
     rows each subgroup and each workgroup compute. Rows for each subgroup share the
-    activations that a lane has loaded; how many that are depends on the format.
+    activations that a lane has loaded; how many that are depends on the format. A
+    workgroup of zigzag weights has the rows of a slice, as they lie together, or half
+    or a quarter of them where there are fewer slices than `cores`.
 
     Before:
     ```mlir
@@ -36,7 +38,9 @@ def SimtFormKernels : Pass<"simt-form-kernels", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"subgroupWidth", "subgroup-width", "int64_t", /*default=*/"32",
-           "Lanes of a subgroup">];
+           "Lanes of a subgroup">,
+    Option<"cores", "cores", "int64_t", /*default=*/"0",
+           "Cores that want workgroups; 0: it does not matter">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
                            "::mlir::memref::MemRefDialect"];
 }
@@ -44,16 +48,17 @@ def SimtFormKernels : Pass<"simt-form-kernels", "::mlir::ModuleOp"> {
 def SimtSplitColumns : Pass<"simt-split-columns", "::mlir::ModuleOp"> {
   let summary = "Share the columns of the same rows out to several workgroups";
   let description = [{
-    A product of zigzag weights has a workgroup for each slice of its rows: 16 for
-    4096 rows, which is too few for a device with more cores. Here further ones, next
-    to each other in y, get parts of the columns, or of the list of columns. Each
+    A product of zigzag weights has a workgroup for each slice of its rows, or for a
+    part of one: not more than 16 for 1024 rows, which is too few for a device with
+    more cores. Here further ones, next to each other in y, get parts of the columns,
+    or of the list of columns. Each
     writes its sums to a buffer of the plan; a second kernel adds them up in their
     order, so that results do not depend on what runs first, and there are no atomics.
     Gate and up have sums of their own; the second kernel computes the function.
 
-    The number of parts is the one with the least time, if a core has whole
-    workgroups and draws its share of the bandwidth: parts leave no core idle, but
-    cost a launch, and are written and read again. 0 cores: nothing is split.
+    The number of parts is the one with the least time, if a core without a
+    workgroup draws none of the bandwidth: parts leave no core idle, but cost a
+    launch, and are written and read again. 0 cores: nothing is split.
 
     Before:
     ```mlir

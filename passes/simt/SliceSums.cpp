@@ -5,6 +5,7 @@
 #include "passes/simt/Passes.h"
 
 using namespace mlir;
+using namespace headrace;
 using namespace headrace::simt;
 using namespace headrace::qlinear;
 
@@ -32,6 +33,8 @@ FailureOr<Threads> Threads::of(SimtBuilder &v, Operation *op, int64_t width) {
   threads.width = width;
   threads.subgroups = *subgroups;
   threads.splits = splits ? splits.getInt() : 1;
+  auto rows = kernelInfo(op).getAs<IntegerAttr>(common::kWorkgroupRows);
+  threads.rows = rows ? rows.getInt() : 0;
   threads.group = gpu::BlockIdOp::create(v.b, v.loc, gpu::Dimension::x);
   threads.subgroup = gpu::SubgroupIdOp::create(v.b, v.loc, IntegerAttr());
   threads.lane = gpu::LaneIdOp::create(v.b, v.loc, IntegerAttr());
@@ -40,9 +43,10 @@ FailureOr<Threads> Threads::of(SimtBuilder &v, Operation *op, int64_t width) {
 }
 
 SliceSums::SliceSums(SimtBuilder &v, const Threads &threads, PackedType weight)
-    : v(v), threads(threads), weight(weight), rows(sliceRows(weight)),
+    : v(v), threads(threads), weight(weight), rows(threads.rows),
       lanes(rows / kLaneRows), teams(threads.count() / lanes),
-      slicesOfBand(cast<ZigzagFormatAttr>(weight.getFormat()).getBand() / rows),
+      slicesOfBand(cast<ZigzagFormatAttr>(weight.getFormat()).getBand() /
+                   sliceRows(weight)),
       decoder(ColumnDecoder::create(weight)) {}
 
 FailureOr<SliceSums> SliceSums::create(SimtBuilder &v, Operation *op,
@@ -52,15 +56,21 @@ FailureOr<SliceSums> SliceSums::create(SimtBuilder &v, Operation *op,
   if (failed(bytes))
     return failure();
   PackedType type = weight.getType();
-  int64_t rows = sliceRows(type);
-  if (threads.width % (rows / kLaneRows))
+  int64_t all = sliceRows(type), least = leastRows(type);
+  int64_t rows = threads.rows;
+  if (rows < least || all % rows || rows % least ||
+      threads.width % (rows / kLaneRows))
     return op->emitOpError()
-           << "expected subgroups of a multiple of " << rows / kLaneRows
-           << " lanes, but got " << threads.width;
+           << "expected workgroups of " << all << " rows, or a part of that of "
+           << least << " or more, and subgroups of whole teams, but got "
+           << rows << " rows and " << threads.width << " lanes";
   SliceSums sums(v, threads, type);
-  sums.firstSlice = v.add(v.mul(v.div(threads.group, sums.slicesOfBand),
+  int64_t parts = all / rows;
+  Value slice = v.div(threads.group, parts);
+  sums.rowOfSlice = v.mul(v.rem(threads.group, parts), rows);
+  sums.firstSlice = v.add(v.mul(v.div(slice, sums.slicesOfBand),
                                 type.getCols() * sums.slicesOfBand),
-                          v.rem(threads.group, sums.slicesOfBand));
+                          v.rem(slice, sums.slicesOfBand));
   v.named(sums.firstSlice, "first_slice");
   sums.partial = sharedMemory(v, {sums.teams, rows}, v.f32());
   v.named(sums.partial, "partial");
@@ -72,7 +82,8 @@ FailureOr<SliceSums> SliceSums::create(SimtBuilder &v, Operation *op,
     v.named(sums.team, "team");
     lane = v.rem(lane, sums.lanes);
   }
-  sums.decoder->open(v, *bytes, lane);
+  Value firstLane = v.div(sums.rowOfSlice, kLaneRows);
+  sums.decoder->open(v, *bytes, v.add(firstLane, lane));
   return sums;
 }
 
@@ -104,7 +115,8 @@ SmallVector<Value> SliceSums::addColumn(Value x, Value column,
 void SliceSums::store(ValueRange sums) {
   for (LaneRows own : decoder->finish(v, sums))
     vector::StoreOp::create(
-        v.b, v.loc, own.values, partial, ValueRange{team, own.first},
+        v.b, v.loc, own.values, partial,
+        ValueRange{team, v.sub(own.first, rowOfSlice)},
         /*nontemporal=*/false,
         llvm::MaybeAlign(4 * SimtBuilder::lanes(own.values)));
 }

@@ -1,10 +1,11 @@
 //===- SliceSums.h - sums of columns by a workgroup -------------*- C++ -*-===//
 //
-// A workgroup has one slice of the rows of a zigzag weight. Its teams, as many
-// lanes as own the rows of a slice, share out columns; each adds up its own in
-// registers. Shared memory then has the sums of all teams, which are added in
-// their order. Where workgroups share the columns of a slice, too, those next
-// to each other in y have parts of them.
+// A workgroup has one slice of the rows of a zigzag weight, or a half or a
+// quarter of one. Its teams, as many lanes as own those rows, share out
+// columns; each adds up its own in registers. Shared memory then has the sums
+// of all teams, which are added in their order. Where workgroups share the
+// columns of the same rows, too, those next to each other in y have parts of
+// them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -24,8 +25,8 @@ columnBytes(mlir::Operation *op, mlir::TypedValue<qlinear::PackedType> weight);
 /// The threads of a kernel, and where a thread is among them.
 struct Threads {
   /// Lanes of a subgroup; subgroups of a workgroup; workgroups in y that share
-  /// the columns of a slice.
-  int64_t width, subgroups, splits;
+  /// the columns of the same rows; rows of a workgroup, 0 if not known.
+  int64_t width, subgroups, splits, rows;
   mlir::Value group, subgroup, lane, thread;
 
   int64_t count() const { return subgroups * width; }
@@ -34,7 +35,7 @@ struct Threads {
                                      int64_t width);
 };
 
-/// Columns of one weight, times activations, for the slice of a workgroup.
+/// Columns of one weight, times activations, for the rows of a workgroup.
 class SliceSums {
 public:
   /// Emits an error at `op` where `columnBytes` does.
@@ -51,11 +52,11 @@ public:
                                            mlir::ValueRange sums);
   /// Writes what a team has summed up to shared memory.
   void store(mlir::ValueRange sums);
-  /// Behind a barrier: calls `body` with each row that there is of the slice,
-  /// and which one of the weight that is.
+  /// Behind a barrier: calls `body` with each row that there is of the
+  /// workgroup's, and which one of the weight that is.
   void
   forEachRow(llvm::function_ref<void(mlir::Value row, mlir::Value place)> body);
-  /// What all teams have for a row of the slice.
+  /// What all teams have for a row of the workgroup.
   mlir::Value rowSum(mlir::Value row);
 
 private:
@@ -64,10 +65,11 @@ private:
   SimtBuilder &v;
   Threads threads;
   qlinear::PackedType weight;
-  int64_t rows, lanes, teams; // of a slice, of a team, of a workgroup
+  int64_t rows, lanes, teams; // of a workgroup, of a team, of a workgroup
   int64_t slicesOfBand;
   std::unique_ptr<ColumnDecoder> decoder;
-  mlir::Value team, firstSlice; // of the workgroup's slices that in column 0
+  mlir::Value team, firstSlice; // the workgroup's slice of column 0
+  mlir::Value rowOfSlice;       // where the workgroup's rows start in a slice
   mlir::Value partial;          // what teams have, in shared memory
 };
 

@@ -9,7 +9,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/SymbolTable.h"
 
-#include <cmath>
+#include <algorithm>
 
 namespace headrace::simt {
 #define GEN_PASS_DEF_SIMTSPLITCOLUMNS
@@ -103,8 +103,8 @@ struct SimtSplitColumns
   }
 
 private:
-  /// The number of parts with the least time, the smallest of equals. A core
-  /// has whole workgroups and its share of the bandwidth.
+  /// The number of parts with the least time, the smallest of equals. Cores
+  /// without a workgroup draw none of the bandwidth.
   int64_t chooseSplits(func::FuncOp kernel, Operation *product,
                        int64_t groups) {
     DictionaryAttr info = infoOf(kernel);
@@ -117,10 +117,9 @@ private:
     int64_t best = 1;
     double least = 0;
     for (int64_t splits = 1; splits <= most; ++splits) {
-      auto workgroups = static_cast<double>(groups * splits);
-      auto all = static_cast<double>(cores);
-      double busy = std::ceil(workgroups / all) * all / workgroups;
-      double time = overhead + bytes * busy / perMicrosecond;
+      double busy = std::min(1.0, static_cast<double>(groups * splits) /
+                                      static_cast<double>(cores));
+      double time = overhead + bytes / busy / perMicrosecond;
       if (splits > 1) // parts are written and read again
         time += overhead + 2.0 * 4.0 *
                                static_cast<double>(output * outputs * splits) /

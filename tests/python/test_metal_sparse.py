@@ -152,16 +152,16 @@ def test_half_of_the_columns_are_half_of_what_moves(name, band, limit):
 
 
 def test_a_list_is_shared_out_to_more_cores():
-    """16 threadgroups for 4096 rows would leave 22 of 38 cores idle; the parts of the sums that
-    more of them make are 2 % of what moves, whichever workgroup has them."""
-    rows, columns, inner = 4096, 2048, "q4_k"
+    """Eight threadgroups of 64 rows would leave 30 of 38 cores idle. Further ones have parts of the
+    list; their sums go through memory once."""
+    rows, columns, inner = 512, 8000, "q4_k"
     x = with_density(columns, 0.5)
     indices, count = sparse.select_columns(x, 0.5)
     artifact = matvec(rows, columns, inner)
     data, weights = encoded(rows, columns, f"{inner}:zigzag")
     parts, _ = artifact.manifest["plan"]
     splits = parts["grid"][1]
-    assert parts["grid"] == [16, splits, 1] and 16 * splits >= 38
+    assert parts["grid"] == [8, splits, 1] and 8 * splits >= 38
     first, second = simulate.traffic_of(artifact, [data, x, indices, count])
     assert first[4].stored == 4 * rows * splits == second[0].loaded
     assert second[1].stored == 4 * rows
@@ -170,6 +170,31 @@ def test_a_list_is_shared_out_to_more_cores():
     want = sparse.sparse_matvec(weights, x, indices, count[0])
     *_, y = simulate.run_plan(artifact, [data, x, indices, count], 2)
     assert relative_l2(y, want) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("inner", "groups"), [("q4_0", 16), ("q8_0", 16), ("q4_k", 16), ("q6_k", 8)]
+)
+def test_parts_of_slices(inner, groups):
+    """Fewer slices than cores: threadgroups have half of one, or a quarter, of the same pieces."""
+    rows, columns = 1000, 64
+    data, weights = encoded(rows, columns, f"{inner}:zigzag")
+    x = with_density(columns, 0.5)
+    indices, count = sparse.select_columns(x, 0.5)
+    traffic = {}
+    for chip in ("m1", "m2-max"):
+        artifact = matvec(rows, columns, inner, chip=chip)
+        (step,) = artifact.manifest["plan"]
+        assert step["grid"] == [8 if chip == "m1" else groups, 1, 1]
+        (found,) = simulate.traffic_of(artifact, [data, x, indices, count])
+        traffic[chip] = found[0].distinct_loaded_64
+        results = [
+            simulate.run_plan(artifact, [data, x, indices, count], order)[-1] for order in range(3)
+        ]
+        want = sparse.sparse_matvec(weights, x, indices, count[0])
+        assert relative_l2(results[0], want) < 1e-6
+        assert all(np.array_equal(results[0], other) for other in results[1:])
+    assert traffic["m1"] == traffic["m2-max"], "no sector more of memory"
 
 
 @pytest.mark.parametrize("inner", ["q4_0", "q8_0"])

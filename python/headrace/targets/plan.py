@@ -186,8 +186,10 @@ def _kernel_info(function: Any) -> dict[str, Any]:
     info: dict[str, Any] = {"name": name}
     for item in facts:
         value = item.attr
-        if isinstance(value, ir.StringAttr | ir.IntegerAttr):
+        if isinstance(value, ir.StringAttr | ir.IntegerAttr | ir.FloatAttr):
             info[item.name] = value.value
+        elif isinstance(value, ir.UnitAttr):
+            info[item.name] = True
         elif isinstance(value, ir.DenseI64ArrayAttr | ir.DenseI32ArrayAttr):
             info[item.name] = list(value)
         else:

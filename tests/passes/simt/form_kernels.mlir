@@ -1,5 +1,6 @@
 // RUN: %headrace_opt %s --simt-form-kernels --split-input-file | FileCheck %s
 // RUN: %headrace_opt %s --simt-form-kernels=subgroup-width=64 --split-input-file | FileCheck %s --check-prefix=WIDE
+// RUN: %headrace_opt %s --simt-form-kernels=cores=16 --split-input-file | FileCheck %s --check-prefix=CORES
 
 // doc: plan
 // 67 rows are 9 workgroups of two subgroups with four rows each.
@@ -65,4 +66,26 @@ func.func @sparse(%w: !z, %x: tensor<64xbf16>, %i: tensor<64xi32>, %c: tensor<1x
   %y = qlinear.sparse_matvec ins(%w, %x, %i, %c : !z, tensor<64xbf16>, tensor<64xi32>, tensor<1xi32>)
       outs(%o : tensor<1100xf32>) -> tensor<1100xf32>
   return %y : tensor<1100xf32>
+}
+
+// -----
+
+// As many workgroups as there are cores, if rows of a slice lie together in
+// parts: 64 rows, of q6_k 128.
+!z = !qlinear.packed<1024x64, #qlinear.zigzag<#qlinear.gguf<q4_k>, band = 256>>
+!y = !qlinear.packed<1024x64, #qlinear.zigzag<#qlinear.gguf<q6_k>, band = 256>>
+
+// CHECK-LABEL: func.func @parts(
+// CHECK: array<i64: 4, 1, 1>
+// CHECK: array<i64: 4, 1, 1>
+// CORES-LABEL: func.func @parts(
+// CORES: call @matvec_q4_k_zigzag_1024x64_f32({{.*}}) {headrace.grid = array<i64: 16, 1, 1>}
+// CORES: call @matvec_q6_k_zigzag_1024x64_f32({{.*}}) {headrace.grid = array<i64: 8, 1, 1>}
+// CORES: workgroup_rows = 64
+// CORES: workgroup_rows = 128
+func.func @parts(%z: !z, %y: !y, %x: tensor<64xf32>) -> (tensor<1024xf32>, tensor<1024xf32>) {
+  %o = tensor.empty() : tensor<1024xf32>
+  %a = qlinear.matvec ins(%z, %x : !z, tensor<64xf32>) outs(%o : tensor<1024xf32>) -> tensor<1024xf32>
+  %b = qlinear.matvec ins(%y, %x : !y, tensor<64xf32>) outs(%o : tensor<1024xf32>) -> tensor<1024xf32>
+  return %a, %b : tensor<1024xf32>, tensor<1024xf32>
 }

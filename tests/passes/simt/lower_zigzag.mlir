@@ -1,5 +1,6 @@
 // RUN: %headrace_opt %s --split-input-file --simt-form-kernels --simt-lower-zigzag --canonicalize --cse | FileCheck %s
 // RUN: %headrace_opt %s --split-input-file --simt-form-kernels --simt-split-columns="cores=40" --simt-lower-zigzag --canonicalize --cse | FileCheck %s --check-prefix=SPLIT
+// RUN: %headrace_opt %s --split-input-file --simt-form-kernels="cores=8" --simt-lower-zigzag --canonicalize --cse | FileCheck %s --check-prefix=QUARTER
 
 // doc: matvec
 // CHECK-LABEL: func.func private @matvec_q8_0_zigzag_512x100_f32(
@@ -49,4 +50,29 @@ func.func @gated(%g: !g, %u: !g, %x: tensor<64xbf16>) -> tensor<200xf32> {
   %o = tensor.empty() : tensor<200xf32>
   %y = qlinear.gated_matvec gelu_tanh ins(%g, %u, %x : !g, !g, tensor<64xbf16>) outs(%o : tensor<200xf32>) -> tensor<200xf32>
   return %y : tensor<200xf32>
+}
+
+// -----
+
+// More cores than slices: a workgroup has a quarter of a slice, and a subgroup
+// four columns at a time.
+// QUARTER-LABEL: func.func @quarter(
+// QUARTER:         {headrace.grid = array<i64: 8, 1, 1>}
+// QUARTER-LABEL: func.func private @matvec_q4_0_zigzag_512x100_f32(
+// QUARTER-SAME:    workgroup_rows = 64
+// QUARTER-DAG:     %[[GROUP:.*]] = gpu.block_id x
+// QUARTER:         %[[SLICE:.*]] = arith.divui %[[GROUP]], %c4
+// QUARTER:         %[[PART:.*]] = arith.remui %[[GROUP]], %c4
+// QUARTER:         %[[START:.*]] = arith.muli %[[PART]], %c64
+// QUARTER:         memref.alloca() : memref<64x64xf32, #gpu.address_space<workgroup>>
+// QUARTER:         %[[OWN:.*]] = arith.divui %[[LANE:.*]], %c8
+// QUARTER:         %[[IN:.*]] = arith.remui %[[LANE]], %c8
+// QUARTER:         %[[BEFORE:.*]] = arith.divui %[[START]], %c8
+// QUARTER:         arith.addi %[[BEFORE]], %[[IN]]
+// QUARTER:         arith.subi %{{.*}}, %[[START]]
+!w = !qlinear.packed<512x100, #qlinear.zigzag<#qlinear.gguf<q4_0>, band = 256>>
+func.func @quarter(%w: !w, %x: tensor<100xf32>) -> tensor<512xf32> {
+  %o = tensor.empty() : tensor<512xf32>
+  %y = qlinear.matvec ins(%w, %x : !w, tensor<100xf32>) outs(%o : tensor<512xf32>) -> tensor<512xf32>
+  return %y : tensor<512xf32>
 }

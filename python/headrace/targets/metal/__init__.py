@@ -20,12 +20,11 @@ def stages(description: MetalDescription) -> list[Stage]:
     """The registered pipeline with what it asks about the chip."""
     from headrace.targets.metal import timing
 
-    model = timing.calibrate()
-    bandwidth = model.efficiency * description.gb_per_s
+    device = timing.device_of(description)
     options = (
         f'capabilities="{CAPABILITIES}" subgroup-width={description.subgroup_width} '
-        f"cores={description.cores} read-bandwidth={bandwidth:.1f} "
-        f"overhead-us={model.launch_us:.1f} "
+        f"cores={description.cores} read-bandwidth={device.read_gb_per_s:.1f} "
+        f"overhead-us={device.overhead_us:.1f} "
         f"max-threads={description.max_threads} shared-memory={description.shared_memory} "
         f"max-buffers={description.max_buffers} max-buffer-bytes={description.max_buffer_bytes}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +45,12 @@ def package(
         (folder / bodies[name]).write_text(text)
     buffers = msl.buffers(module)
     program = program_of(trace, PLAN_PASS)
+    workgroups = {step["kernel"]: math.prod(step["grid"]) for step in program["plan"]}
     for kernel in program["kernels"]:
         kernel["buffers"] = [buffer.to_json() for buffer in buffers[kernel["name"]]]
-        kernel["modelled"] = timing.modelled(description, kernel["bytes"], kernel["operations"])
+        kernel["modelled"] = timing.modelled(
+            description, kernel["bytes"], kernel["operations"], workgroups[kernel["name"]]
+        )
     return {
         "loader": "metal",
         "requires": {"os": "darwin"},

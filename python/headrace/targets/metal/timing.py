@@ -1,6 +1,7 @@
 """How long a kernel takes on a chip that nobody here has: modelled, never measured.
 
     time = launch + max(64-byte sectors read and written / sustained bandwidth, instructions / rate)
+                    / share of the cores that have a threadgroup
 
 Two numbers are fitted, for all chips together: the share of the nominal bandwidth that a kernel
 sustains and the time of a launch. `calibrate` takes them from published rows (published.json, use
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headrace.cost.device import device
+from headrace.cost.device import Device, device
 from headrace.targets.metal.description import MetalDescription, describe
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Judged",
     "Model",
     "calibrate",
+    "device_of",
     "judge",
     "mean_error",
     "modelled",
@@ -61,11 +63,20 @@ class Model:
         return nbytes / (self.efficiency * chip.gb_per_s) * 1e-3
 
     def kernel_us(
-        self, chip: MetalDescription, nbytes: float, lane_instructions: float = 0
+        self,
+        chip: MetalDescription,
+        nbytes: float,
+        lane_instructions: float = 0,
+        workgroups: int | None = None,
     ) -> float:
-        """One launch. nbytes: sectors times 64. lane_instructions: of all threads together."""
+        """One launch. nbytes: sectors times 64. lane_instructions: of all threads together.
+
+        workgroups: a core without one computes nothing and draws none of the bandwidth; None: there
+        are enough.
+        """
         issue_us = lane_instructions / chip.lane_rate_ghz * 1e-3
-        return self.launch_us + max(self.memory_us(chip, nbytes), issue_us)
+        busy = 1.0 if workgroups is None else min(1.0, workgroups / chip.cores)
+        return self.launch_us + max(self.memory_us(chip, nbytes), issue_us) / busy
 
 
 @dataclass(frozen=True)
@@ -130,15 +141,34 @@ def calibrate() -> Model:
     return Model(bare.efficiency, launch_us, sum(errors) / len(errors))
 
 
-def modelled(chip: MetalDescription, nbytes: int, operations: int) -> dict[str, Any]:
+def modelled(
+    chip: MetalDescription, nbytes: int, operations: int, workgroups: int
+) -> dict[str, Any]:
     """What manifests say of a kernel that moves `nbytes` in whole sectors: `device`, `time_us`,
     `energy_uj`. A lane is taken to need one instruction for each operation."""
     energy = device(ENERGY_DEVICE).energy_uj(nbytes, operations, "f32")
     return {
         "device": f"metal:{chip.chip}",
-        "time_us": calibrate().kernel_us(chip, nbytes, operations),
+        "time_us": calibrate().kernel_us(chip, nbytes, operations, workgroups),
         "energy_uj": energy,
     }
+
+
+def device_of(chip: MetalDescription) -> Device:
+    """The chip as passes see devices: `device_of(chip).choose_kernel()` is the pass that decides
+    between products with all columns and with some."""
+    model, energies = calibrate(), device(ENERGY_DEVICE)
+    return Device(
+        name=f"metal:{chip.chip}",
+        summary=f"the GPU of {chip.chip}, as its kernels are modelled",
+        read_gb_per_s=model.efficiency * chip.gb_per_s,
+        peak_gops={"f32": chip.lane_rate_ghz},
+        dram_pj_per_byte=energies.dram_pj_per_byte,
+        pj_per_operation=energies.pj_per_operation,
+        sources={"read_gb_per_s": "headrace.targets.metal.timing, chips.json"},
+        threads=chip.cores,
+        overhead_us=model.launch_us,
+    )
 
 
 def judge(model: Model | None = None) -> list[Judged]:
