@@ -88,8 +88,6 @@ void buildMetalPipeline(OpPassManager &pm,
       {options.subgroupWidth.getValue()}));
   pm.addPass(headrace::simt::createSimtLowerMergePartials(
       {options.subgroupWidth.getValue()}));
-  pm.addPass(headrace::simt::createSimtLowerAppend(
-      {options.subgroupWidth.getValue()}));
   pm.addPass(
       headrace::simt::createSimtLowerFetch({options.subgroupWidth.getValue()}));
   pm.addPass(createCanonicalizerPass());
