@@ -11,15 +11,15 @@ using headrace::qlinear::GgufFormatAttr;
 using headrace::qlinear::PackedType;
 
 std::unique_ptr<BlockDecoder> BlockDecoder::create(PackedType weight,
-                                                   DotKind dot) {
+                                                   DotKind dot, bool gfni) {
   if (isa<AffineFormatAttr>(weight.getFormat()))
     return createAffineDecoder(weight);
   auto gguf = dyn_cast<GgufFormatAttr>(weight.getFormat());
   if (!gguf)
     return nullptr;
-  if (auto small = createSmallBlockDecoder(gguf.getKind(), dot))
+  if (auto small = createSmallBlockDecoder(gguf.getKind(), dot, gfni))
     return small;
-  return createKQuantDecoder(gguf.getKind());
+  return createKQuantDecoder(gguf.getKind(), gfni);
 }
 
 Piece BlockDecoder::open(VectorBuilder &v, Value bytes, Value row, Value index,

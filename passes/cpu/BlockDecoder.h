@@ -50,9 +50,11 @@ struct OrderedPiece {
 class BlockDecoder {
 public:
   virtual ~BlockDecoder() = default;
-  /// Null if `weight` is in a format of another kind.
+  /// Null if `weight` is in a format of another kind. `gfni`: whether to use
+  /// its instructions.
   static std::unique_ptr<BlockDecoder> create(qlinear::PackedType weight,
-                                              DotKind dot = DotKind::Portable);
+                                              DotKind dot = DotKind::Portable,
+                                              bool gfni = false);
 
   /// Bytes from a piece to the next.
   virtual int64_t pieceBytes() const = 0;
@@ -123,8 +125,9 @@ protected:
 /// GGUF's blocks of 32 columns, GGUF's blocks of 256 columns, and integers with
 /// scales behind them; null for other formats.
 std::unique_ptr<BlockDecoder> createSmallBlockDecoder(qlinear::GgufKind kind,
-                                                      DotKind dot);
-std::unique_ptr<BlockDecoder> createKQuantDecoder(qlinear::GgufKind kind);
+                                                      DotKind dot, bool gfni);
+std::unique_ptr<BlockDecoder> createKQuantDecoder(qlinear::GgufKind kind,
+                                                  bool gfni);
 std::unique_ptr<BlockDecoder> createAffineDecoder(qlinear::PackedType weight);
 
 //===-- What decoders share -----------------------------------------------===//

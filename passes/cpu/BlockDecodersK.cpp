@@ -1,5 +1,6 @@
 //===- BlockDecodersK.cpp - GGUF's blocks of 256 columns (K-quants) -------===//
 
+#include "passes/cpu/BitMatrix.h"
 #include "passes/cpu/BlockDecoder.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -202,6 +203,7 @@ protected:
 /// q4_k with fifth bits between the scales and the nibbles.
 class Q5KDecoder : public Q4KDecoder {
 public:
+  explicit Q5KDecoder(bool gfni) : gfni(gfni) {}
   int64_t pieceBytes() const override { return 176; }
   int64_t largest() const override { return 31; }
   Value quants(VectorBuilder &v, const Piece &piece,
@@ -211,6 +213,8 @@ public:
   OrderedPiece decodeInOrder(VectorBuilder &v,
                              const Piece &piece) const override {
     auto halves = chunkHalves(v, piece, 48);
+    if (gfni)
+      return {codesByMatrix(v, piece, halves), numbersInOrder(v, piece)};
     SmallVector<Value, 4> codes;
     for (bool high : {false, true})
       for (int64_t which : {0, 1}) {
@@ -232,6 +236,26 @@ public:
     return v.orI(nibbleAtom(v, piece, 48, atom),
                  bitPlaneAtom(v, piece, 16, atom, 4));
   }
+
+private:
+  static SmallVector<Value, 4>
+  codesByMatrix(VectorBuilder &v, const Piece &piece, ArrayRef<Value> halves) {
+    SmallVector<Value, 4> codes(4);
+    for (int64_t which : {0, 1}) {
+      // Bits 2c and 2c + 1 belong to chunk c, which has two lanes.
+      Value bits = v.load(piece.bytes, v.add(piece.base, 16 + 16 * which), 16);
+      bits = v.shuffle(bits, tileLanes(16, 4));
+      Value fifth = moveBits(v, bits, [](int64_t lane) {
+        int64_t chunk = lane / 2;
+        return SmallVector<int64_t>{-1, -1, -1, 2 * chunk + 1, 2 * chunk};
+      });
+      codes[which] = lowCodes(v, halves[which], fifth);
+      codes[2 + which] = highCodes(v, halves[which], fifth, 3);
+    }
+    return codes;
+  }
+
+  bool gfni;
 };
 
 //===-- q6_k, q3_k, q2_k: groups of 16 ------------------------------------===//
@@ -385,8 +409,8 @@ protected:
 
 } // namespace
 
-std::unique_ptr<BlockDecoder>
-headrace::cpu::createKQuantDecoder(GgufKind kind) {
+std::unique_ptr<BlockDecoder> headrace::cpu::createKQuantDecoder(GgufKind kind,
+                                                                 bool gfni) {
   switch (kind) {
   case GgufKind::Q2_K:
     return std::make_unique<Q2KDecoder>();
@@ -395,7 +419,7 @@ headrace::cpu::createKQuantDecoder(GgufKind kind) {
   case GgufKind::Q4_K:
     return std::make_unique<Q4KDecoder>();
   case GgufKind::Q5_K:
-    return std::make_unique<Q5KDecoder>();
+    return std::make_unique<Q5KDecoder>(gfni);
   case GgufKind::Q6_K:
     return std::make_unique<Q6KDecoder>();
   default:

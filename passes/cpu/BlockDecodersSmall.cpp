@@ -1,5 +1,6 @@
 //===- BlockDecodersSmall.cpp - GGUF's blocks of 32 columns ---------------===//
 
+#include "passes/cpu/BitMatrix.h"
 #include "passes/cpu/BlockDecoder.h"
 #include "passes/cpu/NibbleTable.h"
 
@@ -211,7 +212,8 @@ public:
 /// q5_0 and q5_1: | numbers | fifth bits u32 | 16 bytes of nibbles |
 class FiveBitDecoder : public SmallBlockDecoder {
 public:
-  using SmallBlockDecoder::SmallBlockDecoder;
+  FiveBitDecoder(int64_t blockBytes, int64_t zero, bool gfni)
+      : SmallBlockDecoder(blockBytes, zero), gfni(gfni) {}
   int64_t largest() const override { return 31; }
   Value quants(VectorBuilder &v, const Piece &piece,
                int64_t step) const override {
@@ -258,25 +260,9 @@ public:
     // The numbers and the fifth bits of the blocks of 64-bit lanes of nibbles.
     Value starts = zipQwords(v, blockStarts(v, piece, 0),
                              blockStarts(v, piece, 1), /*odd=*/false);
-    OrderedPiece result{nibblesInOrder(v, piece), {}};
-    for (auto [i, first] : llvm::enumerate(kFirstColumns)) {
-      // The byte that has the bits of eight columns goes to each of them.
-      SmallVector<int64_t> mask;
-      SmallVector<int8_t> own;
-      for (int64_t lane = 0; lane < 64; ++lane) {
-        mask.push_back(lane / 8 * 8 + (hasOffsets() ? 4 : 2) + first / 8);
-        own.push_back(static_cast<int8_t>(1 << lane % 8));
-      }
-      auto type = v.vec(64, v.i8());
-      Value bits = v.andI(
-          v.shuffle(starts, mask),
-          arith::ConstantOp::create(
-              v.b, v.loc, DenseElementsAttr::get(type, ArrayRef<int8_t>(own))));
-      Value isSet = arith::CmpIOp::create(v.b, v.loc, arith::CmpIPredicate::ne,
-                                          bits, v.splat(type, 0));
-      Value &code = result.codes[i];
-      code = v.select(isSet, v.add(code, v.splat(type, 16)), code);
-    }
+    OrderedPiece result{gfni ? codesByMatrix(v, piece, starts)
+                             : codesByMask(v, piece, starts),
+                        {}};
     SmallVector<int64_t> words;
     for (int64_t lane = 0; lane < 16; ++lane)
       words.push_back(lane / 2 * 4 + (hasOffsets() ? lane % 2 : 0));
@@ -298,6 +284,54 @@ public:
   }
 
 private:
+  /// Where the fifth bits are in the first 8 bytes of a block.
+  int64_t bitsAt() const { return hasOffsets() ? 4 : 2; }
+  /// Bit i in byte i of each 64-bit lane.
+  static Value diagonal(VectorBuilder &v) {
+    SmallVector<int8_t> bits;
+    for (int64_t lane = 0; lane < 64; ++lane)
+      bits.push_back(static_cast<int8_t>(1 << lane % 8));
+    return arith::ConstantOp::create(
+        v.b, v.loc,
+        DenseElementsAttr::get(v.vec(64, v.i8()), ArrayRef<int8_t>(bits)));
+  }
+
+  /// The codes of a piece in order, of which `starts` has the starts of the
+  /// blocks of each 64-bit lane.
+  SmallVector<Value, 4> codesByMask(VectorBuilder &v, const Piece &piece,
+                                    Value starts) const {
+    SmallVector<Value, 4> codes = nibblesInOrder(v, piece);
+    Value own = diagonal(v);
+    for (auto [i, first] : llvm::enumerate(kFirstColumns)) {
+      // The byte that has the bits of eight columns goes to each of them.
+      SmallVector<int64_t> mask;
+      for (int64_t lane = 0; lane < 64; ++lane)
+        mask.push_back(lane / 8 * 8 + bitsAt() + first / 8);
+      auto type = v.vec(64, v.i8());
+      Value isSet = arith::CmpIOp::create(v.b, v.loc, arith::CmpIPredicate::ne,
+                                          v.andI(v.shuffle(starts, mask), own),
+                                          v.splat(type, 0));
+      codes[i] = v.select(isSet, v.add(codes[i], v.splat(type, 16)), codes[i]);
+    }
+    return codes;
+  }
+  SmallVector<Value, 4> codesByMatrix(VectorBuilder &v, const Piece &piece,
+                                      Value starts) const {
+    // The starts are the matrices: bit 7 - i of a byte comes from byte i of the
+    // start, the fifth bit of a column and those 8, 16 and 24 further.
+    Value bits = timesBits(v, diagonal(v), starts);
+    int64_t top = 7 - bitsAt();
+    Value first = nibbleBytes(v, piece, 0), second = nibbleBytes(v, piece, 1);
+    SmallVector<Value, 4> codes;
+    for (int64_t odd : {0, 1}) {
+      Value nibbles = zipQwords(v, first, second, odd);
+      Value low = moveBits(v, bits, {-1, -1, -1, -1, top - odd});
+      codes.push_back(lowCodes(v, nibbles, low));
+      codes.push_back(highCodes(v, nibbles, bits, top - 2 - odd));
+    }
+    return codes;
+  }
+
   /// The first 16 bytes of four blocks.
   Value blockStarts(VectorBuilder &v, const Piece &piece, int64_t quad) const {
     auto load = [&](int64_t block) {
@@ -319,6 +353,8 @@ private:
   Value fifthBits(VectorBuilder &v, const Piece &piece, int64_t index) const {
     return v.loadScalarAs(piece.bytes, codesAt(v, piece, index), 4, v.i32());
   }
+
+  bool gfni;
 };
 
 /// iq4_nl: | scale | 16 bytes of nibbles |, which stand for numbers of a table.
@@ -391,16 +427,16 @@ public:
 } // namespace
 
 std::unique_ptr<BlockDecoder>
-headrace::cpu::createSmallBlockDecoder(GgufKind kind, DotKind dot) {
+headrace::cpu::createSmallBlockDecoder(GgufKind kind, DotKind dot, bool gfni) {
   switch (kind) {
   case GgufKind::Q4_0:
     return std::make_unique<NibbleDecoder>(18, 8);
   case GgufKind::Q4_1:
     return std::make_unique<NibbleDecoder>(20, 0);
   case GgufKind::Q5_0:
-    return std::make_unique<FiveBitDecoder>(22, 16);
+    return std::make_unique<FiveBitDecoder>(22, 16, gfni);
   case GgufKind::Q5_1:
-    return std::make_unique<FiveBitDecoder>(24, 0);
+    return std::make_unique<FiveBitDecoder>(24, 0, gfni);
   case GgufKind::IQ4_NL:
     return std::make_unique<UnevenDecoder>(dot);
   case GgufKind::Q8_0:

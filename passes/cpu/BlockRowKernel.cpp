@@ -353,8 +353,8 @@ private:
 } // namespace
 
 std::unique_ptr<ProductKernel>
-headrace::cpu::createBlockRowKernel(PackedType weight, DotKind dot) {
-  auto decoder = BlockDecoder::create(weight, dot);
+headrace::cpu::createBlockRowKernel(PackedType weight, DotKind dot, bool gfni) {
+  auto decoder = BlockDecoder::create(weight, dot, gfni);
   if (!decoder)
     return nullptr;
   return std::make_unique<BlockRowKernel>(weight, dot, std::move(decoder));

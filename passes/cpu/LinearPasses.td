@@ -114,7 +114,8 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
     `bf16` says the same of products of bf16 weights and bf16 activations:
     `avx512` and `neon` sum pairs of products, `portable` widens both to f32. Many
     tokens get a tile of weights that became f32 once, unless `fast-bf16` says that
-    sums of pairs take less time.
+    sums of pairs take less time. With `gfni`, codes whose bits lie in two places
+    are put together by matrices of bits, one instruction for 64 bytes.
 
     Strips of 16 rows have a lane for each row: nothing is added across lanes, and
     four activations that are spread to all lanes serve all rows. For one token and
@@ -154,7 +155,9 @@ def CpuLowerProducts : Pass<"cpu-lower-products", "::mlir::ModuleOp"> {
     Option<"bf16", "bf16", "std::string", /*default=*/"\"portable\"",
            "Instructions for products of bf16: avx512, neon or portable">,
     Option<"fastBf16", "fast-bf16", "bool", /*default=*/"true",
-           "Whether sums of pairs of bf16 are faster than sums of f32">];
+           "Whether sums of pairs of bf16 are faster than sums of f32">,
+    Option<"gfni", "gfni", "bool", /*default=*/"false",
+           "Whether there are GFNI's instructions for 64 bytes">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",

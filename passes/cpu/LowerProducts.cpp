@@ -105,7 +105,7 @@ bool isForFloats(const Product &product, DotKind dot, bool fastPairs) {
 }
 
 LogicalResult lower(const Product &product, DotKind dot, Bf16Kind bf16,
-                    bool fastPairs, Epilogue epilogue) {
+                    bool fastPairs, bool gfni, Epilogue epilogue) {
   Operation *op = product.op;
   OpBuilder builder(op);
   VectorBuilder v{builder, op->getLoc()};
@@ -133,8 +133,8 @@ LogicalResult lower(const Product &product, DotKind dot, Bf16Kind bf16,
     return success();
   }
   for (auto weight : product.weights) {
-    kernels.push_back(
-        ProductKernel::create(weight.getType(), dot, bf16, product.tokens));
+    kernels.push_back(ProductKernel::create(weight.getType(), dot, bf16, gfni,
+                                            product.tokens));
     if (!kernels.back())
       return op->emitOpError()
              << "has no CPU kernel for " << weight.getType().getFormat();
@@ -237,13 +237,13 @@ struct CpuLowerProducts
       if (auto matvec = dyn_cast<MatvecOp>(op)) {
         lowered = lower(
             {op, {matvec.getWeight()}, matvec.getX(), matvec.getInit(), 1},
-            *kind, pairs, fastPairs, plain);
+            *kind, pairs, fastPairs, gfni, plain);
       } else if (auto matmul = dyn_cast<MatmulOp>(op)) {
         int64_t tokens =
             cast<ShapedType>(matmul.getInit().getType()).getDimSize(0);
         lowered = lower(
             {op, {matmul.getWeight()}, matmul.getX(), matmul.getInit(), tokens},
-            *kind, pairs, fastPairs, plain);
+            *kind, pairs, fastPairs, gfni, plain);
       } else if (auto gated = dyn_cast<GatedMatvecOp>(op)) {
         Activation activation = gated.getActivation();
         lowered = lower({op,
@@ -251,7 +251,7 @@ struct CpuLowerProducts
                          gated.getX(),
                          gated.getInit(),
                          1},
-                        *kind, pairs, fastPairs,
+                        *kind, pairs, fastPairs, gfni,
                         [&](VectorBuilder &v, ArrayRef<Value> values) {
                           return v.mulf(activate(v, activation, values[0]),
                                         values[1]);

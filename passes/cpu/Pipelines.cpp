@@ -37,6 +37,10 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
       *this, "fast-bf16",
       llvm::cl::desc("Whether sums of pairs of bf16 are faster than of f32"),
       llvm::cl::init(true)};
+  Option<bool> gfni{
+      *this, "gfni",
+      llvm::cl::desc("Whether there are GFNI's instructions for 64 bytes"),
+      llvm::cl::init(false)};
   Option<int64_t> vectorBits{
       *this, "vector-bits",
       llvm::cl::desc("Bits of the widest vector registers"),
@@ -65,7 +69,7 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(headrace::cpu::createCpuLowerRepack());
   pm.addPass(headrace::cpu::createCpuLowerProducts(
       {options.dot.getValue(), options.bf16.getValue(),
-       options.fastBf16.getValue()}));
+       options.fastBf16.getValue(), options.gfni.getValue()}));
   pm.addPass(headrace::cpu::createCpuLowerRows());
   pm.addPass(headrace::cpu::createCpuLowerRope());
   pm.addPass(headrace::cpu::createCpuLowerAppend());

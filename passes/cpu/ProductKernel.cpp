@@ -173,14 +173,15 @@ void headrace::cpu::prefetchAhead(VectorBuilder &v, Value bytes, Value at,
 
 std::unique_ptr<ProductKernel> ProductKernel::create(PackedType weight,
                                                      DotKind dot, Bf16Kind bf16,
+                                                     bool gfni,
                                                      int64_t tokens) {
   if (isa<qlinear::Q4NXFormatAttr>(weight.getFormat()))
     return createQ4NXKernel(weight, dot);
-  if (auto strips = createStripKernel(weight, dot, bf16))
+  if (auto strips = createStripKernel(weight, dot, bf16, gfni))
     return strips;
   if (auto strips = createFloatStripKernel(weight, dot, bf16))
     return strips;
   if (auto floats = createFloatKernel(weight, dot, bf16, tokens))
     return floats;
-  return createBlockRowKernel(weight, dot);
+  return createBlockRowKernel(weight, dot, gfni);
 }

@@ -161,7 +161,7 @@ public:
   virtual ~ProductKernel() = default;
   static std::unique_ptr<ProductKernel> create(qlinear::PackedType weight,
                                                DotKind dot, Bf16Kind bf16,
-                                               int64_t tokens);
+                                               bool gfni, int64_t tokens);
 
   /// Rows that are computed together; a row index is a multiple of it.
   virtual int64_t unitRows() const = 0;
@@ -189,10 +189,11 @@ public:
 };
 
 std::unique_ptr<ProductKernel> createBlockRowKernel(qlinear::PackedType weight,
-                                                    DotKind dot);
+                                                    DotKind dot, bool gfni);
 /// Null if `weight` is not in strips.
 std::unique_ptr<ProductKernel> createStripKernel(qlinear::PackedType weight,
-                                                 DotKind dot, Bf16Kind bf16);
+                                                 DotKind dot, Bf16Kind bf16,
+                                                 bool gfni);
 /// Null if `weight` is not in 16-bit floats.
 std::unique_ptr<ProductKernel> createFloatKernel(qlinear::PackedType weight,
                                                  DotKind dot, Bf16Kind bf16,

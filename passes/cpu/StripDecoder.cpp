@@ -2,7 +2,10 @@
 
 #include "passes/cpu/StripDecoder.h"
 
+#include "passes/cpu/BitMatrix.h"
 #include "passes/cpu/ProductKernel.h"
+
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 using namespace mlir;
 using namespace headrace::cpu;
@@ -159,7 +162,7 @@ protected:
 /// belongs to group g.
 class Q5KStrips : public Q4KStrips {
 public:
-  explicit Q5KStrips(PackedType weight) : Q4KStrips(weight) {}
+  Q5KStrips(PackedType weight, bool gfni) : Q4KStrips(weight), gfni(gfni) {}
   int64_t codeBits() const override { return 5; }
   int64_t groupShift(int64_t) const override { return 0; }
   SmallVector<StripWord> chunk(VectorBuilder &v, const StripPiece &piece,
@@ -168,13 +171,23 @@ public:
     Value at = v.mul(index, 8 * kCacheLine);
     for (int64_t i = 0; i < 8; ++i)
       lines.push_back(line(v, piece, v.add(at, 768 + kCacheLine * i)));
-    // Those of the two groups of the chunk to the right.
-    Value twice =
-        arith::IndexCastOp::create(v.b, v.loc, v.i32(), v.mul(index, 2));
-    Value amount = v.broadcast(twice, 16);
-    for (int64_t i = 0; i < 8; ++i) {
-      Value all = line(v, piece, v.index(256 + kCacheLine * i));
-      bits.push_back(v.shr(v.cast(all, 16, v.i32()), amount));
+    for (int64_t i = 0; i < 8; ++i)
+      bits.push_back(line(v, piece, v.index(256 + kCacheLine * i)));
+    // Those of the two groups of the chunk: where codes need them, or to the
+    // right.
+    std::optional<int64_t> number = getConstantIntValue(index);
+    if (number && gfni) {
+      for (Value &line : bits)
+        line = moveBits(v, line, {-1, -1, -1, 2 * *number + 1, 2 * *number});
+    } else {
+      Value twice =
+          arith::IndexCastOp::create(v.b, v.loc, v.i32(), v.mul(index, 2));
+      Value amount = v.broadcast(twice, 16);
+      for (Value &line : bits) {
+        line = v.cast(v.shr(v.cast(line, 16, v.i32()), amount), 64, v.i8());
+        if (gfni)
+          line = moveBits(v, line, {-1, -1, -1, 1, 0});
+      }
     }
     SmallVector<StripWord> words;
     for (int64_t i = 0; i < 8; ++i)
@@ -186,33 +199,36 @@ public:
   /// Composed in place.
   int64_t codeShift(const StripWord &) const override { return 0; }
   Value codes(VectorBuilder &v, const StripWord &word) const override {
-    return composed(v, word);
+    if (!gfni)
+      return composed(v, word);
+    return word.shift == 0 ? lowCodes(v, word.low, word.high)
+                           : highCodes(v, word.low, word.high, 3);
   }
   Value integers(VectorBuilder &v, const StripWord &word,
                  int64_t byte) const override {
     return unsignedByte(v, v.cast(codes(v, word), 16, v.i32()), byte);
   }
+
+private:
+  bool gfni;
 };
 
 class Q6KStrips : public StripDecoder {
 public:
-  explicit Q6KStrips(PackedType weight) : StripDecoder(weight) {}
+  Q6KStrips(PackedType weight, bool gfni) : StripDecoder(weight), gfni(gfni) {}
   int64_t groupCols() const override { return 16; }
   int64_t zeroPoint() const override { return 32; }
   int64_t codeBits() const override { return 6; }
 
-  /// `shared`: four scales a lane for groups 0 to 3, 4 to 7, ...
-  StripPiece open(VectorBuilder &v, Value bytes, Value at,
+  StripPiece open(VectorBuilder &, Value bytes, Value at,
                   int64_t cols) const override {
-    StripPiece piece{bytes, at, cols, {}};
-    for (int64_t i = 0; i < 4; ++i)
-      piece.shared.push_back(
-          v.cast(line(v, piece, v.index(32 + kCacheLine * i)), 16, v.i32()));
-    return piece;
+    return {bytes, at, cols, {}};
   }
   Value groupScale(VectorBuilder &v, const StripPiece &piece,
                    int64_t group) const override {
-    return v.toFloat(signedByte(v, piece.shared[group / 4], group % 4));
+    // Four scales a lane: of groups 0 to 3, 4 to 7, ...
+    Value scales = line(v, piece, v.index(32 + group / 4 * kCacheLine));
+    return v.toFloat(signedByte(v, v.cast(scales, 16, v.i32()), group % 4));
   }
   bool hasFactors() const override { return true; }
   Value scaleFactor(VectorBuilder &v, const StripPiece &piece) const override {
@@ -238,17 +254,29 @@ public:
       lines.push_back(line(v, piece, v.add(at, 288 + kCacheLine * i)));
     SmallVector<StripWord> words;
     for (int64_t i = 0; i < 4; ++i)
-      for (int64_t quarter = 0; quarter < groups; ++quarter)
+      for (int64_t quarter = 0; quarter < groups; ++quarter) {
+        Value bits = lines[i];
+        // Of a quarter with low nibbles and the one with high nibbles.
+        int64_t low = quarter % 2 * 2;
+        if (gfni)
+          bits =
+              quarter < 2
+                  ? moveBits(v, bits, {-1, -1, low + 4, low + 5, low, low + 1})
+                  : words[words.size() - 2].high;
         words.push_back({quarter, 32 * quarter + 4 * i,
-                         lines[4 + quarter % 2 * 4 + i], lines[i],
-                         quarter / 2 * 4, 2 * quarter});
+                         lines[4 + quarter % 2 * 4 + i], bits, quarter / 2 * 4,
+                         2 * quarter});
+      }
     return words;
   }
 
   /// Composed in place.
   int64_t codeShift(const StripWord &) const override { return 0; }
   Value codes(VectorBuilder &v, const StripWord &word) const override {
-    return composed(v, word);
+    if (!gfni)
+      return composed(v, word);
+    return word.shift == 0 ? lowCodes(v, word.low, word.high)
+                           : highCodes(v, word.low, word.high, {2, 3});
   }
   Value integers(VectorBuilder &v, const StripWord &word,
                  int64_t byte) const override {
@@ -256,12 +284,15 @@ public:
     code = v.sub(code, v.splat(cast<VectorType>(code.getType()), zeroPoint()));
     return signedByte(v, v.cast(code, 16, v.i32()), byte);
   }
+
+private:
+  bool gfni;
 };
 
 } // namespace
 
 std::unique_ptr<StripDecoder> StripDecoder::create(PackedType weight,
-                                                   DotKind dot) {
+                                                   DotKind dot, bool gfni) {
   auto repacked = dyn_cast<RepackedFormatAttr>(weight.getFormat());
   if (!repacked || repacked.getLayout() != "strips16")
     return nullptr;
@@ -276,10 +307,10 @@ std::unique_ptr<StripDecoder> StripDecoder::create(PackedType weight,
   case GgufKind::Q4_K:
     return std::make_unique<Q4KStrips>(weight);
   case GgufKind::Q5_K:
-    return std::make_unique<Q5KStrips>(weight);
+    return std::make_unique<Q5KStrips>(weight, gfni);
   case GgufKind::Q6_K:
-    return std::make_unique<Q6KStrips>(weight);
+    return std::make_unique<Q6KStrips>(weight, gfni);
   default:
-    return createPairStrips(weight, gguf.getKind());
+    return createPairStrips(weight, gguf.getKind(), gfni);
   }
 }

@@ -39,8 +39,10 @@ class StripDecoder {
 public:
   virtual ~StripDecoder() = default;
   /// Null if `weight` is not in strips, or in a format without a decoder.
+  /// `gfni`: whether to use its instructions.
   static std::unique_ptr<StripDecoder> create(qlinear::PackedType weight,
-                                              DotKind dot = DotKind::Portable);
+                                              DotKind dot = DotKind::Portable,
+                                              bool gfni = false);
 
   int64_t pieceCols() const { return cols; }
   int64_t pieceBytes() const { return bytes; }
@@ -143,8 +145,8 @@ private:
 };
 
 /// The decoder of a format with blocks of 32 columns; null if it has none.
-std::unique_ptr<StripDecoder> createPairStrips(qlinear::PackedType weight,
-                                               qlinear::GgufKind kind);
+std::unique_ptr<StripDecoder>
+createPairStrips(qlinear::PackedType weight, qlinear::GgufKind kind, bool gfni);
 std::unique_ptr<StripDecoder>
 createAffineStrips(qlinear::PackedType weight,
                    qlinear::AffineFormatAttr format);

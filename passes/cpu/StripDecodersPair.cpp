@@ -1,5 +1,6 @@
 //===- StripDecodersPair.cpp - pieces of two blocks of 32 columns ---------===//
 
+#include "passes/cpu/BitMatrix.h"
 #include "passes/cpu/ProductKernel.h"
 #include "passes/cpu/StripDecoder.h"
 
@@ -63,8 +64,8 @@ private:
 /// for each block, 32 of each row, then nibbles as in q4_0.
 class FivePairs : public PairDecoder {
 public:
-  FivePairs(PackedType weight, bool minima)
-      : PairDecoder(weight), minima(minima) {}
+  FivePairs(PackedType weight, bool minima, bool gfni)
+      : PairDecoder(weight), minima(minima), gfni(gfni) {}
   int64_t zeroPoint() const override { return minima ? 0 : 16; }
   int64_t codeBits() const override { return 5; }
   bool hasOffsets() const override { return minima; }
@@ -84,14 +85,25 @@ public:
     for (int64_t i = 0; i < 4 * groups; ++i)
       for (int64_t half : {0, 1}) {
         int64_t col = i % 4 * 4 + 16 * half;
-        words.push_back({i / 4, i / 4 * 32 + col, lines[i], bits[i / 4],
-                         4 * half, /*highBit=*/col});
+        Value own = bits[i / 4];
+        // Of columns 16 further that are a multiple of 8 apart, the same.
+        if (gfni)
+          own = i % 4 < 2 ? spreadBits(v, own, i % 2, half)
+                          : words[words.size() - 4].high;
+        words.push_back({i / 4, i / 4 * 32 + col, lines[i], own, 4 * half,
+                         /*highBit=*/col});
       }
     return words;
   }
   /// Composed in place.
   int64_t codeShift(const StripWord &) const override { return 0; }
   Value codes(VectorBuilder &v, const StripWord &word) const override {
+    // See `spreadBits`.
+    int64_t place = (word.shift ? 3 : 7) - word.highBit / 8;
+    if (gfni && word.shift)
+      return highCodes(v, word.low, word.high, place);
+    if (gfni)
+      return moveBits(v, lowCodes(v, word.low, word.high), {0, 1, 2, 3, place});
     // The byte that has the bits of the four columns goes to each of them, with
     // those bits in its upper half.
     SmallVector<int64_t> mask;
@@ -112,7 +124,30 @@ public:
   }
 
 private:
-  bool minima;
+  /// The bits of columns 4 * odd to 4 * odd + 3 of each row, a byte each, and
+  /// of those 8, 16 and 24 further: bits 7 to 4 of a byte, or 3 to 0 for high
+  /// nibbles. Other bits hold anything.
+  static Value spreadBits(VectorBuilder &v, Value bits, int64_t odd,
+                          bool lower) {
+    // Two rows are a matrix: bits 7 to 4 come from the bytes of the first row,
+    // bits 3 to 0 from those of the second one.
+    SmallVector<int8_t> own;
+    for (int64_t byte = 0; byte < 64; ++byte)
+      own.push_back(static_cast<int8_t>(1 << (4 * odd + byte % 4)));
+    Value columns = arith::ConstantOp::create(
+        v.b, v.loc,
+        DenseElementsAttr::get(v.vec(64, v.i8()), ArrayRef<int8_t>(own)));
+    SmallVector<int32_t> amounts;
+    for (int32_t row = 0; row < 16; ++row)
+      amounts.push_back((row % 2 == 0) == lower ? 4 : 0);
+    Value by = arith::ConstantOp::create(
+        v.b, v.loc,
+        DenseElementsAttr::get(v.vec(16, v.i32()), ArrayRef<int32_t>(amounts)));
+    Value lanes = v.cast(timesBits(v, columns, bits), 16, v.i32());
+    return v.cast(lower ? v.shr(lanes, by) : v.shl(lanes, by), 64, v.i8());
+  }
+
+  bool minima, gfni;
 };
 
 class Q8_0Strips : public PairDecoder {
@@ -143,17 +178,17 @@ public:
 
 } // namespace
 
-std::unique_ptr<StripDecoder> headrace::cpu::createPairStrips(PackedType weight,
-                                                              GgufKind kind) {
+std::unique_ptr<StripDecoder>
+headrace::cpu::createPairStrips(PackedType weight, GgufKind kind, bool gfni) {
   switch (kind) {
   case GgufKind::Q4_0:
     return std::make_unique<NibblePairs>(weight, /*minima=*/false);
   case GgufKind::Q4_1:
     return std::make_unique<NibblePairs>(weight, /*minima=*/true);
   case GgufKind::Q5_0:
-    return std::make_unique<FivePairs>(weight, /*minima=*/false);
+    return std::make_unique<FivePairs>(weight, /*minima=*/false, gfni);
   case GgufKind::Q5_1:
-    return std::make_unique<FivePairs>(weight, /*minima=*/true);
+    return std::make_unique<FivePairs>(weight, /*minima=*/true, gfni);
   case GgufKind::Q8_0:
     return std::make_unique<Q8_0Strips>(weight);
   default:

@@ -324,9 +324,9 @@ void StripKernel::finishIntegers(VectorBuilder &v, const Piece &piece,
 }
 
 std::unique_ptr<ProductKernel>
-headrace::cpu::createStripKernel(PackedType weight, DotKind dot,
-                                 Bf16Kind bf16) {
-  auto decoder = StripDecoder::create(weight, dot);
+headrace::cpu::createStripKernel(PackedType weight, DotKind dot, Bf16Kind bf16,
+                                 bool gfni) {
+  auto decoder = StripDecoder::create(weight, dot, gfni);
   if (!decoder)
     return nullptr;
   return std::make_unique<StripKernel>(weight, dot, bf16, std::move(decoder));

@@ -143,6 +143,7 @@ def test_description_is_in_the_stages_and_in_json():
     facts = description.to_json()
     assert (facts["cpu"], facts["dot"], facts["vector_bits"]) == ("znver5", "vnni", 512)
     assert facts["fast_bf16"] and not describe("sapphirerapids").fast_bf16
+    assert facts["gfni"] and not describe("cascadelake").gfni and not describe("alderlake").gfni
 
 
 LOWERED = """

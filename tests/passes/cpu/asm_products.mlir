@@ -12,8 +12,11 @@
 // CHECK-LABEL: function matvec_q4_k_64x2048_i8
 // CHECK-COUNT-4: vpdpbusd {{[0-9]*}}(%{{[a-z0-9]+}}), %zmm
 
+// Fifth bits come by matrices of bits: of columns 8, 16 and 24 apart at once, then
+// to their places, high nibbles with them.
 // CHECK-LABEL: function matvec_q5_0_64x2048_i8
-// CHECK-COUNT-4: vpdpbusd {{.*}}%zmm
+// CHECK-COUNT-5: vgf2p8affineqb
+// CHECK-COUNT-4: vpdpbusd {{[0-9]*}}(%{{[a-z0-9]+}}), %zmm
 
 // CHECK-LABEL: function matvec_q6_k_64x2048_i8
 // CHECK-COUNT-4: vpdpbusd {{[0-9]*}}(%{{[a-z0-9]+}}), %zmm
@@ -28,17 +31,22 @@
 // CHECK-LABEL: function gated_matvec_q4_k_64x2048_silu_i8
 // CHECK-COUNT-4: vpdpbusd {{.*}}%zmm
 
+// CHECK-LABEL: function matvec_q5_k_64x2048_i8
+// CHECK-COUNT-4: vgf2p8affineqb
+
 !q4_0 = !qlinear.packed<64x2048, #qlinear.gguf<q4_0>>
 !q4_k = !qlinear.packed<64x2048, #qlinear.gguf<q4_k>>
 !q5_0 = !qlinear.packed<64x2048, #qlinear.gguf<q5_0>>
+!q5_k = !qlinear.packed<64x2048, #qlinear.gguf<q5_k>>
 !q6_k = !qlinear.packed<64x2048, #qlinear.gguf<q6_k>>
 !q8_0 = !qlinear.packed<64x2048, #qlinear.gguf<q8_0>>
 !affine = !qlinear.packed<64x2048, #qlinear.affine<bits = 4, group = 32, scale = f16>>
 !x = !qlinear.packed<1x2048, #qlinear.act_i8>
 !y = tensor<64xf32>
 
-func.func @main(%x: !x, %a: !q4_0, %b: !q4_k, %c: !q5_0, %d: !q6_k, %e: !q8_0, %f: !affine)
-    -> (!y, !y, !y, !y, !y, !y, !y) {
+func.func @main(%x: !x, %a: !q4_0, %b: !q4_k, %c: !q5_0, %d: !q6_k, %e: !q8_0, %f: !affine,
+                %g: !q5_k)
+    -> (!y, !y, !y, !y, !y, !y, !y, !y) {
   %y = tensor.empty() : !y
   %0 = qlinear.matvec ins(%a, %x : !q4_0, !x) outs(%y : !y) -> !y
   %1 = qlinear.matvec ins(%b, %x : !q4_k, !x) outs(%y : !y) -> !y
@@ -47,5 +55,6 @@ func.func @main(%x: !x, %a: !q4_0, %b: !q4_k, %c: !q5_0, %d: !q6_k, %e: !q8_0, %
   %4 = qlinear.matvec ins(%e, %x : !q8_0, !x) outs(%y : !y) -> !y
   %5 = qlinear.matvec ins(%f, %x : !affine, !x) outs(%y : !y) -> !y
   %6 = qlinear.gated_matvec silu ins(%b, %b, %x : !q4_k, !q4_k, !x) outs(%y : !y) -> !y
-  return %0, %1, %2, %3, %4, %5, %6 : !y, !y, !y, !y, !y, !y, !y
+  %7 = qlinear.matvec ins(%g, %x : !q5_k, !x) outs(%y : !y) -> !y
+  return %0, %1, %2, %3, %4, %5, %6, %7 : !y, !y, !y, !y, !y, !y, !y, !y
 }

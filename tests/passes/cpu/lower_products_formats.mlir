@@ -1,4 +1,5 @@
 // RUN: %headrace_opt %s --cpu-lower-products=dot=vnni --canonicalize --cse | FileCheck %s
+// RUN: %headrace_opt %s --cpu-lower-products="dot=vnni gfni=true" --canonicalize --cse | FileCheck %s --check-prefix=GFNI
 
 // What is particular to each format of rows of blocks.
 
@@ -53,6 +54,18 @@ func.func @q4_0(%bytes: memref<1224xi8>, %q: memref<680xi8>, %y: memref<4xf32>) 
 // CHECK: %[[MORE:.*]] = arith.addi %[[NIBBLES]], %[[SIXTEEN]]
 // CHECK: arith.select %[[SET]], %[[MORE]], %[[NIBBLES]]
 // CHECK-COUNT-4: llvm.call_intrinsic
+// The starts of blocks are matrices, which bring the bits of all columns of a
+// block: those of the first eight in bits 5.
+// GFNI-LABEL: func.func @q5_0(
+// GFNI-DAG: %[[DIAGONAL:.*]] = arith.constant dense<[1, 2, 4, 8, 16, 32, 64, -128, {{.*}}]> : vector<64xi8>
+// GFNI-DAG: %[[FIFTH:.*]] = arith.constant dense<[0, 0, 0, 32, 0, 0, 0, 0, {{.*}}]> : vector<64xi8>
+// GFNI-DAG: %[[HIGH:.*]] = arith.constant dense<[0, 0, 0, 8, -128, 64, 32, 16, {{.*}}]> : vector<64xi8>
+// GFNI: %[[BITS:.*]] = llvm.call_intrinsic "llvm.x86.vgf2p8affineqb.512"(%[[DIAGONAL]], %{{.*}}, %{{.*}})
+// GFNI: %[[UPPER:.*]] = llvm.call_intrinsic "llvm.x86.vgf2p8affineqb.512"(%[[BITS]], %[[FIFTH]], %{{.*}})
+// GFNI: arith.ori %{{.*}} : vector<64xi8>
+// GFNI: %[[BOTH:.*]] = arith.ori %{{.*}} : vector<64xi8>
+// GFNI: llvm.call_intrinsic "llvm.x86.vgf2p8affineqb.512"(%[[BOTH]], %[[HIGH]], %{{.*}})
+// GFNI-COUNT-4: vpdpbusd
 func.func @q5_0(%bytes: memref<704xi8>, %q: memref<320xi8>, %y: memref<4xf32>) attributes {headrace.kernel = {workgroup_rows = 32 : i64}} {
   %w = qlinear.from_bytes %bytes : memref<704xi8> to !qlinear.packed<4x256, #qlinear.gguf<q5_0>>
   %x = qlinear.from_bytes %q : memref<320xi8> to !qlinear.packed<1x256, #qlinear.act_i8>

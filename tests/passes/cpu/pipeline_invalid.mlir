@@ -13,7 +13,7 @@
 // PASSES-NEXT: cpu-lower-quantize
 // PASSES-NEXT: cpu-lower-dequantize
 // PASSES-NEXT: cpu-lower-repack
-// PASSES-NEXT: cpu-lower-products{bf16=portable dot=vnni fast-bf16=true}
+// PASSES-NEXT: cpu-lower-products{bf16=portable dot=vnni fast-bf16=true gfni=false}
 // PASSES: reconcile-unrealized-casts
 // PASSES: cpu-add-entry-points{abi=iree}
 

@@ -26,6 +26,7 @@ def stages(description: CpuDescription, *, abi: str = "plan") -> list[Stage]:
     options = (
         f'capabilities="{CAPABILITIES}" dot={description.dot} bf16={description.bf16} '
         f"fast-bf16={str(description.fast_bf16).lower()} "
+        f"gfni={str(description.gfni).lower()} "
         f"lookup={description.lookup} "
         f"vector-bits={description.vector_bits} abi={abi} "
         f"poison-scratch={str(description.poison_scratch).lower()}"

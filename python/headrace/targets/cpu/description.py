@@ -95,6 +95,7 @@ class CpuDescription:
         `"portable"` for products as f32.
     fast_bf16: whether those take less time than as many products as f32; Intel's CPUs take twice
         the time.
+    gfni: whether bytes are multiplied by matrices of bits, 64 at a time.
     lookup: `"avx512"`, `"avx2"` or `"neon"` for shuffles of 64, 32 or 16 bytes, `"portable"` for
         vector code of 16 bytes.
     vector_bits: width of the widest vector register that kernels use.
@@ -108,6 +109,7 @@ class CpuDescription:
     dot: str
     bf16: str
     fast_bf16: bool
+    gfni: bool
     lookup: str
     vector_bits: int
     poison_scratch: bool = False
@@ -137,6 +139,7 @@ class CpuDescription:
             "dot": self.dot,
             "bf16": self.bf16,
             "fast_bf16": self.fast_bf16,
+            "gfni": self.gfni,
             "lookup": self.lookup,
             "vector_bits": self.vector_bits,
             "features": list(self.features),
@@ -196,6 +199,7 @@ def describe_features(name: str, triple: str, features: Mapping[str, bool]) -> C
         dot=_dot(used),
         bf16="avx512" if used >= _BF16 else "neon" if "bf16" in used else "portable",
         fast_bf16="bf16" in used or (used >= _BF16 and name.startswith("znver")),
+        gfni="gfni" in used and _vector_bits(used) == 512,
         lookup=_lookup(used),
         vector_bits=_vector_bits(used),
     )
