@@ -89,11 +89,13 @@ bool Checker::checkBounds(const Pattern &p, int64_t last) const {
 bool Checker::checkLimits(const Pattern &p, const TileModel &tile) const {
   int64_t mostWrap = (int64_t(1) << tile.wrapBits) - 1;
   int64_t mostStep = int64_t(1) << tile.stepBits;
-  for (auto [i, dim] : llvm::enumerate(llvm::reverse(p.dims))) {
+  for (int64_t i = 0, count = p.dims.size(); i < count; ++i) {
+    int64_t place = count - 1 - i; // in the text, the outermost first
+    DimAttr dim = p.dims[place];
     auto fail = [&](StringRef name, int64_t got, int64_t limit) {
       p.op->emitOpError("expected ")
-          << name << " of dimension " << p.dims.size() - 1 - i << " of "
-          << p.what << " to be at most " << limit << " times " << model.granule
+          << name << " of dimension " << place << " of " << p.what
+          << " to be at most " << limit << " times " << model.granule
           << " bytes, but got " << got;
       return false;
     };
@@ -118,7 +120,7 @@ bool Checker::checkLimits(const Pattern &p, const TileModel &tile) const {
     int64_t wrap = inner ? size * p.bytes / model.granule : size;
     int64_t step = inner ? stride : stride * p.bytes / model.granule;
     // The outermost dimension ends with the transfer: it has no size.
-    if (int64_t(i) + 1 < tile.dimensions && wrap > mostWrap)
+    if (i + 1 < tile.dimensions && wrap > mostWrap)
       return fail("the size", wrap, mostWrap);
     if (size > 1 && step > mostStep)
       return fail("the stride", step, mostStep);
