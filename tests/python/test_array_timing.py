@@ -69,6 +69,17 @@ def test_the_report_says_whether_times_are_proven(judged: list[timing.Judged]) -
     assert "modelled times are UNPROVEN" in timing.report(rows=worse)
 
 
+@pytest.mark.parametrize("index", [0, 4, 5])
+def test_the_figures_of_the_device_are_not_far_off(index: int) -> None:
+    """What `aie.load` uses, instead of the fitted rate and dispatch."""
+    model = replace(timing.calibrate(), timing=timing_of("npu2"))
+    row = timing.published()["gemv_panels"]["rows"][index]
+    text = references.gemv_panels(row["m"], row["k"], row["tile_m"])
+    cycles = row["tile_m"] * row["k"] / 64 * model.step_cycles
+    us = references.run_reference(text, cycles, model.timing).total_us
+    assert -0.10 < us / row["us"] - 1 < 0
+
+
 def test_a_wrong_model_is_found_out() -> None:
     model = timing.calibrate()
     twice = replace(model, timing=model.timing.scaled(clock_ghz=3.6))
