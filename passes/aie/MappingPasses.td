@@ -112,4 +112,38 @@ def AieAssignDma : Pass<"aie-assign-dma", "::mlir::ModuleOp"> {
   let dependentDialects = ["::headrace::aie::AIEDialect", "::headrace::aiex::AIEXDialect"];
 }
 
+def AieGenerateCores : Pass<"aie-generate-cores", "::mlir::ModuleOp"> {
+  let summary = "Bodies, on vectors, of the functions that cores call";
+  let description = [{
+    Declarations with `headrace.core` get a body in a module of their own, `cores`.
+    It multiplies bf16 and adds f32, as cores do; from here functions go to this
+    machine, where they are tested, or to C++ for the array.
+
+    A block of q4nx stays in 4 bits until it is multiplied: a code in the low bits
+    of the bf16 128 is the number 128 + code. What is too much comes off with the
+    sums of the activations, from which minima get their part too.
+
+    Before:
+    ```mlir
+    func.func private @zero_32(memref<32xf32>) attributes {headrace.core = {kind = "zero", size = 32 : i64}}
+    ```
+    After:
+    ```mlir
+    module @cores {
+      func.func @zero_32(%y: memref<32xf32>) {
+        %zeros = arith.constant dense<0.0> : vector<16xf32>
+        vector.store %zeros, %y[%c0] : memref<32xf32>, vector<16xf32>
+        vector.store %zeros, %y[%c16] : memref<32xf32>, vector<16xf32>
+        return
+      }
+    }
+    ```
+
+    <!-- lit: tests/passes/aie/generate_cores.mlir#accumulate -->
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"];
+}
+
 #endif // HEADRACE_PASSES_AIE_MAPPING

@@ -3,8 +3,21 @@
 #include "passes/dataflow/CoreCalls.h"
 
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
+
+std::optional<headrace::dataflow::BlockLayout>
+headrace::dataflow::getBlockLayout(StringRef format) {
+  constexpr int64_t kCodes = kBlockRows * kBlockColumns / 2;
+  int64_t before = llvm::StringSwitch<int64_t>(format)
+                       .Cases({"q4nx", "q4_0"}, 1024)
+                       .Case("q4_k", 768)
+                       .Default(0);
+  if (!before)
+    return std::nullopt;
+  return BlockLayout{before, before + kCodes};
+}
 
 void headrace::dataflow::callCore(OpBuilder &builder, Location loc,
                                   ModuleOp module, StringRef kind, int64_t size,

@@ -10,6 +10,8 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
+#include <optional>
+
 namespace headrace::dataflow {
 
 /// Attribute of a function that cores call: a dictionary.
@@ -22,8 +24,18 @@ constexpr llvm::StringLiteral kCoreSize = "size";
 
 /// Rows of a block, columns of a block, and columns that share a scale.
 constexpr int64_t kBlockRows = 32, kBlockColumns = 256, kGroupColumns = 32;
-/// Bytes of a block.
-constexpr int64_t kBlockBytes = 5120;
+/// A block in a core's memory: where 4-bit codes begin, and its bytes. Codes
+/// are stored as in q4nx, whatever the format. What comes before them is
+///
+///   q4nx   bf16 scales and minima, index 32 g + r
+///   q4_0   bf16 scales in two parts, index 32 g + r: f16 is their sum
+///   q4_k   u8 scales and minima, index 32 g + r; then bf16 d and -dmin of each
+///          row in two parts (first and second of d, then of -dmin)
+struct BlockLayout {
+  int64_t codes, bytes;
+};
+/// Of a format by name; none if cores have no function for it.
+std::optional<BlockLayout> getBlockLayout(llvm::StringRef format);
 
 /// Calls the function `kind` for vectors of this size, declaring it in `module`
 /// if it is not there.

@@ -32,6 +32,10 @@ struct Product {
   /// Of a gated product, the name of its function.
   std::string gate;
 
+  StringRef format() const {
+    return matrices.front().getFormat().getFormatName();
+  }
+  int64_t blockBytes() const { return getBlockLayout(format())->bytes; }
   int64_t rows() const { return matrices.front().getRows(); }
   int64_t columns() const {
     return llvm::alignTo(matrices.front().getCols(), kBlockColumns);
@@ -53,13 +57,6 @@ std::optional<Product> findProduct(func::FuncOp function) {
   return found;
 }
 
-/// Whether blocks of `format` can be written as those of q4nx.
-bool hasBlocks(QuantFormatAttrInterface format) {
-  if (auto gguf = dyn_cast<GgufFormatAttr>(format))
-    return gguf.getKind() == GgufKind::Q4_0 || gguf.getKind() == GgufKind::Q4_K;
-  return isa<Q4NXFormatAttr>(format);
-}
-
 /// Builds one graph.
 class Partition {
 public:
@@ -68,14 +65,13 @@ public:
         module(product.op->getParentOfType<ModuleOp>()),
         x(memory(product.columns(), b.getBF16Type())),
         results(memory(kBlockRows, b.getF32Type())),
-        block(memory(kBlockBytes, b.getI8Type())) {}
+        block(memory(product.blockBytes(), b.getI8Type())) {}
 
   GraphOp build(StringRef name) {
     int64_t rowBlocks = 0;
     for (const Group &group : groups)
       rowBlocks += group.blocks();
-    MemRefType weights =
-        memory(rowBlocks * blocksOfRows() * kBlockBytes, b.getI8Type());
+    MemRefType weights = memory(rowBlocks * bytesOfRows(), b.getI8Type());
     MemRefType y = memory(rowBlocks * kBlockRows, b.getF32Type());
     graph = GraphOp::create(b, loc, name, TypeRange{weights, x, y});
     graph.setArgAttr(0, kPackingAttr, packing());
@@ -95,9 +91,10 @@ private:
   static MemRefType memory(int64_t size, Type element) {
     return MemRefType::get({size}, element);
   }
-  /// Blocks that 32 rows of all matrices have.
-  int64_t blocksOfRows() const {
-    return product.columns() / kBlockColumns * product.matrices.size();
+  /// Bytes that 32 rows of all matrices have.
+  int64_t bytesOfRows() const {
+    return product.columns() / kBlockColumns * product.matrices.size() *
+           product.blockBytes();
   }
 
   DictionaryAttr packing() {
@@ -139,11 +136,12 @@ private:
 
   void addGroup(size_t index, const Group &group, int64_t firstBlock,
                 ArrayRef<Value> xs) {
-    Value w = addStream("w" + Twine(index), 2,
-                        memory(group.cores * kBlockBytes, b.getI8Type()));
+    Value w =
+        addStream("w" + Twine(index), 2,
+                  memory(group.cores * product.blockBytes(), b.getI8Type()));
     Value y = addStream("y" + Twine(index), 2,
                         memory(group.cores * kBlockRows, b.getF32Type()));
-    int64_t bytes = blocksOfRows() * kBlockBytes;
+    int64_t bytes = bytesOfRows();
     addPort(Direction::Read, 0, firstBlock * bytes, group.blocks() * bytes, w);
     addPort(Direction::Write, 2, firstBlock * kBlockRows,
             group.blocks() * kBlockRows, y);
@@ -178,7 +176,8 @@ private:
     PopOp takeX = PopOp::create(b, loc, xs);
     b.setInsertionPointToEnd(&takeX.getBlock());
     Value xWindow = takeX.getWindow();
-    callCore(b, loc, module, "sum_groups", columns, {xWindow, bias, parts});
+    callCore(b, loc, module, "sum_groups_" + product.format().str(), columns,
+             {xWindow, bias, parts});
     addLoop(rounds, [&](Value) {
       PushOp put = PushOp::create(b, loc, ys);
       b.setInsertionPointToEnd(&put.getBlock());
@@ -188,7 +187,8 @@ private:
           PopOp takeW = PopOp::create(b, loc, ws);
           b.setInsertionPointToEnd(&takeW.getBlock());
           Value number = arith::IndexCastOp::create(b, loc, b.getI32Type(), at);
-          callCore(b, loc, module, "accumulate_q4nx", columns,
+          callCore(b, loc, module, "accumulate_" + product.format().str(),
+                   columns,
                    {xWindow, bias, parts, takeW.getWindow(), sum, number});
         });
       };
@@ -254,12 +254,11 @@ struct PartitionProducts
   LogicalResult verifyProduct(const Product &product, func::FuncOp function) {
     Operation *op = product.op;
     for (PackedType matrix : product.matrices) {
-      if (!hasBlocks(matrix.getFormat()))
+      StringRef format = matrix.getFormat().getFormatName();
+      if (!getBlockLayout(format))
         return op->emitOpError()
-               << "expected a format that can be stored in blocks of q4nx, but "
-                  "got "
-               << matrix.getFormat().getFormatName()
-               << "; allowed: q4nx, q4_0, q4_k";
+               << "expected a format that cores multiply with, but got "
+               << format << "; allowed: q4nx, q4_0, q4_k";
       if (matrix.getFormat() != product.matrices.front().getFormat())
         return op->emitOpError()
                << "expected gate and up in one format, but got "
@@ -289,7 +288,7 @@ struct PartitionProducts
   /// Activations stay in a core: their number is limited.
   LogicalResult verifyMemory(const Product &product) {
     int64_t sums = product.columns() / kGroupColumns;
-    int64_t buffers = 2 * kBlockBytes + 2 * kBlockRows * 4 +
+    int64_t buffers = 2 * product.blockBytes() + 2 * kBlockRows * 4 +
                       (product.gate.empty() ? 0 : kBlockRows * 4) + stack;
     int64_t needed = buffers + product.columns() * 2 + sums * 8;
     if (needed <= coreMemory)

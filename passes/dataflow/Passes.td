@@ -23,9 +23,10 @@ def PartitionProducts : Pass<"dataflow-partition-products", "::mlir::ModuleOp"> 
 
     The weights are thus packed anew, on the host, once: `headrace.packing` has the
     matrices that the blocks come from and cores and rounds of each group. In order
-    of group, round, matrix (gate, then up), 256 columns and core there is one q4nx
-    block; those behind the last row are zero. q4_0 and q4_k are such blocks too,
-    with scales and minima rounded to bf16.
+    of group, round, matrix (gate, then up), 256 columns and core there is one
+    block; those behind the last row are zero. No format loses anything: q4_0 and
+    q4_k have blocks of their own (passes/dataflow/CoreCalls.h), with codes in the
+    order of q4nx.
 
     Before:
     ```mlir
@@ -43,7 +44,7 @@ def PartitionProducts : Pass<"dataflow-partition-products", "::mlir::ModuleOp"> 
       dataflow.distribute %w0 to %w0_0, %w0_1 : ...
       dataflow.task "core0_0" {
         dataflow.pop %x_0 as %xs: memref<512xbf16> {
-          func.call @sum_groups_512(%xs, %bias, %parts) : ...
+          func.call @sum_groups_q4nx_512(%xs, %bias, %parts) : ...
           scf.for %round = %c0 to %c2 step %c1 {
             dataflow.push %y0_0 as %ys: memref<32xf32> {
               func.call @zero_32(%ys) : ...

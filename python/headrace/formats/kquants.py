@@ -50,7 +50,7 @@ import numpy as np
 from .base import F32, U8, Format, Scales, half_values
 from .native import encode_blocks
 
-__all__ = ["FORMATS"]
+__all__ = ["FORMATS", "nibbles", "six_bit_pairs"]
 
 _PAIRS = np.array([0, 2, 4, 6], dtype=np.uint8).reshape(4, 1)
 _BITS = np.arange(8, dtype=np.uint8).reshape(8, 1)
@@ -67,7 +67,7 @@ def _single_bits(raw: U8) -> U8:
     return ((raw.reshape(-1, 1, 32) >> _BITS) & np.uint8(1)).reshape(-1, 256)
 
 
-def _nibbles(raw: U8) -> U8:
+def nibbles(raw: U8) -> U8:
     """Bytes [n, 128] to codes [n, 256]: each 32 bytes are two sub-blocks of 32."""
     chunks = raw.reshape(-1, 4, 1, 32)
     return np.concatenate([chunks & np.uint8(15), chunks >> np.uint8(4)], axis=2).reshape(-1, 256)
@@ -105,7 +105,7 @@ def _decode_q3_k(raw: U8, rows: int, cols: int) -> F32:
     return _scaled(codes.astype(np.float32) - np.float32(4), scale).reshape(rows, cols)
 
 
-def _six_bit_pairs(raw: U8) -> tuple[U8, U8]:
+def six_bit_pairs(raw: U8) -> tuple[U8, U8]:
     """sc and m [n, 8] each of bytes [n, 12]."""
     a, b, c = raw[:, 0:4], raw[:, 4:8], raw[:, 8:12]
     sc = np.hstack([a & 63, (c & 15) | (a >> 6 << 4)])
@@ -115,16 +115,16 @@ def _six_bit_pairs(raw: U8) -> tuple[U8, U8]:
 
 def _decode_q4_k(raw: U8, rows: int, cols: int) -> F32:
     blocks = raw.reshape(-1, 144)
-    sc, m = _six_bit_pairs(blocks[:, 4:16])
-    codes = _nibbles(blocks[:, 16:]).astype(np.float32)
+    sc, m = six_bit_pairs(blocks[:, 4:16])
+    codes = nibbles(blocks[:, 16:]).astype(np.float32)
     scale, minimum = _product(blocks[:, 0:2], sc), _product(blocks[:, 2:4], m)
     return _scaled(codes, scale, minimum).reshape(rows, cols)
 
 
 def _decode_q5_k(raw: U8, rows: int, cols: int) -> F32:
     blocks = raw.reshape(-1, 176)
-    sc, m = _six_bit_pairs(blocks[:, 4:16])
-    codes = _nibbles(blocks[:, 48:]) | (_single_bits(blocks[:, 16:48]) << np.uint8(4))
+    sc, m = six_bit_pairs(blocks[:, 4:16])
+    codes = nibbles(blocks[:, 48:]) | (_single_bits(blocks[:, 16:48]) << np.uint8(4))
     scale, minimum = _product(blocks[:, 0:2], sc), _product(blocks[:, 2:4], m)
     return _scaled(codes.astype(np.float32), scale, minimum).reshape(rows, cols)
 

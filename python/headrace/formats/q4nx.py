@@ -25,7 +25,7 @@ import numpy.typing as npt
 from .base import F32, U8, Format, Scales, bf16_bits, bf16_values
 from .fit import fit_affine, inverse, normalised, quantize_to
 
-__all__ = ["FORMATS"]
+__all__ = ["FORMATS", "pack"]
 
 _ROWS, _COLS, _GROUP = 32, 256, 32
 _BLOCK_BYTES = 5120
@@ -118,10 +118,10 @@ def _encode(values: F32, cols: int) -> U8:
         codes[:, cols - used : cols] = part[:, :-1]
         codes[:, cols : (mixed + 1) * _GROUP] = part[:, -1:]
     low += np.float32(0)  # -0 becomes 0
-    return _pack(codes.astype(np.uint8), bf16_bits(scale), bf16_bits(low))
+    return pack(codes.astype(np.uint8), bf16_bits(scale), bf16_bits(low))
 
 
-def _pack(codes: U8, scale: npt.NDArray[np.uint16], low: npt.NDArray[np.uint16]) -> U8:
+def pack(codes: U8, scale: npt.NDArray[np.uint16], low: npt.NDArray[np.uint16]) -> U8:
     """Codes [rows, columns], scales and minima [rows, columns / 32], to bytes."""
     bands, blocks = codes.shape[0] // _ROWS, codes.shape[1] // _COLS
     out = np.empty((bands, blocks, _BLOCK_BYTES), dtype=np.uint8)

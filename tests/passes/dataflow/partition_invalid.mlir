@@ -4,7 +4,7 @@
 
 func.func @format(%w: !w, %x: tensor<256xbf16>) -> tensor<64xf32> {
   %0 = tensor.empty() : tensor<64xf32>
-  // expected-error@+1 {{'qlinear.matvec' op expected a format that can be stored in blocks of q4nx, but got q6_k; allowed: q4nx, q4_0, q4_k}}
+  // expected-error@+1 {{'qlinear.matvec' op expected a format that cores multiply with, but got q6_k; allowed: q4nx, q4_0, q4_k}}
   %y = qlinear.matvec ins(%w, %x : !w, tensor<256xbf16>) outs(%0 : tensor<64xf32>) -> tensor<64xf32>
   return %y : tensor<64xf32>
 }

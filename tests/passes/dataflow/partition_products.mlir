@@ -7,7 +7,7 @@
 
 // CHECK: func.func private @accumulate_q4nx_512(memref<512xbf16>, memref<16xf32>, memref<32xbf16>, memref<5120xi8>, memref<32xf32>, i32) attributes {headrace.core = {kind = "accumulate_q4nx", size = 512 : i64}}
 // CHECK: func.func private @zero_32(memref<32xf32>)
-// CHECK: func.func private @sum_groups_512(memref<512xbf16>, memref<16xf32>, memref<32xbf16>)
+// CHECK: func.func private @sum_groups_q4nx_512(memref<512xbf16>, memref<16xf32>, memref<32xbf16>)
 
 // CHECK-LABEL: dataflow.graph @main(
 // CHECK-SAME: %[[W:.*]]: memref<81920xi8> {headrace.packing = {groups = array<i64: 4, 1, 2, 1, 2, 1>, sources = [!qlinear.packed<250x512, #qlinear.q4nx, padded = 256x512>]}}
@@ -37,7 +37,7 @@ func.func @main(%w: !w, %x: tensor<512xbf16>) -> tensor<250xf32> {
 // CHECK: %[[BIAS:.*]] = memref.alloca() : memref<16xf32>
 // CHECK: %[[PARTS:.*]] = memref.alloca() : memref<32xbf16>
 // CHECK: dataflow.pop %{{.*}} as %[[XE:.*]]: memref<512xbf16> {
-// CHECK: call @sum_groups_512(%[[XE]], %[[BIAS]], %[[PARTS]])
+// CHECK: call @sum_groups_q4nx_512(%[[XE]], %[[BIAS]], %[[PARTS]])
 // CHECK: %[[ROUNDS:.*]] = arith.constant 1 : index
 // CHECK: scf.for %{{.*}} = %c0 to %[[ROUNDS]] step %c1 {
 // CHECK: dataflow.push %[[Y1_0]] as %[[YE:.*]]: memref<32xf32> {
@@ -65,9 +65,9 @@ func.func @main(%w: !w, %x: tensor<512xbf16>) -> tensor<250xf32> {
 // CHECK: %[[GATE:.*]] = memref.alloca() : memref<32xf32>
 // CHECK: dataflow.push %{{.*}} as %[[YE:.*]]: memref<32xf32> {
 // CHECK: call @zero_32(%[[GATE]])
-// CHECK: call @accumulate_q4nx_1280({{.*}}, %[[GATE]], %{{.*}})
+// CHECK: call @accumulate_q4_0_1280({{.*}}, %[[GATE]], %{{.*}})
 // CHECK: call @zero_32(%[[YE]])
-// CHECK: call @accumulate_q4nx_1280({{.*}}, %[[YE]], %{{.*}})
+// CHECK: call @accumulate_q4_0_1280({{.*}}, %[[YE]], %{{.*}})
 // CHECK: call @gate_gelu_tanh_32(%[[GATE]], %[[YE]])
 func.func @gated(%g: !w, %u: !w, %x: tensor<1152xbf16>) -> tensor<1xf32> {
   %0 = tensor.empty() : tensor<1xf32>

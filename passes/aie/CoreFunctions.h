@@ -1,0 +1,47 @@
+//===- CoreFunctions.h - what cores of an array compute ---------*- C++ -*-===//
+//
+// Functions on vectors of the width that cores have. Products are of bf16, as
+// cores multiply; sums are f32, as cores accumulate. A value that is to be
+// multiplied with more precision goes through as two bf16, whose sum it is.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef HEADRACE_PASSES_AIE_COREFUNCTIONS_H
+#define HEADRACE_PASSES_AIE_COREFUNCTIONS_H
+
+#include "dialects/QLinear/QLinear.h"
+#include "passes/common/VectorBuilder.h"
+
+namespace headrace::aie {
+
+/// Lanes of a vector of sums.
+constexpr int64_t kLanes = 16;
+
+/// f32 of bf16 lanes, and bf16 of f32 lanes, rounded to the nearest.
+mlir::Value widen(common::VectorBuilder &v, mlir::Value x);
+mlir::Value narrow(common::VectorBuilder &v, mlir::Value x);
+/// `acc + a * b` for lanes of bf16 and f32 sums.
+mlir::Value multiplyAdd(common::VectorBuilder &v, mlir::Value a, mlir::Value b,
+                        mlir::Value acc);
+/// f32 lanes as two of bf16: the nearest, and the nearest to what is left.
+std::pair<mlir::Value, mlir::Value> split(common::VectorBuilder &v,
+                                          mlir::Value x);
+
+/// `y = 0`.
+void buildZero(common::VectorBuilder &v, mlir::ValueRange arguments);
+/// Of each 32 columns of x the sum: times what codes of `format` have too much,
+/// negative, to `bias`; as two bf16 to `parts` (all first ones, then all
+/// second).
+void buildSumGroups(common::VectorBuilder &v, llvm::StringRef format,
+                    mlir::ValueRange arguments);
+/// Adds the product of block `number` of 32 rows with its 256 columns of x to
+/// y.
+void buildAccumulate(common::VectorBuilder &v, llvm::StringRef format,
+                     mlir::ValueRange arguments);
+/// `y = act(gate) * y`.
+void buildGate(common::VectorBuilder &v, qlinear::Activation activation,
+               mlir::ValueRange arguments);
+
+} // namespace headrace::aie
+
+#endif // HEADRACE_PASSES_AIE_COREFUNCTIONS_H
