@@ -128,6 +128,8 @@ std::unique_ptr<BlockDecoder> createSmallBlockDecoder(qlinear::GgufKind kind,
                                                       DotKind dot, bool gfni);
 std::unique_ptr<BlockDecoder> createKQuantDecoder(qlinear::GgufKind kind,
                                                   bool gfni);
+/// K-quants in groups of 16.
+std::unique_ptr<BlockDecoder> createSixteenDecoder(qlinear::GgufKind kind);
 std::unique_ptr<BlockDecoder> createAffineDecoder(qlinear::PackedType weight);
 
 //===-- What decoders share -----------------------------------------------===//
