@@ -117,7 +117,7 @@ def test_limits_are_judged_by_others():
     assert good["loads for each weight", "q4_0"]["goal"] == 0.55
     ours = counted(stored_share=1.04, instructions_per_weight=4.6, loads_per_weight=0.56)
     bad = records([Row("q4_0", {"ours": ours, **theirs}, {})], share=0.59, of_ceiling=0.94)
-    others = ("error of the model", "sectors loaded of a cache")
+    others = ("error of the model", "sectors of a cache")
     assert not any(item["reached"] for key, item in bad.items() if key[0] not in others)
     alone = records([Row("q4nx", {"ours": ours}, {"ggml": "ggml has no q4nx", "iree": "none"})])
     record = alone["instructions for each weight", "q4nx"]

@@ -147,8 +147,8 @@ def ours(problem: Problem, chip: str) -> Counted:
 
 
 def cache_share(dtype: str, slots: int, seed: int) -> tuple[str, float]:
-    """What is decoded, and bytes of sectors that all simdgroups of attention to a full cache load
-    of it together, over its bytes. Raises CompileError for a wrong result."""
+    """What is decoded, and the sectors that attention to a full cache touches of it, over its
+    bytes. Raises CompileError for a wrong result."""
     spec = ops.decode(heads=8, kv_heads=2, dim=128, slots=slots, cache=dtype)
     artifact = headrace.compile(spec, target="metal:m2-max")
     inputs = runs_attention.inputs_for(spec, np.random.default_rng(seed))
@@ -156,13 +156,13 @@ def cache_share(dtype: str, slots: int, seed: int) -> tuple[str, float]:
     found = runs_attention.compare(spec, inputs, arguments[-1])
     if not found["ok"]:
         raise CompileError(f"{spec}: computes something else in the simulator")
-    loaded = sum(
-        SECTOR * traffic[index].loaded_64
+    touched = sum(
+        sectors(traffic[index])
         for step, traffic in zip(artifact.manifest["plan"], launches, strict=True)
         for index, binding in enumerate(step["bindings"])
         if binding.get("argument") == 1
     )
-    return f"{dtype}, {slots} tokens", loaded / inputs[1].nbytes
+    return f"{dtype}, {slots} tokens", touched / inputs[1].nbytes
 
 
 def loads(traffic: Sequence[msl.Traffic]) -> int:

@@ -77,7 +77,7 @@ def _dense(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
 def _caches(shares: Mapping[str, float]) -> Iterator[dict[str, Any]]:
     for case, share in shares.items():
         yield _record(
-            *("sectors loaded of a cache", case, 1.03, "of stored bytes"),
+            *("sectors of a cache", case, 1.03, "of stored bytes"),
             at_most=True,
             how=SIMULATED,
             figures={"ours": share},
