@@ -114,7 +114,7 @@ def _device(module: Any, name: str | None) -> Any:
 
 
 def _name_of(device: Any) -> str:
-    return str(device).partition("(")[2].partition(")")[0]
+    return dialect.Device(ir.IntegerAttr(device.device).value).name
 
 
 class _Reader:
