@@ -4,6 +4,7 @@
 #include "dialects/Dataflow/Dataflow.h"
 #include "dialects/Dataflow/Rates.h"
 #include "passes/aie/Passes.h"
+#include "passes/dataflow/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -285,6 +286,7 @@ struct AieAssignObjectFifos
     }
     Options options{*which, stack, object};
     SmallVector<GraphOp> graphs(getOperation().getOps<GraphOp>());
+    NamedAttrList packings;
     for (GraphOp graph : graphs) {
       for (Operation &op : graph.getBlock())
         if (!isa<StreamOp>(op) && !op.hasAttr("place")) {
@@ -292,9 +294,16 @@ struct AieAssignObjectFifos
                               "first";
           return signalPassFailure();
         }
+      for (unsigned i = 0; i < graph.getNumArguments(); ++i)
+        if (Attribute packing = graph.getArgAttr(i, dataflow::kPackingAttr))
+          packings.set(graph.getSymNameAttr(), packing);
       Design(graph, options).build();
       graph.erase();
     }
+    // The host packs by it; other tools need not read it in the device.
+    if (!packings.empty())
+      getOperation()->setAttr(dataflow::kPackingAttr,
+                              packings.getDictionary(&getContext()));
   }
 };
 

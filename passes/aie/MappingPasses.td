@@ -49,7 +49,8 @@ def AieAssignObjectFifos : Pass<"aie-assign-objectfifos", "::mlir::ModuleOp"> {
     become acquiring and releasing, their own memory buffers of the tile.
 
     Ports are left, with their streams, in the runtime sequence, for
-    `aie-assign-dma`.
+    `aie-assign-dma`. How weights are packed (`headrace.packing`) becomes an
+    attribute of the module, by the name of the graph.
 
     Before:
     ```mlir

@@ -1,9 +1,12 @@
-//===- Pipelines.cpp - the checks of the AIE target -----------------------===//
+//===- Pipelines.cpp - the AIE target, from qlinear to checked designs ----===//
 
 #include "passes/aie/Passes.h"
 
+#include "passes/dataflow/Passes.h"
+
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
 using namespace headrace::aie;
@@ -17,6 +20,56 @@ struct CheckOptions : PassPipelineOptions<CheckOptions> {
                      "of the package"),
       llvm::cl::init("")};
 };
+
+struct DesignOptions : CheckOptions {
+  Option<std::string> device{*this, "device",
+                             llvm::cl::desc("Name of the device"),
+                             llvm::cl::init("npu2")};
+  Option<int64_t> columns{*this, "columns",
+                          llvm::cl::desc("Columns of the device"),
+                          llvm::cl::init(8)};
+  Option<int64_t> rows{*this, "rows", llvm::cl::desc("Cores of a column"),
+                       llvm::cl::init(4)};
+  Option<int64_t> channels{
+      *this, "channels",
+      llvm::cl::desc(
+          "Channels of a column that read memory, and that write it"),
+      llvm::cl::init(2)};
+  Option<int64_t> coreMemory{*this, "core-memory",
+                             llvm::cl::desc("Bytes of memory of a core"),
+                             llvm::cl::init(65536)};
+  Option<int64_t> stack{*this, "stack",
+                        llvm::cl::desc("Bytes of that memory for the stack"),
+                        llvm::cl::init(3328)};
+};
+
+void buildDesignPipeline(OpPassManager &pm, const DesignOptions &options) {
+  headrace::dataflow::PartitionProductsOptions partition;
+  partition.columns = options.columns;
+  partition.rows = options.rows;
+  partition.channels = options.channels;
+  partition.coreMemory = options.coreMemory;
+  partition.stack = options.stack;
+  pm.addPass(headrace::dataflow::createPartitionProducts(partition));
+
+  AiePlaceOptions place;
+  place.columns = options.columns;
+  place.rows = options.rows;
+  place.channels = options.channels;
+  pm.addPass(createAiePlace(place));
+  AieAssignObjectFifosOptions fifos;
+  fifos.device = options.device;
+  fifos.stack = options.stack;
+  pm.addPass(createAieAssignObjectFifos(fifos));
+  pm.addPass(createAieAssignDma());
+  // When no task calls them any more: their declarations go.
+  pm.addPass(createAieGenerateCores());
+  // Nothing changes a design behind its checks.
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  if (!options.devices.empty())
+    addCheckPasses(pm, options.devices);
+}
 
 } // namespace
 
@@ -44,6 +97,10 @@ void headrace::aie::registerAiePipelines() {
         [](OpPassManager &pm, const CheckOptions &options) {
           addCheckPasses(pm, options.devices);
         });
+    PassPipelineRegistration<DesignOptions>(
+        "headrace-aie-pipeline",
+        "From qlinear products to designs in aie and the functions of cores",
+        buildDesignPipeline);
     return true;
   }();
   (void)done;

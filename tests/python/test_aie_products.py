@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 import pytest
 
+import headrace
 from headrace import formats, ir
 from headrace.errors import UsageError
 from headrace.formats.core_blocks import core_blocks, group_blocks
@@ -15,6 +17,7 @@ from headrace.passmanager import PassManager
 from headrace.sim import aie
 from headrace.sim.aie_library import compile_cores
 
+DEVICES = Path(headrace.__file__).parent / "targets" / "aie" / "devices.json"
 COLUMNS = {"npu1": 4, "npu2": 8}
 # What a call takes; the time of a run is no matter here.
 BOUND = 1e-4
@@ -50,19 +53,16 @@ def gated_matvec(rows, cols, name, activation):
 
 def run(text, device, folder, matrices, x):
     """The results, and the run, of the design for `text` with these packed matrices."""
-    columns = COLUMNS[device]
     with ir.Context():
         module = ir.Module.parse(text)
-        PassManager.parse(
-            f"builtin.module(dataflow-partition-products{{columns={columns}}},"
-            f"aie-place{{columns={columns}}})"
-        ).run(module.operation)
-        found = re.search(r"groups = array<i64: ([^>]*)>", str(module))
-        PassManager.parse(
-            f"builtin.module(aie-assign-objectfifos{{device={device}}},"
-            "aie-assign-dma,aie-generate-cores)"
-        ).run(module.operation)
+        options = f"device={device} columns={COLUMNS[device]} devices={DEVICES}"
+        PassManager.parse(f"builtin.module(headrace-aie-pipeline{{{options}}})").run(
+            module.operation
+        )
         library = compile_cores(module, folder / "cores.so")
+        found = re.search(
+            r"groups = array<i64: ([^>]*)>", str(module.operation.attributes["headrace.packing"])
+        )
         (device_op,) = [op for op in module.body.operations if op.operation.name == "aie.device"]
         text = f"module {{\n{device_op}\n}}"
     weights = group_blocks(matrices, [int(number) for number in found[1].split(",")])

@@ -1,0 +1,25 @@
+// RUN: %headrace_opt %s --headrace-aie-pipeline="device=npu1 columns=4 devices=%tests/../python/headrace/targets/aie/devices.json" | FileCheck %s
+// RUN: not %headrace_opt %s --headrace-aie-pipeline="device=npu1 devices=%tests/../python/headrace/targets/aie/devices.json" 2>&1 | FileCheck %s --check-prefix=WIDE
+
+// An array of 8 columns is no npu1.
+// WIDE: error: 'aie.tile' op expected a tile of npu1, but got column 4, row 0; allowed: columns 0 to 3
+
+!w = !qlinear.packed<700x640, #qlinear.q4nx, padded = 704x768>
+
+// CHECK: module attributes {headrace.packing = {product = {groups = array<i64: 4, 1, 2, 2, 2, 2, 2, 2, 2, 1, 2, 1, 2, 1>, sources = [!qlinear.packed<700x640, #qlinear.q4nx, padded = 704x768>]}}} {
+// CHECK: module @cores {
+// CHECK: func.func @sum_groups_q4nx_768(
+// CHECK-NOT: func.func private
+// CHECK: aie.device(npu1) @product {
+// CHECK: func.func private @sum_groups_q4nx_768(memref<768xbf16>, memref<24xf32>, memref<48xbf16>) attributes {link_with = "cores.o"}
+// CHECK: aie.objectfifo.link [@w1] -> [@w1_0, @w1_1]([] [0, 5120])
+// CHECK-COUNT-16: aie.core(
+// CHECK-NOT: aie.core(
+// CHECK: aie.runtime_sequence @sequence(%[[W:.*]]: memref<337920xi8>, %[[X:.*]]: memref<768xbf16>, %[[Y:.*]]: memref<704xf32>) {
+// CHECK: aiex.dma_configure_task_for @w1 {
+// CHECK-NEXT: aie.dma_bd(%[[W]] : memref<337920xi8>, 61440, 61440)
+func.func @product(%w: !w, %x: tensor<640xbf16>) -> tensor<700xf32> {
+  %0 = tensor.empty() : tensor<700xf32>
+  %y = qlinear.matvec ins(%w, %x : !w, tensor<640xbf16>) outs(%0 : tensor<700xf32>) -> tensor<700xf32>
+  return %y : tensor<700xf32>
+}
