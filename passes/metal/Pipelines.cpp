@@ -88,6 +88,8 @@ void buildMetalPipeline(OpPassManager &pm,
       {options.subgroupWidth.getValue()}));
   pm.addPass(headrace::simt::createSimtLowerMergePartials(
       {options.subgroupWidth.getValue()}));
+  pm.addPass(headrace::simt::createSimtLowerAppend(
+      {options.subgroupWidth.getValue()}));
   pm.addPass(
       headrace::simt::createSimtLowerFetch({options.subgroupWidth.getValue()}));
   pm.addPass(createCanonicalizerPass());

@@ -115,4 +115,71 @@ def SimtLowerMergePartials : Pass<"simt-lower-merge-partials", "::mlir::ModuleOp
     "::mlir::scf::SCFDialect"];
 }
 
+def SimtLowerAppend : Pass<"simt-lower-append", "::mlir::ModuleOp"> {
+  let summary = "Keys and values of new tokens into a cache by the lanes of subgroups";
+  let description = [{
+    A subgroup has a head of a token, and its lanes the columns. The scale of 8 bits
+    comes from the largest magnitude, compared as bits, which a NaN is the largest
+    of. Tokens without a slot are dropped; of those that a ring keeps in one slot, the
+    last one is stored. In pages a subgroup stores all tokens of a head, one after
+    the other, as a table may name a page twice.
+
+    Before:
+    ```mlir
+    qattn.append_kv %k, %v into %cache at %position : memref<2x4x64xf32>, memref<2x4x64xf32>, !qattn.kv_cache<48x4x64, i8, scale = per_token>, memref<1xi32>
+    ```
+    After (shortened):
+    ```mlir
+    scf.if %hasSlot {
+      %most = gpu.subgroup_reduce maxui %own uniform : (i32) -> i32
+      %scale = arith.divf %magnitude, %c127 : f32
+      ...
+      scf.for %column = %lane to %c64 step %c32 {
+        ...
+        memref.store %code, %bytes[%place] : memref<26112xi8>
+      }
+    }
+    ```
+
+    <!-- lit: tests/passes/simt/lower_append.mlir#i8 -->
+  }];
+  let options = [
+    Option<"subgroupWidth", "subgroup-width", "int64_t", /*default=*/"32",
+           "Lanes of a subgroup">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
+def SimtLowerFetch : Pass<"simt-lower-fetch", "::mlir::ModuleOp"> {
+  let summary = "Keys and values of some tokens as f32 by threads";
+  let description = [{
+    A workgroup has a token, and each thread some numbers of it. Nothing is read of a
+    token without a slot.
+
+    Before:
+    ```mlir
+    qattn.fetch_kv ins(%cache, %start : !qattn.kv_cache<48x4x64, f16>, memref<1xi32>) outs(%k, %v : memref<7x4x64xf32>, memref<7x4x64xf32>)
+    ```
+    After (shortened):
+    ```mlir
+    %key = scf.if %hasSlot -> (f32) {
+      %half = memref.load %cache_numbers[%place] : memref<24576xf16>
+      ...
+    } else {
+      scf.yield %zero : f32
+    }
+    memref.store %key, %k[%token, %head, %column] : memref<7x4x64xf32>
+    ```
+
+    <!-- lit: tests/passes/simt/lower_fetch.mlir#f16 -->
+  }];
+  let options = [
+    Option<"subgroupWidth", "subgroup-width", "int64_t", /*default=*/"32",
+           "Lanes of a subgroup">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"];
+}
+
 #endif // HEADRACE_PASSES_SIMT_ATTENTION_PASSES

@@ -10,8 +10,8 @@ using namespace headrace::simt;
 using namespace headrace::qattn;
 using headrace::common::KernelShape;
 
-/// Most threads that merge the columns of a row.
-static constexpr int64_t kMergeThreads = 256;
+/// Most threads of a workgroup whose threads have columns of a row.
+static constexpr int64_t kColumnThreads = 256;
 
 /// `_7x1152`.
 static std::string sizesOf(Type type) {
@@ -29,12 +29,23 @@ static void setThreads(KernelShape &shape, MLIRContext *context,
       b.getDenseI32ArrayAttr({static_cast<int32_t>(threads), 1, 1})));
 }
 
+/// A thread for each column, or all that such a workgroup may have.
+static void setColumnThreads(KernelShape &shape, MLIRContext *context,
+                             int64_t columns, int64_t width) {
+  auto threads = static_cast<int64_t>(llvm::alignTo(columns, width));
+  setThreads(shape, context, std::min(threads, kColumnThreads));
+}
+
+static std::string formatOf(KVCacheType cache) {
+  return "kv_" + stringifyCacheDtype(cache.getDtype()).str();
+}
+
 static KernelShape decodeShape(DecodeOp op, int64_t width) {
   KVCacheType cache = op.getCache().getType();
   KernelShape shape;
   shape.rows = static_cast<int64_t>(op.getSplits().value_or(1)) *
                decodeWorkgroups(op, width);
-  shape.format = "kv_" + stringifyCacheDtype(cache.getDtype()).str();
+  shape.format = formatOf(cache);
   shape.suffix = "_" + shape.format + sizesOf(op.getInit().getType()) + "_of_" +
                  std::to_string(cache.getSlots()) + "x" +
                  std::to_string(cache.getHeads());
@@ -48,18 +59,50 @@ static KernelShape mergeShape(MergePartialsOp op, int64_t width) {
   shape.rows =
       ShapedType::getNumElements(type.getShape().drop_front().drop_back());
   shape.suffix = sizesOf(type);
-  auto columns =
-      static_cast<int64_t>(llvm::alignTo(type.getShape().back(), width));
-  setThreads(shape, op->getContext(), std::min(columns, kMergeThreads));
+  setColumnThreads(shape, op->getContext(), type.getShape().back(), width);
+  return shape;
+}
+
+/// A subgroup for each head of a token, or of pages for each head.
+static KernelShape appendShape(AppendKVOp op, int64_t width) {
+  KVCacheType cache = op.getCache().getType();
+  int64_t tokens = cast<ShapedType>(op.getK().getType()).getDimSize(0);
+  if (cache.getLayout() == CacheLayout::Paged)
+    tokens = 1;
+  else if (cache.getLayout() == CacheLayout::Ring)
+    tokens = std::min(tokens, cache.getSlots());
+  KernelShape shape;
+  shape.rows = tokens * cache.getHeads();
+  shape.format = formatOf(cache);
+  shape.suffix = "_" + shape.format + sizesOf(op.getK().getType()) + "_of_" +
+                 std::to_string(cache.getSlots());
+  setThreads(shape, op->getContext(), width);
+  return shape;
+}
+
+static KernelShape fetchShape(FetchKVOp op, int64_t width) {
+  KVCacheType cache = op.getCache().getType();
+  auto type = cast<ShapedType>(op.getK().getType());
+  KernelShape shape;
+  shape.rows = type.getDimSize(0);
+  shape.format = formatOf(cache);
+  shape.suffix = "_" + shape.format + sizesOf(type) + "_of_" +
+                 std::to_string(cache.getSlots());
+  setColumnThreads(shape, op->getContext(), cache.getHeads() * cache.getDim(),
+                   width);
   return shape;
 }
 
 bool headrace::simt::hasAttentionKernel(Operation *op) {
-  return isa<DecodeOp, MergePartialsOp>(op);
+  return isa<DecodeOp, MergePartialsOp, AppendKVOp, FetchKVOp>(op);
 }
 
 KernelShape headrace::simt::attentionShape(Operation *op, int64_t width) {
   if (auto decode = dyn_cast<DecodeOp>(op))
     return decodeShape(decode, width);
+  if (auto append = dyn_cast<AppendKVOp>(op))
+    return appendShape(append, width);
+  if (auto fetch = dyn_cast<FetchKVOp>(op))
+    return fetchShape(fetch, width);
   return mergeShape(cast<MergePartialsOp>(op), width);
 }

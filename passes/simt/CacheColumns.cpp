@@ -7,35 +7,14 @@ using namespace headrace::simt;
 using namespace headrace::qattn;
 using headrace::common::KVPart;
 
-/// bf16 is read as integers: not every device has the type.
-static Type storageType(SimtBuilder &v, CacheDtype dtype) {
-  switch (dtype) {
-  case CacheDtype::F32:
-    return v.f32();
-  case CacheDtype::BF16:
-    return v.i16();
-  case CacheDtype::F16:
-    return v.b.getF16Type();
-  case CacheDtype::I8:
-    return v.i8();
-  case CacheDtype::FP8E4M3:
-    break;
-  }
-  llvm_unreachable("a dtype without code");
-}
-
-bool CacheColumns::supports(CacheDtype dtype) {
-  return dtype != CacheDtype::FP8E4M3;
-}
-
 CacheColumns::CacheColumns(SimtBuilder &v, KVCacheType cache, Value bytes,
                            const DecodeTile &tile, Value head, Value columnLane)
-    : v(v), cache(cache), bytes(bytes), tile(tile), head(head),
+    : v(v), cache(cache), numbers(v, cache, bytes), tile(tile), head(head),
       columnLane(columnLane), chunks(tile.laneChunks(cache.getDim())),
       chunkVectors(std::max<int64_t>(tile.chunk / 4, 1)) {
   bool words = tile.chunk > 4;
   unitBytes = words ? 4 : numberBytes(cache.getDtype());
-  Type unit = words ? v.i32() : storageType(v, cache.getDtype());
+  Type unit = words ? v.i32() : CacheNumbers::storedType(v, cache.getDtype());
   units = unit.isInteger(8) ? bytes
                             : v.named(v.viewAs(bytes, unit), "cache_numbers");
   auto place = [&](int64_t chunk) {
@@ -44,13 +23,6 @@ CacheColumns::CacheColumns(SimtBuilder &v, KVCacheType cache, Value bytes,
   firstPlace = v.named(place(0), "first_column");
   if (chunksFrom(chunks - 1) < tile.columnLanes)
     lastPlace = v.named(place(chunks - 1), "last_column");
-  if (!cache.hasScales())
-    return;
-  // Behind an odd number of slots.
-  if (cache.getScalesOffset() % 4 != 0)
-    halves = v.named(v.viewAs(bytes, v.i16()), "cache_halves");
-  else
-    scales = v.named(v.viewAs(bytes, v.f32()), "cache_scales");
 }
 
 int64_t CacheColumns::rowUnits() const {
@@ -95,7 +67,7 @@ SmallVector<Value> CacheColumns::load(KVPart part, Value slot, Value valid) {
     first = v.add(first, cache.getHeads() * rowUnits());
   Value lane = v.add(first, firstPlace);
   v.named(lane, isKey ? "key_at" : "value_at");
-  SmallVector<Value> numbers;
+  SmallVector<Value> decoded;
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
     Value there = chunkExists(chunk);
     Value at = there ? v.add(first, lastPlace)
@@ -107,56 +79,27 @@ SmallVector<Value> CacheColumns::load(KVPart part, Value slot, Value valid) {
       loaded = v.select(there, loaded,
                         v.splat(cast<VectorType>(loaded.getType()), 0));
     for (Value number : decode(loaded))
-      numbers.push_back(v.named(number, isKey ? "key" : "value"));
+      decoded.push_back(v.named(number, isKey ? "key" : "value"));
   }
-  return numbers;
+  return decoded;
 }
 
 SmallVector<Value> CacheColumns::decode(Value loaded) {
   if (tile.chunk <= 4)
-    return {decodeFour(loaded)};
-  Type number = storageType(v, cache.getDtype());
+    return {CacheNumbers::decode(v, loaded, cache.getDtype())};
+  Type number = CacheNumbers::storedType(v, cache.getDtype());
   int64_t words = 4 * numberBytes(cache.getDtype()) / 4;
-  SmallVector<Value> numbers;
+  SmallVector<Value> decoded;
   for (int64_t word = 0; word < SimtBuilder::lanes(loaded); word += words) {
     SmallVector<int64_t> mask;
     for (int64_t i = 0; i < words; ++i)
       mask.push_back(word + i);
-    numbers.push_back(decodeFour(v.cast(v.shuffle(loaded, mask), 4, number)));
+    decoded.push_back(CacheNumbers::decode(
+        v, v.cast(v.shuffle(loaded, mask), 4, number), cache.getDtype()));
   }
-  return numbers;
-}
-
-/// Numbers as they are stored, four or fewer.
-Value CacheColumns::decodeFour(Value raw) {
-  switch (cache.getDtype()) {
-  case CacheDtype::F32:
-    return raw;
-  case CacheDtype::BF16:
-    return v.cast(v.shl(v.extU(raw, v.i32()), 16), SimtBuilder::lanes(raw),
-                  v.f32());
-  case CacheDtype::F16:
-    return v.extF(raw);
-  case CacheDtype::I8:
-    return v.toFloat(raw);
-  case CacheDtype::FP8E4M3:
-    break;
-  }
-  llvm_unreachable("a dtype without code");
+  return decoded;
 }
 
 Value CacheColumns::loadScale(KVPart part, Value slot) {
-  int64_t heads = cache.getHeads();
-  Value at = v.add(v.mul(slot, 2 * heads), head);
-  if (part == KVPart::Value)
-    at = v.add(at, heads);
-  if (scales)
-    return v.loadOne(scales, v.add(at, cache.getScalesOffset() / 4));
-  Value half = v.add(v.mul(at, 2), cache.getScalesOffset() / 2);
-  auto loaded = [&](int64_t number) -> Value {
-    return arith::ExtUIOp::create(v.b, v.loc, v.i32(),
-                                  v.loadOne(halves, v.add(half, number)));
-  };
-  Value bits = v.orI(loaded(0), v.shl(loaded(1), 16));
-  return arith::BitcastOp::create(v.b, v.loc, v.f32(), bits);
+  return numbers.loadScale(part, slot, head);
 }

@@ -3,9 +3,8 @@
 #ifndef HEADRACE_PASSES_SIMT_CACHECOLUMNS_H
 #define HEADRACE_PASSES_SIMT_CACHECOLUMNS_H
 
-#include "passes/common/DecomposeQAttn.h"
+#include "passes/simt/CacheNumbers.h"
 #include "passes/simt/DecodeTile.h"
-#include "passes/simt/SimtBuilder.h"
 
 namespace headrace::simt {
 
@@ -14,9 +13,6 @@ namespace headrace::simt {
 class CacheColumns {
 public:
   using Value = mlir::Value;
-
-  /// Whether there is code for a dtype.
-  static bool supports(qattn::CacheDtype dtype);
 
   CacheColumns(SimtBuilder &v, qattn::KVCacheType cache, Value bytes,
                const DecodeTile &tile, Value head, Value columnLane);
@@ -45,11 +41,10 @@ private:
   Value chunkAt(int64_t chunk);
   Value chunkExists(int64_t chunk);
   llvm::SmallVector<Value> decode(Value loaded);
-  Value decodeFour(Value raw);
 
   SimtBuilder &v;
   qattn::KVCacheType cache;
-  Value bytes;
+  CacheNumbers numbers;
   DecodeTile tile;
   Value head, columnLane;
   int64_t chunks, chunkVectors; // of a lane, and of a chunk
@@ -58,8 +53,6 @@ private:
   // Where a lane's keys are in a slot: of all chunks that exist the first, and
   // of the last chunk.
   Value firstPlace, lastPlace;
-  Value halves; // of 16 bits, where scales are not aligned; or null
-  Value scales; // or null
 };
 
 } // namespace headrace::simt

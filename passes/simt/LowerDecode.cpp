@@ -266,15 +266,9 @@ private:
 };
 
 LogicalResult lower(DecodeOp op, int64_t width) {
-  auto view = op.getCache().getDefiningOp<CacheFromBytesOp>();
-  if (!view || !isa<MemRefType>(view.getBytes().getType()))
-    return op->emitOpError("expected a cache from qattn.cache_from_bytes of a "
-                           "memref; run simt-form-kernels first");
-  CacheDtype dtype = op.getCache().getType().getDtype();
-  if (!CacheColumns::supports(dtype))
-    return op->emitOpError()
-           << "has no GPU kernel for a cache of " << stringifyCacheDtype(dtype)
-           << "; allowed: f32, bf16, f16, i8";
+  Value bytes = CacheNumbers::bytesOf(op, op.getCache());
+  if (!bytes)
+    return failure();
   FailureOr<int64_t> subgroups = workgroupSubgroups(op, width);
   if (failed(subgroups))
     return failure();
@@ -285,7 +279,7 @@ LogicalResult lower(DecodeOp op, int64_t width) {
            << " subgroups in a workgroup, but got " << *subgroups;
   OpBuilder builder(op);
   SimtBuilder v(builder, op->getLoc());
-  DecodeKernel(v, op, view.getBytes(), tile, width).emit();
+  DecodeKernel(v, op, bytes, tile, width).emit();
   op->erase();
   return success();
 }

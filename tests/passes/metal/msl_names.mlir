@@ -44,3 +44,16 @@ func.func private @one_lane(%x: memref<64xf32>, %y: memref<64xf32>) attributes {
   memref.store %n, %y[%c0] : memref<64xf32>
   return
 }
+
+// Whether a number is one.
+// CHECK-LABEL: kernel void not_a_number(
+func.func private @not_a_number(%x: memref<64xf32>, %y: memref<64xf32>) attributes {headrace.kernel = {}} {
+  %c0 = arith.constant 0 : index
+  %zero = arith.constant 0.0 : f32
+  %v = memref.load %x[%c0] : memref<64xf32>
+  // CHECK: y[0] = isnan(loaded) ? 0.0f : loaded;
+  %c = arith.cmpf uno, %v, %v : f32
+  %s = arith.select %c, %zero, %v : f32
+  memref.store %s, %y[%c0] : memref<64xf32>
+  return
+}

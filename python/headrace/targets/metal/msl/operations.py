@@ -176,9 +176,12 @@ def _compare_integers(op: ir.Operation, operand: Operands) -> Expression:
 
 def _compare_floats(op: ir.Operation, operand: Operands) -> Expression:
     number = int(ir.IntegerAttr(op.attributes["predicate"]).value)
+    if number == 14 and op.operands[0] == op.operands[1]:
+        return f"isnan({operand(0)})", True
     if number not in _FLOATS:
         raise CompileError(
-            f"{op.location}: msl: expected arith.cmpf oeq, ogt, oge, olt, ole or une, but got {op}"
+            f"{op.location}: msl: expected arith.cmpf oeq, ogt, oge, olt, ole or une, or uno of a "
+            f"number and itself, but got {op}"
         )
     return f"{operand(0)} {_FLOATS[number]} {operand(1)}", False
 
