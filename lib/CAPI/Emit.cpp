@@ -1,6 +1,7 @@
 //===- Emit.cpp - objects from the llvm dialect, and linking --------------===//
 
 #include "CAPI/Headrace.h"
+#include "CAPI/Machine.h"
 
 #include "lld/Common/Driver.h"
 #include "mlir/CAPI/IR.h"
@@ -39,10 +40,10 @@ static void send(MlirStringCallback callback, void *data, StringRef text) {
   callback(wrap(text), data);
 }
 
-/// The machine that code is generated for, or null after saying why.
-static std::unique_ptr<llvm::TargetMachine>
-createMachine(StringRef triple, StringRef cpu, StringRef features, int optLevel,
-              std::string &error) {
+std::unique_ptr<llvm::TargetMachine>
+headrace::capi::createMachine(StringRef triple, StringRef cpu,
+                              StringRef features, int optLevel,
+                              std::string &error) {
   initializeTargets();
   llvm::Triple parsed(triple);
   const llvm::Target *target =
@@ -95,8 +96,8 @@ bool headraceEmit(MlirOperation module, MlirStringRef triple, MlirStringRef cpu,
                   MlirStringCallback output, void *outputData,
                   MlirStringCallback error, void *errorData) {
   std::string why;
-  auto machine = createMachine(unwrap(triple), unwrap(cpu), unwrap(features),
-                               optLevel, why);
+  auto machine = headrace::capi::createMachine(unwrap(triple), unwrap(cpu),
+                                               unwrap(features), optLevel, why);
   if (!machine) {
     send(error, errorData, why);
     return false;

@@ -58,6 +58,13 @@ MLIR_CAPI_EXPORTED bool headraceEmit(MlirOperation module, MlirStringRef triple,
                                      void *outputData, MlirStringCallback error,
                                      void *errorData);
 
+/// Assembles what `headraceEmit` gave as text for the same CPU and hands the
+/// ELF object to `output`. On failure says why through `error`.
+MLIR_CAPI_EXPORTED bool
+headraceAssemble(MlirStringRef text, MlirStringRef triple, MlirStringRef cpu,
+                 MlirStringRef features, MlirStringCallback output,
+                 void *outputData, MlirStringCallback error, void *errorData);
+
 /// Links ELF objects to a shared library in this process. Not reentrant.
 MLIR_CAPI_EXPORTED bool headraceLinkShared(intptr_t count,
                                            const MlirStringRef *objects,

@@ -120,6 +120,20 @@ NB_MODULE(_headrace, m) {
       nb::arg("features") = "", nb::arg("opt_level") = 3,
       "Compile a module in the llvm dialect to assembly text.");
   m.def(
+      "assemble",
+      [](const std::string &text, const std::string &triple,
+         const std::string &cpu, const std::string &features) {
+        std::string output, error;
+        if (!headraceAssemble(ref(text), ref(triple), ref(cpu), ref(features),
+                              append, &output, append, &error))
+          throw std::runtime_error("cannot assemble for " + triple + " (" +
+                                   cpu + "): " + error);
+        return nb::bytes(output.data(), output.size());
+      },
+      nb::arg("text"), nb::arg("triple"), nb::arg("cpu"),
+      nb::arg("features") = "",
+      "Assemble what emit_assembly gave to a position independent object.");
+  m.def(
       "emit_llvm_ir",
       [](MlirOperation op, const std::string &triple, const std::string &cpu,
          const std::string &features, int optLevel) {

@@ -96,7 +96,7 @@ def compile(
     if poison_scratch and target_object.poisoned is not None:
         description = target_object.poisoned(description)
     if isinstance(source, str) and not source.endswith(".mlir"):
-        source = ops.parse(source)
+        source = ops.parse(source, target_object.activations)
     if isinstance(source, ops.SelectSpec):
         source = source.laid_out(target_object.sparse_band)
     module = load_module(source)
@@ -157,6 +157,10 @@ def build(
     from headrace.pipeline import lower
 
     trace = lower(module, target, description, dump_dir=dump_dir)
+    # Before the package, which may be made from them.
+    sources = target.sources if keep_ir else {}
+    for name, kind in sources.items():
+        (folder / name).write_text(str(target.emitters[kind](module, description)))
     made = target.package(module, description, folder, trace=trace)
     model_kernels(made)
     manifest: dict[str, Any] = {
@@ -170,10 +174,7 @@ def build(
     files = manifest.setdefault("files", {})
     if keep_ir:
         files["ir"] = _write_ir(trace, folder)
-        emitters = {name: target.emitters[kind] for name, kind in target.sources.items()}
-        for name, emitter in emitters.items():
-            (folder / name).write_text(str(emitter(module, description)))
-        files["sources"] = files.get("sources", {}) | {name: name for name in emitters}
+        files["sources"] = files.get("sources", {}) | {name: name for name in sources}
     if timing:
         manifest["timing"] = [
             {"stage": snapshot.name, "seconds": round(snapshot.seconds, 6)} for snapshot in trace

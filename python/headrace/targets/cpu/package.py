@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from headrace import ir
     from headrace.pipeline import Trace
 
-__all__ = ["emit_assembly", "emit_llvm_ir", "emit_object", "package", "plan_manifest"]
+__all__ = ["assemble", "emit_assembly", "emit_llvm_ir", "emit_object", "package", "plan_manifest"]
 
 PLAN_PASS = "cpu-form-kernels"
 OPT_LEVEL = 3
+LISTING = "kernels.s"
 
 
 def package(
@@ -29,12 +30,20 @@ def package(
 ) -> dict[str, Any]:
     """Write `kernels.so` into `folder`; returns the target's part of the manifest.
 
+    Where the folder has the kernels' assembly, their code is not generated once more.
+
     module: the module after the last stage, in the llvm dialect.
     trace: the run that made it; the plan is read from the IR after `cpu-form-kernels`.
     """
     manifest = plan_manifest(trace, description)
+    listing = folder / LISTING
+    data = (
+        assemble(listing.read_text(), description)
+        if listing.exists()
+        else emit_object(module, description)
+    )
     kernels = folder / "kernels.o"
-    kernels.write_bytes(emit_object(module, description))
+    kernels.write_bytes(data)
     library = folder / "kernels.so"
     source = _executor(description.machine)
     with as_file(source) as executor:
@@ -83,7 +92,22 @@ def emit_object(module: ir.Module, description: CpuDescription) -> bytes:
 
     Raises `CompileError` if the kernels would call a library: there is none where they run.
     """
-    data = bytes(_emit(native().emit_object, module, description))
+    return _closed(bytes(_emit(native().emit_object, module, description)))
+
+
+def assemble(text: str, description: CpuDescription) -> bytes:
+    """The object of what `emit_assembly` gave; raises `CompileError` as `emit_object` does."""
+    try:
+        data = native().assemble(
+            text, description.triple, description.name, description.feature_string
+        )
+    except RuntimeError as error:
+        raise CompileError(f"target cpu: assembling the kernels failed: {error}") from error
+    return _closed(bytes(data))
+
+
+def _closed(data: bytes) -> bytes:
+    """An object, unless it calls a library."""
     if missing := undefined_symbols(data):
         raise CompileError(
             f"target cpu: expected kernels that call nothing, but they call {', '.join(missing)}"
