@@ -30,5 +30,5 @@ def test_example_inputs_are_needed(model):
 
 
 def test_options_that_do_not_apply(model, tmp_path):
-    with pytest.raises(UsageError, match="dump_dir, timing and poison_scratch go with single"):
+    with pytest.raises(UsageError, match="dump_dir, timing, poison_scratch and verification go"):
         hr.compile(model, (torch.zeros(1, 64),), dump_dir=tmp_path)

@@ -99,5 +99,5 @@ def test_scratch_memory_is_as_it_is_for_anybody():
 
 def test_models_are_not_poisoned():
     torch = pytest.importorskip("torch")
-    with pytest.raises(UsageError, match="poison_scratch go with single modules"):
+    with pytest.raises(UsageError, match="poison_scratch and verification go with single modules"):
         hr.compile(torch.nn.Linear(4, 4), (torch.zeros(1, 4),), poison_scratch=True)
