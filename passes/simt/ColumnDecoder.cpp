@@ -33,6 +33,7 @@ public:
     Value chunk = v.div(lane, 8);
     numbers.open(v, chunk);
     row = v.add(v.mul(chunk, 64), v.mul(v.rem(lane, 8), 4));
+    v.named(row, "row");
   }
   Values zeros(SimtBuilder &v) const override {
     return {v.zeros(), v.zeros(), v.constF(0), v.constF(0)};

@@ -14,11 +14,11 @@ void KScales::open(SimtBuilder &v, Value chunk) {
     return v.select(isUpper, v.constI32(upper), v.constI32(lower));
   };
   Value first = arith::IndexCastUIOp::create(v.b, v.loc, v.i32(), pair);
-  shifts[0] = v.add(first, choose(2, 0));
-  shifts[1] = first;
-  shifts[2] = v.add(first, v.constI32(4));
-  ownMask = choose(0x3030, 0x3F3F);
-  otherMask = choose(0x0F0F, 0);
+  shifts[0] = v.named(v.add(first, choose(2, 0)), "shift");
+  shifts[1] = v.named(first, "other_shift");
+  shifts[2] = v.named(v.add(first, v.constI32(4)), "other_shift");
+  ownMask = v.named(choose(0x3030, 0x3F3F), "mask");
+  otherMask = v.named(choose(0x0F0F, 0), "other_mask");
 }
 
 Value KScales::scales(SimtBuilder &v, Value header) const {

@@ -50,8 +50,8 @@ public:
     v.named(weights, "weights");
     inputs = sharedMemory(v, {tile.tokens, kColumns + kLinePadding}, v.f32());
     v.named(inputs, "inputs");
-    team = v.div(threads.thread, lanes);
-    decoder->open(v, bytes, v.rem(threads.thread, lanes));
+    team = v.named(v.div(threads.thread, lanes), "team");
+    decoder->open(v, bytes, v.named(v.rem(threads.thread, lanes), "own"));
   }
 
   void emit() {
@@ -87,11 +87,12 @@ private:
     int64_t cols = weight.getCols();
     v.loop(threads.thread, v.index(tile.tokens * kColumns), threads.count(), {},
            [&](Value at, ValueRange) -> SmallVector<Value> {
-             Value token = v.div(at, kColumns), offset = v.rem(at, kColumns);
+             Value token = v.named(v.div(at, kColumns), "token");
+             Value offset = v.named(v.rem(at, kColumns), "offset");
              Value from = v.add(firstToken, token);
              if (tokens % tile.tokens)
                from = v.min(from, v.index(tokens - 1));
-             Value wanted = v.add(column, offset);
+             Value wanted = v.named(v.add(column, offset), "column");
              Value there =
                  cols % kColumns ? v.min(wanted, v.index(cols - 1)) : wanted;
              Value x = memref::LoadOp::create(v.b, v.loc, op.getX(),
@@ -190,9 +191,10 @@ private:
 
   void writeOne(Value at, int64_t firstLine) {
     auto type = cast<MemRefType>(op.getInit().getType());
-    Value line = v.div(at, tile.rows), element = v.rem(at, tile.rows);
+    Value line = v.named(v.div(at, tile.rows), "line");
+    Value element = v.named(v.rem(at, tile.rows), "element");
     Value token = v.add(v.add(firstToken, firstLine), line);
-    Value row = v.add(firstRow, element);
+    Value row = v.named(v.add(firstRow, element), "row");
     Value isThere =
         v.andI(less(token, type.getDimSize(0)), less(row, type.getDimSize(1)));
     when(v, isThere, [&] {

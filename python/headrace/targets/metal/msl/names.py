@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from headrace import ir
+from headrace.targets.metal.msl.types import type_text
 
-__all__ = ["Names"]
+__all__ = ["Names", "carried_name", "hint", "usual_name"]
 
 # What a name must not be: keywords, types and functions of the language that kernels use, and what
 # the signature has.
@@ -121,3 +122,17 @@ def hint(op: ir.Operation) -> str | None:
     """The name that the pass that made the operation gave it."""
     location = op.location
     return str(location.name_str) if location.is_a_name() else None
+
+
+def usual_name(op: ir.Operation) -> str:
+    """What a result is called that has no name of its own."""
+    if op.name in ("vector.load", "memref.load"):
+        return "loaded"
+    return "total" if op.name == "gpu.subgroup_reduce" else "v"
+
+
+def carried_name(argument: ir.Value) -> str:
+    """What a value is called that a loop carries."""
+    if argument.location.is_a_name():
+        return str(argument.location.name_str)
+    return "sum" if "f" in type_text(argument.type) else "carried"

@@ -305,6 +305,7 @@ def _shuffle_lanes(op: ir.Operation, operand: Operands) -> Expression:
 
 
 def _constant_matrix(op: ir.Operation, operand: Operands) -> Expression:
+    type_text(_result(op))  # there are matrices of one shape only
     element = type_text(op.operands[0].type)
     return f"make_filled_simdgroup_matrix<{element}, 8, 8>({operand(0)})", True
 

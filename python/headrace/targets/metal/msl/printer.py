@@ -9,8 +9,8 @@ from typing import Any
 
 from headrace import ir
 from headrace.errors import CompileError
-from headrace.targets.metal.msl.buffers import buffers_of
-from headrace.targets.metal.msl.names import Names, hint
+from headrace.targets.metal.msl.buffers import aligned, buffers_of
+from headrace.targets.metal.msl.names import Names, carried_name, hint, usual_name
 from headrace.targets.metal.msl.operations import EXPRESSIONS, PINNED, defining_op
 from headrace.targets.metal.msl.types import lanes, scalar_bytes, type_text
 
@@ -109,7 +109,16 @@ class KernelPrinter:
         for size in kind.shape:
             count *= size
         words = "threadgroup " if shared else ""
-        self._line(f"{words}{type_text(kind.element_type)} {name}[{count}];")
+        element = type_text(kind.element_type)
+        together = aligned(op.results[0]) // scalar_bytes(element)
+        if together > 1:
+            # An array of vectors is aligned as they are; one of numbers need not be.
+            vectors = self._names.fresh(f"{name}_vectors")
+            self._line(f"{words}{element}{together} {vectors}[{-(-count // together)}];")
+            space = words or "thread "
+            self._line(f"{space}{element}* {name} = ({space}{element}*){vectors};")
+        else:
+            self._line(f"{words}{element} {name}[{count}];")
         self._memory[op.results[0]] = _Memory(name, words.strip() or "thread")
 
     def _element(self, op: ir.Operation, memref: ir.Value, indices: Sequence[ir.Value]) -> str:
@@ -198,7 +207,7 @@ class KernelPrinter:
         if constant or (not pinned and near and short):
             self._texts[result] = (expression, is_atom)
             return
-        name = self._names.for_op(op, _usual_name(op))
+        name = self._names.for_op(op, usual_name(op))
         self._line(f"const {type_text(result.type)} {name} = {expression};")
         self._texts[result] = (name, True)
 
@@ -265,7 +274,7 @@ class KernelPrinter:
         (body,) = op.regions[0].blocks
         counter, *carried = body.arguments
         for argument, result, init in zip(carried, op.results, inits, strict=True):
-            name = self._names.fresh(_carried_name(argument))
+            name = self._names.fresh(carried_name(argument))
             self._line(f"{type_text(result.type)} {name} = {self._text(init)};")
             self._texts[argument] = self._texts[result] = (name, True)
         name = self._names.fresh(hint(op) or "i")
@@ -312,18 +321,6 @@ class KernelPrinter:
 
     def _return(self, op: ir.Operation) -> None:
         pass
-
-
-def _usual_name(op: ir.Operation) -> str:
-    if op.name in ("vector.load", "memref.load"):
-        return "loaded"
-    return "total" if op.name == "gpu.subgroup_reduce" else "v"
-
-
-def _carried_name(argument: ir.Value) -> str:
-    if argument.location.is_a_name():
-        return str(argument.location.name_str)
-    return "sum" if "f" in type_text(argument.type) else "carried"
 
 
 def _overlap(targets: Sequence[str], values: Sequence[str]) -> bool:
