@@ -92,9 +92,10 @@ def one_hot(shape: tuple[int, ...], draw: Generator) -> F64:
 
 def ranged(shape: tuple[int, ...], draw: Generator) -> F64:
     """Normal, each group of 32 at its own power of ten from 1e-4 to 1e4."""
-    groups = 10.0 ** draw.integers(-4, 5, (*shape[:-1], shape[-1] // 32, 1)).astype(np.float64)
-    x = draw.normal(size=(*shape[:-1], shape[-1] // 32, 32))
-    return (x * groups).reshape(shape)
+    count = -(-shape[-1] // 32)  # the last may have less
+    groups = 10.0 ** draw.integers(-4, 5, (*shape[:-1], count, 1)).astype(np.float64)
+    x = draw.normal(size=(*shape[:-1], count, 32))
+    return (x * groups).reshape(*shape[:-1], 32 * count)[..., : shape[-1]]
 
 
 def tiny(shape: tuple[int, ...], draw: Generator) -> F64:
@@ -175,7 +176,7 @@ def _condition_row(spec: OpSpec, x: F64, weights: Sequence[F64]) -> F64:
 
 def _directions(x: F64, rows: F64) -> Iterator[F64]:
     """Activations whose products with the rows are large, each group as large as that of x."""
-    group = np.repeat(np.max(np.abs(x.reshape(-1, 32)), axis=1), 32)
+    group = _largest_of_group(x)
     scaled = rows * (group / np.max(group))
     top = float(np.max(np.abs(scaled), initial=0.0))
     if top == 0.0:
@@ -195,12 +196,18 @@ def _directions(x: F64, rows: F64) -> Iterator[F64]:
             yield -vector / largest * group
 
 
+def _largest_of_group(x: F64) -> F64:
+    """For each activation the largest of its group; the last may have less than 32."""
+    groups = np.maximum.reduceat(np.abs(x), np.arange(0, x.size, 32))
+    return np.repeat(groups, 32)[: x.size]
+
+
 def _rounding_error(spec: OpSpec, x: F64, weights: Sequence[F64]) -> float:
     """Relative L2 error of the result that rounding each group of x to 8 bits may well cause.
 
     The expected error plus four deviations: few independent errors scatter more than many.
     """
-    largest = np.repeat(np.max(np.abs(x.reshape(-1, 32)), axis=1), 32)
+    largest = _largest_of_group(x)
     # Zeros and the largest value of a group are exact.
     step = np.where((x == 0.0) | (np.abs(x) == largest), 0.0, largest / 127.0)
     if spec.op == "gated_matvec":
@@ -226,7 +233,9 @@ def _rounding_error(spec: OpSpec, x: F64, weights: Sequence[F64]) -> float:
     rounding = float(np.sqrt(total) / np.linalg.norm(y / top)) * (1.0 + scatter)
     floats = _float_error(x, weights, factors) / float(np.linalg.norm(y / top)) / top
     # Equal values are rounded alike, so errors of activations that resemble a row of codes add up.
-    rounded = reference.quantized_activations(x)
+    # Those that stay floats may end within a group, which zeros fill up.
+    whole = np.pad(x, (0, -x.size % 32))
+    rounded = reference.quantized_activations(whole)[: x.size]
     turned = weights[0] @ rounded
     if spec.op == "gated_matvec":
         turned = act(turned) * (weights[1] @ rounded)
