@@ -22,9 +22,6 @@ using namespace headrace::aie;
 
 namespace {
 
-/// Bytes of the declaration of a function, as its attribute says.
-constexpr llvm::StringLiteral kCodeBytes = "code_bytes";
-
 /// What is counted saturates here: it fits nothing.
 constexpr int64_t kTooMany = int64_t(1) << 40;
 

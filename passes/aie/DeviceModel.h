@@ -7,6 +7,9 @@
 
 namespace headrace::aie {
 
+/// Of a declaration of a function that cores call: bytes of its code.
+inline constexpr llvm::StringLiteral kCodeBytes = "code_bytes";
+
 /// Tiles of one kind. What a kind does not have is 0.
 struct TileModel {
   int64_t rows = 0;

@@ -96,7 +96,7 @@ def compile(
     if poison_scratch and target_object.poisoned is not None:
         description = target_object.poisoned(description)
     if isinstance(source, str) and not source.endswith(".mlir"):
-        source = ops.parse(source)
+        source = ops.parse(source, target_object.activations)
     if isinstance(source, ops.SelectSpec):
         source = source.laid_out(target_object.sparse_band)
     module = load_module(source)

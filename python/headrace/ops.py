@@ -133,12 +133,17 @@ class OpSpec:
                 )
 
     @classmethod
-    def parse(cls, text: str) -> OpSpec:
-        """Read the written form, `op:name=value,...`; the inverse of `str`."""
+    def parse(cls, text: str, activations: str = "f32") -> OpSpec:
+        """Read the written form, `op:name=value,...`; the inverse of `str`.
+
+        activations: of a product where the text says nothing of them.
+        """
         op = text.strip().partition(":")[0]
         if op not in OPS:
             raise unknown("operation", op, OPS)
-        parameters = OPS[op]
+        parameters = dict(OPS[op])
+        if "activations" in parameters:
+            parameters["activations"] = activations
         examples = {n: _EXAMPLE[n] if v is None else None for n, v in parameters.items()}
         values: dict[str, Any] = {
             name: read_number(op, name, value, int) if name in ("m", "k", "n") else value
@@ -371,11 +376,11 @@ Operation = OpSpec | AttentionSpec | SelectSpec
 _OTHERS = {spec.op: spec for spec in (DecodeSpec, PrefillSpec, SelectSpec, SparseSpec)}
 
 
-def parse(text: str) -> Operation:
-    """Read the written form of any operation."""
+def parse(text: str, activations: str = "f32") -> Operation:
+    """Read the written form of any operation; see `OpSpec.parse` for `activations`."""
     op = text.strip().partition(":")[0]
     if op in _OTHERS:
         return _OTHERS[op].parse(text)
     if op not in OPS:
         raise unknown("operation", op, [*OPS, *_OTHERS])
-    return OpSpec.parse(text)
+    return OpSpec.parse(text, activations)

@@ -49,7 +49,7 @@ def test_targets_call_lists_the_tables():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("cpv", "unknown target 'cpv', did you mean 'cpu'; allowed: cpu, metal"),
+        ("cpv", "unknown target 'cpv', did you mean 'cpu'; allowed: aie, cpu, metal"),
         ("", "unknown target ''"),
         ("cpu:", "expected an option after ':'"),
         (
@@ -106,9 +106,9 @@ def install(monkeypatch, value):
 def test_entry_point_target(monkeypatch, tmp_path):
     target = fake(tmp_path)
     install(monkeypatch, target)
-    assert targets.installed() == ["cpu", "metal", "fake"]
+    assert targets.installed() == ["aie", "cpu", "metal", "fake"]
     assert targets.parse("fake:option") == (target, "option")
-    assert [row["name"] for row in headrace.targets()] == ["cpu", "metal", "fake"]
+    assert [row["name"] for row in headrace.targets()] == ["aie", "cpu", "metal", "fake"]
 
 
 def test_entry_point_of_another_kind(monkeypatch):
@@ -127,5 +127,5 @@ def test_in_tree_name_wins(monkeypatch, tmp_path):
     monkeypatch.setattr(
         targets, "entry_points", lambda group: [EntryPoint("cpu", "nowhere:TARGET", group)]
     )
-    assert targets.installed() == ["cpu", "metal"]
+    assert targets.installed() == ["aie", "cpu", "metal"]
     assert targets.find("cpu") is sys.modules["headrace.targets.cpu"].TARGET

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ __all__ = ["Task", "check_task", "comparisons", "run", "select"]
 # A cell and what checks it: an operation, a case of `check.operations`, None where nothing does.
 Task = tuple[Cell, OpSpec | families.Task | None]
 
+# Matrices of more numbers get the first sets of data only: random and encoded ones, and zeros.
+_LARGE, _LARGE_SETS = 1 << 20, 3
+
 
 def select(
     target: str,
@@ -40,15 +44,19 @@ def select(
 
     Raises `UsageError` if `filter` matches no claimed cell.
     """
-    cells = targets.find(target.partition(":")[0]).cells()
+    found = targets.find(target.partition(":")[0])
+    cells = found.cells()
     chosen = [cell for cell in cells if filter is None or _matches(cell.name, filter)]
     if not chosen:
         names = ", ".join(sorted({cell.name for cell in cells}))
         raise UsageError(f"check: no claimed cell matches '{filter}'; claimed: {names}")
     tasks: list[Task] = []
     for cell in chosen:
+        shapes = () if quick else found.shapes.get(cell.op, ())
         work: Sequence[OpSpec | families.Task | None] = (
-            specs(cell, seed, quick=quick) or tasks_of(cell, seed)[: 2 if quick else None] or [None]
+            specs(cell, seed, quick=quick, shapes=shapes)
+            or tasks_of(cell, seed)[: 2 if quick else None]
+            or [None]
         )
         tasks += [(cell, item) for item in work]
     if sample is not None and sample < len(tasks):
@@ -122,7 +130,8 @@ def check_task(target: str, seed: int, task: Task) -> list[Row]:
     by_reference: dict[str, list[Row]] = {}
     try:
         program = Compiled(spec, target)
-        for data in drawn.draw(spec, generator(seed, "data", str(spec))):
+        sets = drawn.draw(spec, generator(seed, "data", str(spec)))
+        for data in islice(sets, _LARGE_SETS if spec.m * spec.k > _LARGE else None):
             (result,) = program(*data.inputs)
             found = comparisons(spec, data.x, data.weights, result)
             for name, error, bound in found:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import cycle
 
 import numpy as np
 
@@ -19,10 +20,12 @@ def generator(seed: int, *names: object) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(repr(names).encode())])
 
 
-def specs(cell: Cell, seed: int, *, quick: bool = False) -> list[OpSpec]:
+def specs(
+    cell: Cell, seed: int, *, quick: bool = False, shapes: Sequence[tuple[int, int]] = ()
+) -> list[OpSpec]:
     """The operations that check `cell`, for which its conditions hold; none if it is no `OpSpec`.
 
-    quick: only two of them.
+    quick: only two of them. shapes: rows and columns of more of them.
     """
     draw = generator(seed, "shapes", cell.name)
     op = cell.op.removeprefix("qlinear.")
@@ -43,12 +46,13 @@ def specs(cell: Cell, seed: int, *, quick: bool = False) -> list[OpSpec]:
         (1, _k(draw, unit, 2000)),
         (32 * int(draw.integers(1, 5)), 512),
         (515, 1536),
+        *(size for size in shapes if size[1] % unit == 0),
     ]
     if op == "dequantize":
         sizes = sizes[:2] if quick else sizes
         return _distinct(OpSpec(op, m=m, k=k, format=cell.format) for m, k in sizes)
-    tokens = [7, 1, 3, 17, 3] if op == "matmul" else [1] * len(sizes)
-    acts = ["silu", "gelu_tanh", "silu", "gelu_tanh", "silu"]
+    tokens = cycle([7, 1, 3, 17, 3] if op == "matmul" else [1])
+    acts = cycle(["silu", "gelu_tanh", "silu", "gelu_tanh", "silu"])
     drawn = [
         OpSpec(
             op,
@@ -59,7 +63,7 @@ def specs(cell: Cell, seed: int, *, quick: bool = False) -> list[OpSpec]:
             activations=cell.activations,
             act=act if op == "gated_matvec" else "silu",
         )
-        for (m, k), n, act in zip(sizes, tokens, acts, strict=True)
+        for (m, k), n, act in zip(sizes, tokens, acts, strict=False)
     ]
     return _distinct(drawn[:2] if quick else drawn)
 

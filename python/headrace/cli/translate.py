@@ -59,10 +59,10 @@ def command(
 
 
 def _laid_out(source: str, target: Target) -> Any:
-    """The operation, its weights in the order that the target has for them."""
+    """The operation, with what the target says where it says nothing."""
     from headrace import ops
 
-    operation = ops.parse(source)
+    operation = ops.parse(source, target.activations)
     if isinstance(operation, ops.SelectSpec):
         return operation.laid_out(target.sparse_band)
     return operation

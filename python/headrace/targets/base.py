@@ -98,6 +98,9 @@ class Target:
         artifacts as anybody does.
     sparse_band: rows of a band of a weight of so many rows, where a product that skips columns is
         asked for by name and its format says nothing of bands.
+    activations: what those of a product are in where it is asked for by name without saying it.
+    shapes: by operation, rows and columns that `headrace check` takes beside those that it draws,
+        unless it is to be quick.
     options: some options that `describe` takes, for messages and `headrace targets`.
     """
 
@@ -113,6 +116,8 @@ class Target:
     poisoned: Callable[[Any], Any] | None = None
     simulate: Callable[..., list[Any]] | None = None
     sparse_band: Callable[[int], int] = default_band
+    activations: str = "f32"
+    shapes: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
     options: tuple[str, ...] = ()
     summary: str = ""
 

@@ -16,7 +16,7 @@ from headrace.errors import CompileError
 if TYPE_CHECKING:
     from headrace.pipeline import Trace
 
-__all__ = ["Plan", "argument_infos", "dtype_bytes", "program_of", "read_plan"]
+__all__ = ["Plan", "argument_infos", "dtype_bytes", "program_of", "read_plan", "signature_infos"]
 
 # View-like operations that keep the first byte where it is.
 _SAME_START = frozenset(
@@ -102,12 +102,31 @@ def argument_infos(function: Any, plan: Any) -> list[dict[str, Any]]:
         if index < len(attributes) and "headrace.updated" in attributes[index]:
             info["updated"] = ir.IntegerAttr(attributes[index]["headrace.updated"]).value
         infos.append(info)
+    _check_names(infos)
+    return infos
+
+
+def signature_infos(function: Any) -> list[dict[str, Any]]:
+    """The same for a function that updates nothing: its inputs, then all results."""
+    kind = function.type
+    inputs, results = (_dictionaries(function, name) for name in ("arg_attrs", "res_attrs"))
+    infos = [
+        _argument_info(type_, "input", _name(inputs, index) or f"arg{index}", type_)
+        for index, type_ in enumerate(kind.inputs)
+    ] + [
+        _argument_info(type_, "output", _name(results, index) or f"y{index}", type_)
+        for index, type_ in enumerate(kind.results)
+    ]
+    _check_names(infos)
+    return infos
+
+
+def _check_names(infos: Iterable[dict[str, Any]]) -> None:
     seen: set[str] = set()
     for info in infos:
         if info["name"] in seen:
             raise CompileError(f"two arguments are called '{info['name']}' (headrace.name)")
         seen.add(info["name"])
-    return infos
 
 
 def _dictionaries(function: Any, attribute: str) -> list[ir.DictAttr]:

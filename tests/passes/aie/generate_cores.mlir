@@ -80,3 +80,15 @@ dataflow.graph @zeros(%y: memref<16xf32>) {
 // CHECK: vector.store %{{.*}}, %[[Y]]
 func.func private @accumulate_q4_k_256(memref<256xbf16>, memref<8xf32>, memref<16xbf16>, memref<4864xi8>, memref<32xf32>, i32)
     attributes {headrace.core = {kind = "accumulate_q4_k", size = 256 : i64}}
+
+// -----
+
+// What a function takes of program memory, for the check of it: two stores and a return.
+module {
+  func.func private @zero_32(memref<32xf32>) attributes {headrace.core = {kind = "zero", size = 32 : i64}}
+  // CHECK: aie.device(npu2)
+  // CHECK: func.func private @zero_32(memref<32xf32>) attributes {code_bytes = 48 : i32}
+  aie.device(npu2) {
+    func.func private @zero_32(memref<32xf32>)
+  }
+}

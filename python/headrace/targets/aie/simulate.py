@@ -1,0 +1,81 @@
+"""Runs an artifact for AI Engines in the simulator of the array: the text that it carries."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headrace import ir
+from headrace.errors import UsageError
+from headrace.sim import aie
+from headrace.sim.aie_library import compile_cores
+from headrace.targets.aie.cycles import cycles_of
+from headrace.targets.aie.description import describe
+from headrace.targets.aie.packing import pack_activations, pack_weights
+from headrace_runtime import Artifact
+
+__all__ = ["CORES", "DESIGN", "load_design", "run_plan", "run_timed"]
+
+Array = npt.NDArray[Any]
+
+# Files of an artifact: AIE text, and the functions that its cores call.
+DESIGN, CORES = "design.mlir", "cores.mlir"
+# Cores as fast as modelled, of no time and slow: what waits for what is another in each.
+SPEEDS = (1.0, 0.0, 4.0)
+
+
+def load_design(design: str, cores: str, device: str, speed: float = 1.0) -> aie.AieDesign:
+    """The texts of an artifact, ready to run; calls take `speed` times what is modelled."""
+    library, cycles = _compiled(cores, device)
+    scaled = {name: speed * count for name, count in cycles.items()}
+    return aie.load(design, kernels=library, cycles=scaled)
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled(cores: str, device: str) -> tuple[ctypes.CDLL, Mapping[str, float]]:
+    with ir.Context(), tempfile.TemporaryDirectory(prefix="headrace-") as folder:
+        # The text is a module with a module in it.
+        module = ir.Module.parse(f"module {{\n{cores}\n}}")
+        library = ctypes.CDLL(str(compile_cores(module, Path(folder) / "cores.so")))
+        return library, cycles_of(ir.Module.parse(cores), describe(device))
+
+
+def run_plan(artifact: Artifact, inputs: Sequence[Array], order: int) -> list[Array]:
+    """All arguments after a run; outputs start as NaN.
+
+    order: which of `SPEEDS` the cores have.
+    Raises `ArraySimulationError` where an array would give no result.
+    """
+    return run_timed(artifact, inputs, SPEEDS[order])[0]
+
+
+def run_timed(
+    artifact: Artifact, inputs: Sequence[Array], speed: float = 1.0
+) -> tuple[list[Array], aie.Run]:
+    """Both: all arguments after a run, and what it took."""
+    given = [argument for argument in artifact.arguments if argument.role == "input"]
+    if len(inputs) != len(given):
+        raise UsageError(f"expected {len(given)} inputs, but got {len(inputs)}")
+    for argument, value in zip(given, inputs, strict=True):
+        if value.nbytes != argument.bytes:
+            raise UsageError(
+                f"argument '{argument.name}': expected {argument.bytes} bytes, "
+                f"but got {value.nbytes}"
+            )
+    arrays = [np.ascontiguousarray(value) for value in inputs]
+    array = artifact.manifest["array"]
+    weights = pack_weights(array, [arrays[i] for i in array["weights"]["arguments"]])
+    x = pack_activations(array, arrays[array["activations"]["argument"]])
+    # Bytes of NaN.
+    y = np.full(4 * array["results"]["elements"], 0xFF, np.uint8).view(np.float32)
+    sources = artifact.sources
+    design = load_design(sources[DESIGN], sources[CORES], array["device"], speed)
+    run = design.run([weights, x, y])
+    return [*arrays, y[: array["results"]["rows"]].copy()], run
