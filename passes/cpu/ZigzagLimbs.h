@@ -58,6 +58,13 @@ public:
   mlir::Value load(mlir::Value row);
 
 private:
+  /// Columns of a product of 32 bits.
+  static constexpr int64_t kTogether = kColumnsTogether;
+  /// Columns of a batch: a slice of them stays in the first cache.
+  static constexpr int64_t kBatch = 64;
+  /// Bytes of a vector.
+  static constexpr int64_t kBytes = 64;
+
   int64_t slices() const { return rows / kSliceRows; }
   int64_t pieces() const;
   int64_t pieceLines() const;
