@@ -148,8 +148,10 @@ private:
     SmallVector<Value> ws, ys;
     for (int64_t core = 0; core < group.cores; ++core) {
       ws.push_back(addStream("w" + Twine(index) + "_" + Twine(core), 2, block));
+      // One is enough: it leaves while the next weights arrive. With two, the
+      // code of a core is there for both.
       ys.push_back(
-          addStream("y" + Twine(index) + "_" + Twine(core), 2, results));
+          addStream("y" + Twine(index) + "_" + Twine(core), 1, results));
     }
     DistributeOp::create(b, loc, w, ws, DenseI64ArrayAttr());
     JoinOp::create(b, loc, ys, y, DenseI64ArrayAttr());
@@ -288,7 +290,7 @@ struct PartitionProducts
   /// Activations stay in a core: their number is limited.
   LogicalResult verifyMemory(const Product &product) {
     int64_t sums = product.columns() / kGroupColumns;
-    int64_t buffers = 2 * product.blockBytes() + 2 * kBlockRows * 4 +
+    int64_t buffers = 2 * product.blockBytes() + kBlockRows * 4 +
                       (product.gate.empty() ? 0 : kBlockRows * 4) + stack;
     int64_t needed = buffers + product.columns() * 2 + sums * 8;
     if (needed <= coreMemory)

@@ -1,4 +1,4 @@
-// RUN: %headrace_opt %s --headrace-aie-pipeline="device=npu1 columns=4 devices=%tests/../python/headrace/targets/aie/devices.json" | FileCheck %s
+// RUN: %headrace_opt %s --headrace-aie-pipeline="device=npu1 columns=4 devices=%tests/../python/headrace/targets/aie/devices.json" --split-input-file | FileCheck %s
 // RUN: not %headrace_opt %s --headrace-aie-pipeline="device=npu1 devices=%tests/../python/headrace/targets/aie/devices.json" 2>&1 | FileCheck %s --check-prefix=WIDE
 
 // An array of 8 columns is no npu1.
@@ -11,7 +11,7 @@
 // CHECK: func.func @sum_groups_q4nx_768(
 // CHECK-NOT: func.func private
 // CHECK: aie.device(npu1) @product {
-// CHECK: func.func private @sum_groups_q4nx_768(memref<768xbf16>, memref<24xf32>, memref<48xbf16>) attributes {link_with = "cores.o"}
+// CHECK: func.func private @sum_groups_q4nx_768(memref<768xbf16>, memref<24xf32>, memref<48xbf16>) attributes {code_bytes = 896 : i32, link_with = "cores.o"}
 // CHECK: aie.objectfifo.link [@w1] -> [@w1_0, @w1_1]([] [0, 5120])
 // CHECK-COUNT-16: aie.core(
 // CHECK-NOT: aie.core(
@@ -22,4 +22,16 @@ func.func @product(%w: !w, %x: tensor<640xbf16>) -> tensor<700xf32> {
   %0 = tensor.empty() : tensor<700xf32>
   %y = qlinear.matvec ins(%w, %x : !w, tensor<640xbf16>) outs(%0 : tensor<700xf32>) -> tensor<700xf32>
   return %y : tensor<700xf32>
+}
+
+// -----
+
+// Odd numbers of rounds and blocks, two products: the code of a core is longest.
+// CHECK: aie.device(npu1) @gated {
+// CHECK: aie.objectfifo @y1_0({{.*}}, 1 : i32) : !aie.objectfifo<memref<32xf32>>
+!g = !qlinear.packed<3000x1152, #qlinear.q4nx, padded = 3008x1280>
+func.func @gated(%g: !g, %u: !g, %x: tensor<1152xbf16>) -> tensor<3000xf32> {
+  %0 = tensor.empty() : tensor<3000xf32>
+  %y = qlinear.gated_matvec silu ins(%g, %u, %x : !g, !g, tensor<1152xbf16>) outs(%0 : tensor<3000xf32>) -> tensor<3000xf32>
+  return %y : tensor<3000xf32>
 }

@@ -30,7 +30,7 @@ func.func @main(%w: !w, %x: tensor<512xbf16>) -> tensor<250xf32> {
 // CHECK: dataflow.port read %[[W]] offset 40960 sizes [20480] strides [1] stream %[[W1]] :
 // CHECK: dataflow.port write %[[Y]] offset 128 sizes [64] strides [1] stream %[[Y1]] :
 // CHECK: %[[W1_0:.*]] = dataflow.stream "w1_0" depth 2 : !dataflow.stream<memref<5120xi8>>
-// CHECK: %[[Y1_0:.*]] = dataflow.stream "y1_0" depth 2 : !dataflow.stream<memref<32xf32>>
+// CHECK: %[[Y1_0:.*]] = dataflow.stream "y1_0" depth 1 : !dataflow.stream<memref<32xf32>>
 // CHECK: dataflow.distribute %[[W1]] to %[[W1_0]], %{{.*}} :
 // CHECK: dataflow.join %[[Y1_0]], %{{.*}} to %[[Y1]] :
 // CHECK: dataflow.task "core1_0" {
