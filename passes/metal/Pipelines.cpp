@@ -92,6 +92,8 @@ void buildMetalPipeline(OpPassManager &pm,
       {options.subgroupWidth.getValue()}));
   pm.addPass(
       headrace::simt::createSimtLowerFetch({options.subgroupWidth.getValue()}));
+  pm.addPass(
+      headrace::simt::createSimtLowerRope({options.subgroupWidth.getValue()}));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   // Before any text is printed, when all memory is known.

@@ -182,4 +182,37 @@ def SimtLowerFetch : Pass<"simt-lower-fetch", "::mlir::ModuleOp"> {
     "::mlir::vector::VectorDialect"];
 }
 
+def SimtLowerRope : Pass<"simt-lower-rope", "::mlir::ModuleOp"> {
+  let summary = "Rotary position embedding by threads";
+  let description = [{
+    A workgroup has a head of a token, and each thread pairs of its numbers. Angles
+    lose their whole turns before cosine and sine, as `decompose-qattn` has it.
+
+    Before:
+    ```mlir
+    qattn.rope ins(%x, %positions, %frequencies : memref<1x8x64xf32>, memref<1xi32>, memref<32xf32>)
+        outs(%y : memref<1x8x64xf32>)
+    ```
+    After (shortened):
+    ```mlir
+    scf.for %pair = %thread to %c32 step %c32 {
+      %turns = math.floor %count : f32
+      ...
+      %cosine = math.cos %angle : f32
+      %sine = math.sin %angle : f32
+      ...
+      memref.store %first, %y[%token, %head, %pair] : memref<1x8x64xf32>
+    }
+    ```
+
+    <!-- lit: tests/passes/simt/lower_rope.mlir#halves -->
+  }];
+  let options = [
+    Option<"subgroupWidth", "subgroup-width", "int64_t", /*default=*/"32",
+           "Lanes of a subgroup">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"];
+}
+
 #endif // HEADRACE_PASSES_SIMT_ATTENTION_PASSES

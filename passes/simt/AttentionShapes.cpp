@@ -93,8 +93,20 @@ static KernelShape fetchShape(FetchKVOp op, int64_t width) {
   return shape;
 }
 
+/// A workgroup for each head of a token.
+static KernelShape ropeShape(RopeOp op, int64_t width) {
+  auto type = cast<ShapedType>(op.getX().getType());
+  KernelShape shape;
+  shape.rows = type.getDimSize(0) * type.getDimSize(1);
+  shape.suffix = sizesOf(type);
+  setColumnThreads(
+      shape, op->getContext(),
+      cast<ShapedType>(op.getFrequencies().getType()).getDimSize(0), width);
+  return shape;
+}
+
 bool headrace::simt::hasAttentionKernel(Operation *op) {
-  return isa<DecodeOp, MergePartialsOp, AppendKVOp, FetchKVOp>(op);
+  return isa<DecodeOp, MergePartialsOp, AppendKVOp, FetchKVOp, RopeOp>(op);
 }
 
 KernelShape headrace::simt::attentionShape(Operation *op, int64_t width) {
@@ -104,5 +116,7 @@ KernelShape headrace::simt::attentionShape(Operation *op, int64_t width) {
     return appendShape(append, width);
   if (auto fetch = dyn_cast<FetchKVOp>(op))
     return fetchShape(fetch, width);
+  if (auto rope = dyn_cast<RopeOp>(op))
+    return ropeShape(rope, width);
   return mergeShape(cast<MergePartialsOp>(op), width);
 }

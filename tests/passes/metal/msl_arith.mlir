@@ -155,3 +155,16 @@ func.func private @floats(%y: memref<32xf32>, %x: memref<4xf16>, %z: memref<4xbf
   memref.store %33, %y[%c0] : memref<32xf32>
   return
 }
+
+// What sources may get a fast and less exact form of is precise.
+// CHECK-LABEL: kernel void angles(
+func.func private @angles(%x: memref<32xf32>, %y: memref<32xf32>) attributes {headrace.kernel = {}} {
+  %c0 = arith.constant 0 : index
+  %a = memref.load %x[%c0] : memref<32xf32> loc("a")
+  // CHECK: y[0] = precise::cos(a) + precise::sin(a);
+  %0 = math.cos %a : f32
+  %1 = math.sin %a : f32
+  %2 = arith.addf %0, %1 : f32
+  memref.store %2, %y[%c0] : memref<32xf32>
+  return
+}

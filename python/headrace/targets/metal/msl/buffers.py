@@ -19,6 +19,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
     "qattn.decode": ("q", "cache", "length", "table?", "y", "lse"),
     "qattn.merge_partials": ("parts", "lses", "y", "lse"),
     "qattn.append_kv": ("k", "v", "cache", "position", "table?"),
+    "qattn.rope": ("x", "positions", "frequencies", "y"),
     "qattn.fetch_kv": ("cache", "start", "table?", "k", "v"),
 }
 

@@ -361,8 +361,10 @@ EXPRESSIONS: dict[str, Build] = {
     "math.exp2": _call("exp2"),
     "math.log": _call("log"),
     "math.log2": _call("log2"),
-    # The fast one, which sources may get, is NaN where it should be 1.
+    # Fast ones, which sources may get, are NaN where tanh is 1, and far off for large angles.
     "math.tanh": _call("precise::tanh"),
+    "math.cos": _call("precise::cos"),
+    "math.sin": _call("precise::sin"),
     "math.sqrt": _call("sqrt"),
     "math.rsqrt": _call("rsqrt"),
     "math.absf": _call("fabs"),
