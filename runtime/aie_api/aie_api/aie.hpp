@@ -1,0 +1,163 @@
+//===- aie.hpp - the part of aie_api that emitted core functions use ------===//
+//
+// For a host with clang, in place of the header of that name of the vendor: a
+// core function compiles with either. Products and sums are those of f32 with
+// one rounding, which the device makes of smaller steps: where it multiplies
+// f32 or divides, its last bits may differ.
+//
+// Compile with -std=c++20 -ffp-contract=off.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef HEADRACE_AIE_API_AIE_HPP
+#define HEADRACE_AIE_API_AIE_HPP
+
+#include "types.h"
+
+#include <cmath>
+#include <type_traits>
+
+namespace aie {
+
+inline void set_rounding(rounding_mode mode) { detail::rounding = mode; }
+
+template <unsigned Elems, class T> vector<T, Elems> load_v(const T *pointer) {
+  vector<T, Elems> result;
+  result.load(pointer);
+  return result;
+}
+template <class T, unsigned Elems>
+void store_v(T *pointer, const vector<T, Elems> &lanes) {
+  lanes.store(pointer);
+}
+
+template <class T, unsigned Elems> vector<T, Elems> broadcast(T value) {
+  vector<T, Elems> result;
+  for (unsigned i = 0; i < Elems; ++i)
+    result.set(value, i);
+  return result;
+}
+template <class T, unsigned Elems> vector<T, Elems> zeros() {
+  return vector<T, Elems>();
+}
+
+/// Lanes moved down by `count`, the first ones to the end.
+template <class T, unsigned Elems>
+vector<T, Elems> shuffle_down_rotate(const vector<T, Elems> &from,
+                                     unsigned count) {
+  vector<T, Elems> result;
+  for (unsigned i = 0; i < Elems; ++i)
+    result.set(from.get((i + count) % Elems), i);
+  return result;
+}
+
+namespace detail {
+
+template <class T, unsigned Elems, class Function>
+vector<T, Elems> each(const vector<T, Elems> &a, const vector<T, Elems> &b,
+                      Function function) {
+  vector<T, Elems> result;
+  for (unsigned i = 0; i < Elems; ++i)
+    result.set(function(a.get(i), b.get(i)), i);
+  return result;
+}
+template <class Tag, unsigned Elems, class Function>
+accum<Tag, Elems> each(const accum<Tag, Elems> &a, const accum<Tag, Elems> &b,
+                       Function function) {
+  accum<Tag, Elems> result;
+  for (unsigned i = 0; i < Elems; ++i)
+    result.lanes[i] = function(a.lanes[i], b.lanes[i]);
+  return result;
+}
+
+} // namespace detail
+
+/// Of two vectors, or of two accumulators.
+template <class T> T add(const T &a, const T &b) {
+  return detail::each(a, b, [](auto x, auto y) { return x + y; });
+}
+template <class T> T sub(const T &a, const T &b) {
+  return detail::each(a, b, [](auto x, auto y) { return x - y; });
+}
+template <class T, unsigned Elems>
+vector<T, Elems> bit_or(T bits, const vector<T, Elems> &lanes) {
+  return detail::each(lanes, lanes, [&](T x, T) { return T(x | bits); });
+}
+template <class T, unsigned Elems>
+vector<T, Elems> upshift(const vector<T, Elems> &lanes, unsigned count) {
+  return detail::each(lanes, lanes, [&](T x, T) {
+    return T(std::make_unsigned_t<T>(x) << count);
+  });
+}
+template <unsigned Elems>
+vector<float, Elems> neg(const vector<float, Elems> &lanes) {
+  return detail::each(lanes, lanes, [](float x, float) { return -x; });
+}
+
+template <class Tag, class T, unsigned Elems>
+accum<Tag, Elems> mac(const accum<Tag, Elems> &sum, const vector<T, Elems> &a,
+                      const vector<T, Elems> &b) {
+  accum<Tag, Elems> result;
+  for (unsigned i = 0; i < Elems; ++i)
+    result.lanes[i] = std::fma(float(a.get(i)), float(b.get(i)), sum.lanes[i]);
+  return result;
+}
+template <class Tag, class T, unsigned Elems>
+accum<Tag, Elems> mul(const vector<T, Elems> &a, const vector<T, Elems> &b) {
+  accum<Tag, Elems> result;
+  for (unsigned i = 0; i < Elems; ++i)
+    result.lanes[i] = float(a.get(i)) * float(b.get(i));
+  return result;
+}
+template <unsigned Elems>
+accum<accfloat, Elems> div(const vector<float, Elems> &a,
+                           const vector<float, Elems> &b) {
+  accum<accfloat, Elems> result;
+  for (unsigned i = 0; i < Elems; ++i)
+    result.lanes[i] = a.get(i) / b.get(i);
+  return result;
+}
+
+template <class T, unsigned Elems>
+mask<Elems> lt(const vector<T, Elems> &a, const vector<T, Elems> &b) {
+  mask<Elems> result;
+  for (unsigned i = 0; i < Elems; ++i)
+    result.lanes[i] = a.get(i) < b.get(i);
+  return result;
+}
+template <class T, unsigned Elems>
+mask<Elems> gt(const vector<T, Elems> &a, const vector<T, Elems> &b) {
+  return lt(b, a);
+}
+/// `b` where the mask is set, `a` elsewhere.
+template <class T, unsigned Elems>
+vector<T, Elems> select(const vector<T, Elems> &a, const vector<T, Elems> &b,
+                        const mask<Elems> &which) {
+  vector<T, Elems> result;
+  for (unsigned i = 0; i < Elems; ++i)
+    result.set((which.lanes[i] ? b : a).get(i), i);
+  return result;
+}
+
+/// The nearest whole numbers, which those of an emitted function may not depend
+/// on beyond that; what is none becomes 0.
+template <class T, unsigned Elems>
+vector<T, Elems> to_fixed(const vector<float, Elems> &lanes) {
+  vector<T, Elems> result;
+  for (unsigned i = 0; i < Elems; ++i) {
+    float x = lanes.get(i);
+    result.set(std::fabs(x) < 0x1p31f ? T(std::nearbyint(x)) : T(0), i);
+  }
+  return result;
+}
+template <class To = float, class T, unsigned Elems>
+vector<To, Elems> to_float(const vector<T, Elems> &lanes) {
+  vector<To, Elems> result;
+  for (unsigned i = 0; i < Elems; ++i)
+    result.set(To(lanes.get(i)), i);
+  return result;
+}
+
+} // namespace aie
+
+#endif // HEADRACE_AIE_API_AIE_HPP
