@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from headrace import ir
 from headrace.errors import CompileError
 
-__all__ = ["bits", "is_f32", "lanes", "number", "scalar", "splat", "vector"]
+__all__ = ["Value", "bits", "is_f32", "lanes", "number", "scalar", "splat", "vector"]
 
 # Sums and indices have a sign; codes, and bits that numbers are made of, have none.
 _NAMES = {
@@ -22,6 +23,18 @@ _NAMES = {
     "bf16": "bfloat16",
     "f32": "float",
 }
+
+
+@dataclass(frozen=True)
+class Value:
+    """Text of a value, and what it is.
+
+    form: "number", "vector" or "accum"; "bf16" is a vector of bf16 that stands for its f32;
+        "memory" the address of numbers that are loaded one by one; "mask" and "not mask".
+    """
+
+    text: str
+    form: str
 
 
 def scalar(kind: ir.Type) -> str:
