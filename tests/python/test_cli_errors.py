@@ -44,7 +44,7 @@ def saved(tmp_path):
         (["compile", "matvec:m=33,k=100,format=q6_k"], "multiple of 256, the block of q6_k"),
         (["compile", "matvec:m=0,k=96,format=q4_0"], "expected m to be a positive integer"),
         (["compile", "conv:m=1"], "unknown operation 'conv'; allowed: matvec, matmul"),
-        (["compile", SPEC, "--target", "fpga"], "unknown target 'fpga'; allowed: cpu, metal"),
+        (["compile", SPEC, "--target", "fpga"], "unknown target 'fpga'; allowed: aie, cpu, metal"),
         (["compile", SPEC, "--target", "cpu:znver9"], "unknown cpu 'znver9'"),
         (["compile", "missing.mlir"], "no such file: missing.mlir"),
         (["run", "matvec:m=33"], "missing k, format"),
