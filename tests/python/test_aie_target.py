@@ -131,6 +131,7 @@ def test_texts_of_an_artifact_are_what_the_emitters_give(artifact):
     design, cores = artifact.sources[DESIGN], artifact.sources[CORES]
     assert "aie.device(npu2)" in design and "aie.runtime_sequence @sequence" in design
     assert "func.func @accumulate_q4_k_512(" in cores and "dataflow." not in design
+    assert "\nvoid accumulate_q4_k_512(const bfloat16 *" in artifact.sources["cores.cpp"]
 
 
 def test_cycles_are_those_of_the_slot_that_is_needed_most():

@@ -58,6 +58,12 @@ def _emit_cores(module: ir.Module, description: AieDescription) -> str:
     return cores_text(module)
 
 
+def _emit_cpp(module: ir.Module, description: AieDescription) -> str:
+    from headrace.targets.aie.cpp import emit
+
+    return emit(module)
+
+
 def _simulate(artifact: Any, inputs: Any, order: int) -> list[Any]:
     from headrace.targets.aie.simulate import run_plan
 
@@ -71,7 +77,7 @@ TARGET = Target(
     describe=describe,
     stages=stages,
     package=_package,
-    emitters={"aie": _emit, "aie-cores": _emit_cores},
+    emitters={"aie": _emit, "aie-cores": _emit_cores, "aie-cpp": _emit_cpp},
     simulate=_simulate,
     activations="bf16",
     shapes=PROJECTIONS,

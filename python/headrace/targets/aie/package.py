@@ -11,6 +11,7 @@ from headrace import ir
 from headrace.cost.device import device as cost_device
 from headrace.errors import CompileError
 from headrace.modules import entry_function
+from headrace.targets.aie import cpp
 from headrace.targets.aie.description import AieDescription
 from headrace.targets.aie.simulate import CORES, DESIGN, load_design
 from headrace.targets.plan import signature_infos
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cores_text", "design_text", "package"]
 
+CORES_CPP = "cores.cpp"
 PRODUCTS = ("qlinear.matvec", "qlinear.gated_matvec")
 # Energies are of one array, as there are figures of no other.
 ENERGY_DEVICE = "ryzen-ai-npu2"
@@ -55,6 +57,7 @@ def package(
     design, cores = design_text(module), cores_text(module)
     (folder / DESIGN).write_text(design)
     (folder / CORES).write_text(cores)
+    (folder / CORES_CPP).write_text(cpp.emit(module))
     function = entry_function(trace["input"].operation)
     arguments = signature_infos(function)
     array = _array(module, function, arguments, description)
@@ -84,7 +87,7 @@ def package(
         "kernels": [kernel],
         "plan": [step],
         "array": array,
-        "files": {"sources": {DESIGN: DESIGN, CORES: CORES}},
+        "files": {"sources": {name: name for name in (DESIGN, CORES, CORES_CPP)}},
     }
 
 
