@@ -268,7 +268,14 @@ def _load(digest: str) -> Compiled | None:
 
 def _shrink(folder: Path) -> None:
     """Delete the libraries that were not used for longest."""
-    libraries = sorted(folder.glob("*.so"), key=lambda path: path.stat().st_mtime)
+    libraries = sorted(folder.glob("*.so"), key=_last_use)
     for path in libraries[:-_LIMIT_ENTRIES]:
         path.unlink(missing_ok=True)
         path.with_suffix(".json").unlink(missing_ok=True)
+
+
+def _last_use(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another process has deleted it
+        return 0.0
