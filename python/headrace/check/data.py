@@ -142,7 +142,7 @@ def draw(spec: OpSpec, generator: Generator) -> Iterator[Data]:
 # --- conditioning ----------------------------------------------------------------------------
 
 
-_ROWS = 48
+_ROWS = 128
 # What the expected error may be at most: some way below the bound.
 _LIMIT = 0.9 * reference.BOUNDS["i8"]
 
