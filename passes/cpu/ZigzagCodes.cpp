@@ -75,8 +75,10 @@ public:
     Value one = v.splat(v.vec(kSliceLanes, v.f32()), 1);
     SmallVector<Groups> results;
     for (int64_t part = 0; part < kPartsOfSlice; ++part)
-      results.push_back(
-          {one, v.repeat(products, part * kSliceLanes, kSliceLanes, 1)});
+      results.push_back({one,
+                         v.repeat(products, part * kSliceLanes, kSliceLanes, 1),
+                         {},
+                         {}});
     return results;
   }
 
@@ -278,7 +280,7 @@ public:
       Value upper = fourOfEach(v, all, first, 3);
       Value scale =
           arith::ShRSIOp::create(v.b, v.loc, upper, v.splat(type, 24));
-      results.push_back({v.toFloat(scale), product});
+      results.push_back({v.toFloat(scale), product, {}, {}});
     }
     return results;
   }

@@ -11,7 +11,6 @@ static constexpr int64_t kPhases = 1 + kPartsOfSlice;
 /// Vectors of sums of a part and one kind of codes: in each run of four lanes
 /// four rows that follow each other, in the four runs rows 16 bytes apart.
 static constexpr int64_t kVectors = 4;
-static constexpr int64_t kKinds = 2;
 
 static QuantFormatAttrInterface innerFormat(PackedType weight) {
   return cast<ZigzagFormatAttr>(weight.getFormat()).getFormat();
