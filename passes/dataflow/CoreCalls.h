@@ -9,6 +9,7 @@
 #define HEADRACE_PASSES_DATAFLOW_CORECALLS_H
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
 
 #include <optional>
 
