@@ -34,7 +34,7 @@ struct PlainAttention {
   mlir::Value q, k, v;
   VisibleKeys visible;
   double scale = 1;
-  std::optional<double> softcap;
+  std::optional<double> softcap = {};
 };
 
 /// [L, H, E].

@@ -220,10 +220,16 @@ LogicalResult check(Operation *op, const Table &table, const Request &request) {
                 << "; nearest: " << nearest(ops, request.op)
                 << "; claimed operations: " << llvm::join(ops, ", ");
   }
-  if (sameButShape)
-    return diag << "with format " << request.format << " on target "
-                << table.target << ": expected columns in multiples of "
-                << sameButShape->colsMultiple << ", but got " << request.cols;
+  if (sameButShape) {
+    int64_t unit = sameButShape->colsMultiple;
+    int64_t below = request.cols / unit * unit;
+    diag << "with format " << request.format << " on target " << table.target
+         << ": expected columns in multiples of " << unit << ", but got "
+         << request.cols << "; nearest allowed: ";
+    if (below > 0)
+      diag << below << " or ";
+    return diag << below + unit;
+  }
   diag << "with format " << request.format;
   if (!request.activations.empty())
     diag << " and activations " << request.activations;

@@ -134,14 +134,9 @@ struct SimtLowerAppend
   using Base::Base;
 
   void runOnOperation() override {
-    WalkResult result = getOperation()->walk([&](AppendKVOp op) {
-      // On tensors there is nothing to store to yet.
-      if (op->getNumResults() > 0)
-        return WalkResult::advance();
-      return failed(lower(op, subgroupWidth)) ? WalkResult::interrupt()
-                                              : WalkResult::advance();
-    });
-    if (result.wasInterrupted())
+    if (failed(lowerEach<AppendKVOp>(getOperation(), [&](AppendKVOp op) {
+          return lower(op, subgroupWidth);
+        })))
       signalPassFailure();
   }
 };

@@ -289,14 +289,9 @@ struct SimtLowerDecode
   using Base::Base;
 
   void runOnOperation() override {
-    WalkResult result = getOperation()->walk([&](DecodeOp op) {
-      // On tensors there is nothing to store to yet.
-      if (op->getNumResults() > 0)
-        return WalkResult::advance();
-      return failed(lower(op, subgroupWidth)) ? WalkResult::interrupt()
-                                              : WalkResult::advance();
-    });
-    if (result.wasInterrupted())
+    if (failed(lowerEach<DecodeOp>(getOperation(), [&](DecodeOp op) {
+          return lower(op, subgroupWidth);
+        })))
       signalPassFailure();
   }
 };

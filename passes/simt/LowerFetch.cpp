@@ -73,14 +73,9 @@ struct SimtLowerFetch
   using Base::Base;
 
   void runOnOperation() override {
-    WalkResult result = getOperation()->walk([&](FetchKVOp op) {
-      // On tensors there is nothing to store to yet.
-      if (op->getNumResults() > 0)
-        return WalkResult::advance();
-      return failed(lower(op, subgroupWidth)) ? WalkResult::interrupt()
-                                              : WalkResult::advance();
-    });
-    if (result.wasInterrupted())
+    if (failed(lowerEach<FetchKVOp>(getOperation(), [&](FetchKVOp op) {
+          return lower(op, subgroupWidth);
+        })))
       signalPassFailure();
   }
 };

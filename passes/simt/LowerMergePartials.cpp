@@ -130,14 +130,10 @@ struct SimtLowerMergePartials
   using Base::Base;
 
   void runOnOperation() override {
-    WalkResult result = getOperation()->walk([&](MergePartialsOp op) {
-      // On tensors there is nothing to store to yet.
-      if (op->getNumResults() > 0)
-        return WalkResult::advance();
-      return failed(lower(op, subgroupWidth)) ? WalkResult::interrupt()
-                                              : WalkResult::advance();
-    });
-    if (result.wasInterrupted())
+    if (failed(
+            lowerEach<MergePartialsOp>(getOperation(), [&](MergePartialsOp op) {
+              return lower(op, subgroupWidth);
+            })))
       signalPassFailure();
   }
 };

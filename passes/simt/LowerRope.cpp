@@ -115,14 +115,9 @@ struct SimtLowerRope : headrace::simt::impl::SimtLowerRopeBase<SimtLowerRope> {
   using Base::Base;
 
   void runOnOperation() override {
-    WalkResult result = getOperation()->walk([&](RopeOp op) {
-      // On tensors there is nothing to store to yet.
-      if (op->getNumResults() > 0)
-        return WalkResult::advance();
-      return failed(lower(op, subgroupWidth)) ? WalkResult::interrupt()
-                                              : WalkResult::advance();
-    });
-    if (result.wasInterrupted())
+    if (failed(lowerEach<RopeOp>(getOperation(), [&](RopeOp op) {
+          return lower(op, subgroupWidth);
+        })))
       signalPassFailure();
   }
 };

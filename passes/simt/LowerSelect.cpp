@@ -209,14 +209,10 @@ struct SimtLowerSelect
   using Base::Base;
 
   void runOnOperation() override {
-    WalkResult result = getOperation()->walk([&](SelectColumnsOp op) {
-      // On tensors there is nothing to store to yet.
-      if (op->getNumResults() > 0)
-        return WalkResult::advance();
-      return failed(lower(op, subgroupWidth)) ? WalkResult::interrupt()
-                                              : WalkResult::advance();
-    });
-    if (result.wasInterrupted())
+    if (failed(
+            lowerEach<SelectColumnsOp>(getOperation(), [&](SelectColumnsOp op) {
+              return lower(op, subgroupWidth);
+            })))
       signalPassFailure();
   }
 };

@@ -28,6 +28,21 @@ mlir::Value reduceLanes(SimtBuilder &v, mlir::Value value,
 void when(SimtBuilder &v, mlir::Value condition,
           llvm::function_ref<void()> body);
 
+/// Lowers each `Op` under `root` whose results are memory; on tensors there is
+/// nothing to store to yet. Ends at the first that fails.
+template <typename Op>
+mlir::LogicalResult
+lowerEach(mlir::Operation *root,
+          llvm::function_ref<mlir::LogicalResult(Op)> lower) {
+  mlir::WalkResult result = root->walk([&](Op op) {
+    if (op->getNumResults() > 0)
+      return mlir::WalkResult::advance();
+    return failed(lower(op)) ? mlir::WalkResult::interrupt()
+                             : mlir::WalkResult::advance();
+  });
+  return mlir::failure(result.wasInterrupted());
+}
+
 } // namespace headrace::simt
 
 #endif // HEADRACE_PASSES_SIMT_WORKGROUP_H

@@ -38,7 +38,7 @@ func.func @mixed(%c: !q8_0, %f: !q4nx, %x: tensor<32xf32>, %o: tensor<4xf32>) {
 
 // Columns that the format allows but the target does not: q4nx pads to 256, the CPU kernels read groups of 32.
 func.func @columns(%w: !qlinear.packed<4x40, #qlinear.q4nx, padded = 32x256>, %x: tensor<40xf32>, %o: tensor<4xf32>) {
-  // expected-error@+1 {{'qlinear.matvec' op with format q4nx on target cpu: expected columns in multiples of 32, but got 40}}
+  // expected-error@+1 {{'qlinear.matvec' op with format q4nx on target cpu: expected columns in multiples of 32, but got 40; nearest allowed: 32 or 64}}
   %y = qlinear.matvec ins(%w, %x : !qlinear.packed<4x40, #qlinear.q4nx, padded = 32x256>, tensor<40xf32>)
       outs(%o : tensor<4xf32>) -> tensor<4xf32>
   return
