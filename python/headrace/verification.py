@@ -23,7 +23,7 @@ from headrace.references import sparse
 from headrace_runtime import Argument, Manifest
 from headrace_runtime.drawn import Numbers, draw, sha256
 
-__all__ = ["FOLDER", "SEED", "describe"]
+__all__ = ["FOLDER", "SEED", "describe", "describe_products"]
 
 Array = npt.NDArray[Any]
 Span = tuple[int, int]
@@ -54,14 +54,40 @@ def describe(operation: ops.Operation, manifest: Manifest, folder: Path) -> dict
 
     None where there are no references, or inputs that cannot be drawn.
     """
-    work = folder / FOLDER
+    drawn = _drawn(operation, manifest, folder)
+    if drawn is None:
+        return None
+    inputs, arrays = drawn
+    wants = _wants(operation, arrays)
+    return None if wants is None else _described(inputs, wants, manifest, folder)
+
+
+def describe_products(
+    products: Sequence[tuple[ops.OpSpec, Sequence[int]]], manifest: Manifest, folder: Path
+) -> dict[str, Any] | None:
+    """The same of an artifact that is several products.
+
+    products: in the order of outputs, each with the inputs that it takes: x, then weights.
+    """
+    drawn = _drawn(None, manifest, folder)
+    if drawn is None:
+        return None
+    inputs, arrays = drawn
+    wants = [_product(spec, *(arrays[index] for index in taken)) for spec, taken in products]
+    return _described(inputs, wants, manifest, folder)
+
+
+def _drawn(
+    operation: ops.Operation | None, manifest: Manifest, folder: Path
+) -> tuple[list[dict[str, Any]], list[Array]] | None:
+    """How inputs are drawn, and the inputs."""
     inputs, arrays = [], []
     for stream, argument in enumerate(manifest.inputs):
         fixed = _fixed(operation, argument)
         recipe: dict[str, Any] = {"argument": argument.name}
         if fixed is not None:
             data = np.ascontiguousarray(fixed).view(np.uint8).reshape(-1)
-            recipe["file"] = _save(work, argument.name, fixed)
+            recipe["file"] = _save(folder / FOLDER, argument.name, fixed)
         else:
             numbers = _numbers(operation, argument)
             if numbers is None:
@@ -71,14 +97,17 @@ def describe(operation: ops.Operation, manifest: Manifest, folder: Path) -> dict
         recipe["sha256"] = sha256(data)
         inputs.append(recipe)
         arrays.append(_typed(data, argument))
-    wants = _wants(operation, arrays)
-    if wants is None:
-        return None
+    return inputs, arrays
+
+
+def _described(
+    inputs: list[dict[str, Any]], wants: Sequence[_Want], manifest: Manifest, folder: Path
+) -> dict[str, Any]:
     outputs = []
     for argument, want in zip(manifest.outputs, wants, strict=True):
         record: dict[str, Any] = {
             "argument": argument.name,
-            "file": _save(work, argument.name, want.values),
+            "file": _save(folder / FOLDER, argument.name, want.values),
             "bound": want.bound,
         }
         if want.rows is not None:
@@ -102,7 +131,7 @@ def _typed(data: npt.NDArray[np.uint8], argument: Argument) -> Array:
 # --- inputs --------------------------------------------------------------------------------------
 
 
-def _fixed(operation: ops.Operation, argument: Argument) -> Array | None:
+def _fixed(operation: ops.Operation | None, argument: Argument) -> Array | None:
     """The value of an input of integers: lengths, tables of pages."""
     if argument.packed is not None or argument.cache is not None:
         return None
@@ -116,7 +145,7 @@ def _fixed(operation: ops.Operation, argument: Argument) -> Array | None:
     return generator(SEED, "table").permutation(argument.shape[0]).astype(np.int32)
 
 
-def _numbers(operation: ops.Operation, argument: Argument) -> list[Numbers] | None:
+def _numbers(operation: ops.Operation | None, argument: Argument) -> list[Numbers] | None:
     """Where numbers lie in an input; None if it has some of a type that is not drawn."""
     base = np.zeros(argument.bytes, np.uint8)
     views: list[tuple[Array, float]]

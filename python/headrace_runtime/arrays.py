@@ -8,13 +8,15 @@ from __future__ import annotations
 import ctypes
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .errors import ArgumentError, MachineError
-from .manifest import Argument
+from .manifest import Argument, Manifest
 
 NUMPY_NAMES = {
     "f64": "float64",
@@ -131,6 +133,26 @@ def _numpy_dtype(name: str) -> Any:
             "pip install ml_dtypes, or pass torch tensors"
         ) from error
     return np.dtype(ml_dtypes.bfloat16)
+
+
+def check_count(manifest: Manifest, values: Sequence[Any]) -> None:
+    """ArgumentError unless there is a value for each input."""
+    inputs = manifest.inputs
+    if len(values) != len(inputs):
+        names = ", ".join(argument.name for argument in inputs)
+        raise ArgumentError(
+            f"{manifest.entry}: expected {len(inputs)} arguments ({names}), but got {len(values)}"
+        )
+
+
+def bytes_of(value: Any) -> npt.NDArray[np.uint8]:
+    """The memory of an array, or of a tensor on the CPU, as bytes."""
+    if is_torch(value):
+        flat = value.reshape(-1).view(sys.modules["torch"].uint8)
+        found: npt.NDArray[np.uint8] = flat.numpy()
+        return found
+    whole: npt.NDArray[np.uint8] = value.reshape(-1).view(np.uint8)
+    return whole
 
 
 def poison(address: int, size: int) -> None:

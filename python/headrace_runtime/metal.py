@@ -6,7 +6,6 @@ They load on any machine. Calling one needs a Mac with one of the packages that
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from . import machine, metal_backends
-from .arrays import input_buffer, is_torch, output_buffer
+from .arrays import bytes_of, check_count, input_buffer, is_torch, output_buffer
 from .errors import ArgumentError, ArtifactError, MachineError
 from .files import check_sha256
 from .manifest import Argument, Manifest, Step
-from .metal_backends import Backend, Bytes, Launch
+from .metal_backends import Backend, Launch
 
 __all__ = ["Call", "MetalProgram"]
 
@@ -59,13 +58,7 @@ class MetalProgram:
         """
         if threads is not None:
             raise ArgumentError("threads: a program for Metal has none to choose")
-        inputs = self.manifest.inputs
-        if len(values) != len(inputs):
-            names = ", ".join(argument.name for argument in inputs)
-            raise ArgumentError(
-                f"{self.manifest.entry}: expected {len(inputs)} arguments ({names}), but got "
-                f"{len(values)}"
-            )
+        check_count(self.manifest, values)
         chosen = self.backend(backend or metal_backends.wanted(values))
         return Call(self, chosen, values, poison)
 
@@ -142,7 +135,7 @@ class Call:
         """Copies the inputs that lie with the CPU to the device."""
         for argument, memory, array in self._places():
             if argument.role == "input" and array is not None:
-                self._backend.write(memory, _bytes_of(array))
+                self._backend.write(memory, bytes_of(array))
             elif argument.role == "output" and self._poison:
                 self._backend.write(memory, np.full(argument.bytes, 0xFF, np.uint8))
         for memory, size in self._transients if self._poison else ():
@@ -155,22 +148,12 @@ class Call:
         for argument, memory, array in self._places():
             wanted = argument.role == "output" or argument.updated is not None
             if wanted and array is not None:
-                _bytes_of(array)[:] = self._backend.read(memory, argument.bytes)
+                bytes_of(array)[:] = self._backend.read(memory, argument.bytes)
 
     def time_steps(self, repeats: int) -> list[float]:
         """Runs the plan, then each step alone; returns the best time of each in seconds."""
         self.run()
         return [min(self._backend.time([launch] * repeats)) for launch in self.launches]
-
-
-def _bytes_of(array: Any) -> Bytes:
-    """The memory of an array or tensor with the CPU, as bytes."""
-    if is_torch(array):
-        flat = array.reshape(-1).view(sys.modules["torch"].uint8)
-        found: Bytes = flat.numpy()
-        return found
-    whole: Bytes = array.reshape(-1).view(np.uint8)
-    return whole
 
 
 def _check_machine(folder: Path, manifest: Manifest) -> None:

@@ -113,7 +113,7 @@ class PyObjCBackend:
         return None
 
     def result(self, argument: Argument, memory: Any) -> Any:
-        raise NotImplementedError("no arrays of this package are taken, so none is returned")
+        raise AssertionError("adopts no arrays, so no result is one")
 
 
 METAL = PyObjCBackend

@@ -2,13 +2,17 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import headrace
-from headrace import targets
+from headrace import formats, ops, targets
+from headrace.check import runner, storage
 from headrace.errors import CompileError, UsageError
+from headrace.ops import OpSpec
 from headrace.targets.metal import describe
 from headrace.targets.metal.description import CHIPS, chip_names
+from headrace.targets.metal.simulate import run_counted
 
 
 def test_every_chip_has_a_family_and_every_figure_a_source():
@@ -72,3 +76,21 @@ def test_a_chip_with_less():
     assert isinstance(module, ir.Module)
     with pytest.raises(CompileError, match="needs 64 threads in a workgroup, but .* a limit of 32"):
         pipeline.lower(module, targets.find("metal"), small)
+
+
+def test_a_check_says_what_its_runs_move():
+    (cell,) = [cell for cell in targets.find("metal").cells() if cell.name == "matvec/q4_k/f32"]
+    rows = runner.check_task("metal", 1, (cell, OpSpec.parse("matvec:m=256,k=1024,format=q4_k")))
+    assert rows and all(row.ok for row in rows)
+    # Weights, activations and results are whole sectors, each of which is touched once.
+    assert all(row.traffic == row.to_json()["traffic"] == 1.0 for row in rows)
+
+
+def test_columns_that_are_left_out_are_not_read():
+    spec = ops.sparse_matvec(1024, 512, format="q4_k:zigzag1024", density=0.5)
+    artifact = headrace.compile(spec, target="metal", cache=False)
+    draw = np.random.default_rng(3)
+    x = draw.standard_normal(512, dtype=np.float32)
+    weights = storage.near(formats.get(spec.format), 1024, 512, draw, 0.01)
+    half, none = (run_counted(artifact, [each, weights], 0).traffic for each in (x, 0 * x))
+    assert none < 0.1 < 0.4 < half < 0.7

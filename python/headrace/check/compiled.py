@@ -18,7 +18,7 @@ from headrace.check.rows import Row
 from headrace.check.shapes import generator
 from headrace.errors import HeadraceError, MachineError
 from headrace.reference import NOT_FINITE
-from headrace.targets.base import Cell
+from headrace.targets.base import Cell, Simulation
 from headrace_runtime import Argument, host
 
 __all__ = ["PLAIN", "THREADS", "Compiled", "check_case", "run_with_threads", "tasks_of"]
@@ -37,24 +37,26 @@ class DifferenceError(HeadraceError):
     """Something changed a result that must not change it."""
 
 
-def run_with_threads(artifact: Any, inputs: Sequence[Array]) -> tuple[Array, ...]:
+def run_with_threads(
+    artifact: Any, inputs: Sequence[Array], traffic: list[float] | None = None
+) -> tuple[Array, ...]:
     """All results, which are the same for each of `THREADS` bit for bit; inputs stay unchanged.
 
     Outputs and what lies between kernels are poisoned. Inputs that the program updates are results.
     What was compiled for AArch64 runs under QEMU elsewhere. Where a simulator runs a target's
-    kernels, it takes their threads in as many different orders.
+    kernels, it takes their threads in as many different orders; `traffic` gets that of each run.
     Raises `DifferenceError` where the number of threads, or their order, changes a result.
     """
     first: tuple[Array, ...] = ()
     simulated = _simulator(artifact) is not None
-    for threads, found in zip(THREADS, _run(artifact, inputs, THREADS), strict=True):
+    for threads, found in zip(THREADS, _run(artifact, inputs, THREADS, traffic), strict=True):
         first = first or found
         several = f"for {THREADS[0]} and {threads} threads"
         _compare(first, found, "for two orders of threads" if simulated else several)
     return first
 
 
-def _simulator(artifact: Any) -> Callable[..., list[Array]] | None:
+def _simulator(artifact: Any) -> Callable[..., Simulation] | None:
     """What runs an artifact instead of this machine; None if nothing does."""
     name = artifact.manifest.get("target")
     return None if name is None else targets.find(name).simulate
@@ -70,12 +72,15 @@ def _compare(results: Sequence[Array], others: Sequence[Array], where: str) -> N
 
 
 def _run(
-    artifact: Any, inputs: Sequence[Array], threads: Sequence[int]
+    artifact: Any, inputs: Sequence[Array], threads: Sequence[int], traffic: list[float] | None
 ) -> Iterator[tuple[Array, ...]]:
     """For each number of threads, the results of a call."""
     if (simulate := _simulator(artifact)) is not None:
         for order in range(len(threads)):
-            yield _results(artifact.arguments, simulate(artifact, inputs, order))
+            found = simulate(artifact, inputs, order)
+            if traffic is not None:
+                traffic.append(found.traffic)
+            yield _results(artifact.arguments, found.arguments)
         return
     machine = artifact.manifest.get("requires", {}).get("machine")
     emulated = machine == "aarch64" and machine != host().machine
@@ -113,11 +118,14 @@ class Compiled:
 
     It is compiled twice where kernels have scratch memory: as for anybody, and so that they fill it
     with NaN first. Both must give the same results bit for bit.
+
+    traffic: the most that a run moved, where a simulator runs it; see `Simulation`.
     """
 
     def __init__(self, module: Any, target: str) -> None:
         from headrace.compiler import compile
 
+        self.traffic: float | None = None
         chosen, _ = targets.parse(target)
         self._artifact, *self._poisoned = (
             compile(module, target=target, keep_ir=False, cache=False, poison_scratch=poison)
@@ -125,9 +133,11 @@ class Compiled:
         )
 
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:
-        results = run_with_threads(self._artifact, inputs)
+        traffic: list[float] = []
+        results = run_with_threads(self._artifact, inputs, traffic)
+        self.traffic = max([*traffic, self.traffic or 0.0]) if traffic else None
         for poisoned in self._poisoned:
-            for found in _run(poisoned, inputs, THREADS[:1]):
+            for found in _run(poisoned, inputs, THREADS[:1], None):
                 _compare(results, found, "whatever the kernels find in their scratch memory")
         return results
 
@@ -147,9 +157,11 @@ def check_case(target: str, seed: int, cell: Cell, task: Task) -> list[Row]:
     case: Case = families.made(task, seed)
     runs = list(case.runs(generator(seed, "data", case.title)))
     error, bound, data, told = NOT_FINITE, 0.0, "-", case.reference
+    traffic: float | None = None
     try:
-        found = worst_of(Compiled(_parsed(case), target), runs)
-        error, bound, data = found.error, found.bound, found.data
+        program = Compiled(_parsed(case), target)
+        found = worst_of(program, runs)
+        error, bound, data, traffic = found.error, found.bound, found.data, program.traffic
     except MachineError:
         raise
     except HeadraceError as failure:
@@ -168,6 +180,7 @@ def check_case(target: str, seed: int, cell: Cell, task: Task) -> list[Row]:
             data=data,
             runs=len(runs),
             operation=case.title,
+            traffic=traffic,
         )
     ]
 

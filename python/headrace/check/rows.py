@@ -20,6 +20,8 @@ class Row:
     data: which of the `runs` drawn data sets gave that error.
     relative_rmse: what quantizing normal weights loses, where an encoder is checked.
     engine: what ran a decomposition ("jit" or "iree"), where that is checked.
+    traffic: bytes that a simulated run moved to and from memory, over those of its arguments; the
+        most of all runs.
     """
 
     target: str
@@ -35,6 +37,7 @@ class Row:
     operation: str
     relative_rmse: float | None = None
     engine: str | None = None
+    traffic: float | None = None
 
     @property
     def ok(self) -> bool:

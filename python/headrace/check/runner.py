@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import islice
@@ -143,7 +144,7 @@ def check_task(target: str, seed: int, task: Task) -> list[Row]:
         # A claim that does not compile is a claim that fails.
         reason = f"none: {str(error).splitlines()[0]}"
         return [_row(target, cell, _shape(spec), str(spec), reference.NOT_FINITE, 0.0, reason, "-")]
-    return [worst(rows) for rows in by_reference.values()]
+    return [replace(worst(rows), traffic=program.traffic) for rows in by_reference.values()]
 
 
 def _row(

@@ -49,7 +49,7 @@ def command(
 ) -> None:
     """Measure kernels against other libraries and the memory's bandwidth, in one run.
 
-    With --target metal and --suite model nothing is measured: figures are simulated and modelled.
+    With --suite model, of targets aie and metal, figures are simulated and modelled, not measured.
     """
     from headrace.bench import run
 

@@ -108,7 +108,8 @@ def command(
 
 
 def _print(rows: list[Row]) -> None:
-    head = ("operation", "format", "x", "shape", "error", "bound", "", "worst data", "against")
+    what = ("operation", "format", "x", "shape")
+    head = (*what, "error", "bound", "", "traffic", "worst data", "against")
     print_table(
         head,
         [
@@ -120,6 +121,7 @@ def _print(rows: list[Row]) -> None:
                 f"{row.error:.2g}",
                 f"{row.bound:.2g}",
                 "ok" if row.ok else "FAILED",
+                "-" if row.traffic is None else f"{row.traffic:.2f}",
                 row.data,
                 row.reference,
             )

@@ -136,7 +136,7 @@ def _simulated(artifact: Artifact, inputs: Sequence[Any]) -> list[npt.NDArray[An
             f"run: target {artifact.target} has no simulator; allowed with --simulate: "
             f"{', '.join(having)}"
         )
-    arguments = simulator(artifact, inputs, 0)
+    arguments = simulator(artifact, inputs, 0).arguments
     roles = [argument.role for argument in artifact.arguments]
     return [value for value, role in zip(arguments, roles, strict=True) if role == "output"]
 

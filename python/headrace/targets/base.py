@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headrace.errors import UsageError
 from headrace.ops_sparse import default_band
@@ -18,7 +18,7 @@ from headrace.ops_sparse import default_band
 if TYPE_CHECKING:
     from headrace import ir
 
-__all__ = ["Cell", "PythonPass", "Stage", "Target", "read_capabilities"]
+__all__ = ["Cell", "PythonPass", "Simulation", "Stage", "Target", "read_capabilities"]
 
 # A pass in Python: called with the operation and a handle that has `signal_pass_failure()`.
 PythonPass = Callable[[Any, Any], None]
@@ -35,6 +35,18 @@ class Stage:
 
     name: str
     run: str | PythonPass
+
+
+class Simulation(NamedTuple):
+    """A run of an artifact in a simulator.
+
+    arguments: all of them, after the run.
+    traffic: bytes that it reads from memory and writes to it, over those of the arguments: 1 where
+        each byte moves once, less where some of the weights are never looked at.
+    """
+
+    arguments: list[Any]
+    traffic: float
 
 
 @dataclass(frozen=True)
@@ -92,10 +104,13 @@ class Target:
     poisoned: makes of a description one of the same kernels that fill scratch memory of their own
         with NaN before they use it; None where no kernel has such memory. `headrace check` compares
         the results of both.
+    finish: adds what depends on the whole manifest to the files of an artifact, called as
+        `finish(manifest, folder, verification)`, and may add to the manifest; `verification` says
+        whether results to compare with are wanted. None where there is no such thing.
     simulate: runs an artifact where there is no device, called as `simulate(artifact, inputs,
-        order)`; returns all arguments after the run, outputs poisoned before it. `order` from 0
-        to 2 is one of the orders that threads may run in. None where `headrace check` runs
-        artifacts as anybody does.
+        order)`; returns a `Simulation`, with outputs poisoned before it. `order` from 0 to 2 is
+        one of the orders that threads may run in. None where `headrace check` runs artifacts as
+        anybody does.
     sparse_band: rows of a band of a weight of so many rows, where a product that skips columns is
         asked for by name and its format says nothing of bands.
     activations: what those of a product are in where it is asked for by name without saying it.
@@ -114,7 +129,8 @@ class Target:
     emitters: Mapping[str, Callable[[ir.Module, Any], str | bytes]] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     poisoned: Callable[[Any], Any] | None = None
-    simulate: Callable[..., list[Any]] | None = None
+    finish: Callable[[dict[str, Any], Path, bool], None] | None = None
+    simulate: Callable[..., Simulation] | None = None
     sparse_band: Callable[[int], int] = default_band
     activations: str = "f32"
     shapes: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)

@@ -19,11 +19,11 @@ from headrace.sim import msl
 from headrace.targets.metal import simulate, timing
 from headrace.targets.metal.description import MetalDescription
 from headrace.targets.metal.package import SOURCE
+from headrace.targets.metal.simulate import sectors
 
 __all__ = ["Counted", "Problem", "cache_share", "ours", "weights_of_a_turn"]
 
 Array = npt.NDArray[Any]
-SECTOR = 64
 
 # Weights that a lane of our kernels multiplies in one turn of the innermost loop.
 _TURNS = {
@@ -99,11 +99,6 @@ class Counted:
             "launches": self.launches,
             "error": self.error,
         }
-
-
-def sectors(traffic: msl.Traffic) -> int:
-    """Bytes of the sectors that a buffer's loads and stores touch."""
-    return SECTOR * (traffic.distinct_loaded_64 + traffic.distinct_stored_64)
 
 
 def weights_of_a_turn(loop: msl.InnerLoop, wanted: int) -> float:

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from headrace.bench.metal.figures import Counted, Problem, loads, sectors, weights_of_a_turn
+from headrace.bench.metal.figures import Counted, Problem, loads, weights_of_a_turn
 from headrace.bench.peers.base import Unavailable
 from headrace.reference import relative_l2
 from headrace.sim import msl
+from headrace.targets.metal.simulate import sectors
 
 __all__ = ["SHAPES", "arguments", "count", "folder", "kernel_name", "launch"]
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from headrace import ops
-from headrace.bench.metal.figures import Counted, Problem, loads, sectors
+from headrace.bench.metal.figures import Counted, Problem, loads
 from headrace.bench.peers.base import Unavailable
 from headrace.reference import relative_l2
 from headrace.sim import msl
 from headrace.sim.msl import SimulationError
+from headrace.targets.metal.simulate import sectors
 
 __all__ = ["FLAGS", "count", "kernels_of"]
 

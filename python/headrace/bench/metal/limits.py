@@ -8,6 +8,7 @@ from typing import Any
 
 from headrace.bench.metal.figures import Counted
 from headrace.bench.metal.sparse import ChipTimes, SparseTraffic
+from headrace.bench.modelled import record
 from headrace.targets.metal import timing
 
 __all__ = ["Row", "evaluate"]
@@ -44,7 +45,7 @@ def evaluate(
 def _dense(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
     for row in rows:
         shares = {who: found.stored_share for who, found in row.counted.items()}
-        yield _record(
+        yield record(
             *("sectors of stored weights", row.format, 1.03, "of stored bytes"),
             at_most=True,
             how=SIMULATED,
@@ -53,7 +54,7 @@ def _dense(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
     for row in rows:
         found = {who: item.instructions_per_weight for who, item in row.counted.items()}
         goal = found.get("ggml")
-        yield _record(
+        yield record(
             *("instructions for each weight", row.format, goal, "instructions"),
             at_most=True,
             how=COUNTED,
@@ -64,7 +65,7 @@ def _dense(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
     for row in rows:
         loads = {who: item.loads_per_weight for who, item in row.counted.items()}
         theirs = loads.get("iree")
-        yield _record(
+        yield record(
             *("loads for each weight", row.format, theirs and theirs / 2, "loads"),
             at_most=True,
             how=SIMULATED,
@@ -76,7 +77,7 @@ def _dense(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
 
 def _caches(shares: Mapping[str, float]) -> Iterator[dict[str, Any]]:
     for case, share in shares.items():
-        yield _record(
+        yield record(
             *("sectors of a cache", case, 1.03, "of stored bytes"),
             at_most=True,
             how=SIMULATED,
@@ -88,14 +89,14 @@ def _sparse(
     sparse: Sequence[SparseTraffic], chips: Sequence[ChipTimes]
 ) -> Iterator[dict[str, Any]]:
     for item in sparse:
-        yield _record(
+        yield record(
             *("traffic with half of the columns", item.case, 0.58, "of dense"),
             at_most=True,
             how=SIMULATED,
             figures={"ours": item.share},
         )
     for chip in chips:
-        yield _record(
+        yield record(
             *("time with half of the columns", chip.chip, 0.95, "of the ceiling"),
             at_most=False,
             how=MODELLED,
@@ -107,39 +108,9 @@ def _model() -> Iterator[dict[str, Any]]:
     judged = timing.judge()
     for figure, what in _JUDGED.items():
         rows = [row for row in judged if row.figure == figure]
-        yield _record(
+        yield record(
             *("error of the model", f"{len(rows)} {what}", timing.PROVEN, "mean"),
             at_most=True,
             how=MODELLED,
             figures={"ours": timing.mean_error(rows)},
         )
-
-
-def _record(
-    limit: str,
-    case: str,
-    goal: float | None,
-    unit: str,
-    *,
-    at_most: bool,
-    how: str,
-    figures: Mapping[str, float | None],
-    of: str = "",
-    why: str = "",
-) -> dict[str, Any]:
-    figure = figures.get("ours")
-    record: dict[str, Any] = {
-        "limit": limit,
-        "case": case,
-        "goal": None if goal is None else round(goal, 4),
-        "goal_of": of,
-        "unit": unit,
-        "at_most": at_most,
-        "how": how,
-        "figure": None if figure is None else round(figure, 4),
-        "others": {who: round(v, 4) for who, v in figures.items() if who != "ours" and v},
-        "reached": None,
-    }
-    if figure is None or goal is None:
-        return record | {"why": why or "there is nothing to compare with"}
-    return record | {"reached": figure <= goal if at_most else figure >= goal}

@@ -7,19 +7,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from headrace.bench.modelled import limits_table, table
 from headrace.errors import ToolMissingError
 
 __all__ = ["ModelReport"]
 
 SCHEMA = 1
-_OTHERS = ("ggml", "iree")
-# Units of figures that are shares.
-_SHARES = ("of dense", "of stored bytes", "of the ceiling", "mean")
+_OTHERS = {"ggml": "ggml", "iree": "IREE"}
 
 
 @dataclass(frozen=True)
@@ -71,55 +69,32 @@ class ModelReport:
         return found
 
     def _limits(self) -> Table:
-        reached = sum(record["reached"] is True for record in self.limits)
-        missed = sum(record["reached"] is False for record in self.limits)
-        table = _table(
-            f"limits of {self.target}: {reached} reached, {missed} not, "
-            f"{len(self.limits) - reached - missed} without a goal; nothing is measured"
-        )
-        for name in ("limit", "case"):
-            table.add_column(name)
-        for name in ("goal", "figure"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for name in ("how", "reached", "ggml", "IREE"):
-            table.add_column(name)
-        last = ""
-        for record in self.limits:
-            name = record["limit"] if record["limit"] != last else ""
-            last = record["limit"]
-            others = [_number(record["others"].get(who), record["unit"]) for who in _OTHERS]
-            table.add_row(
-                *(name, record["case"], _goal(record)),
-                *(_number(record["figure"], record["unit"]), record["how"]),
-                *({True: "yes", False: "no", None: "-"}[record["reached"]], *others),
-                style="yellow" if record["reached"] is False else None,
-            )
-        return table
+        return limits_table(self.target, self.limits, _OTHERS, "nothing is measured")
 
     def _times(self) -> Table:
-        table = _table(
+        made = table(
             f"modelled us of products of {self.rows[0]['shape']} on {self.target}, from figures "
             f"simulated with {self.simulated_shape}"
         )
-        table.add_column("format")
+        made.add_column("format")
         for name in ("ours", "memory alone", "ggml", "IREE"):
-            table.add_column(name, justify="right")
+            made.add_column(name, justify="right")
         for row in self.rows:
             others = [row["peers"].get(who) for who in ("ggml", "iree")]
             values = [row["ours_us"], row["floor_us"], *others]
-            table.add_row(row["format"], *("-" if v is None else f"{v:.1f}" for v in values))
-        return table
+            made.add_row(row["format"], *("-" if v is None else f"{v:.1f}" for v in values))
+        return made
 
     def _chips(self) -> Table:
-        table = _table("modelled us of q4_k with half of the columns, by chip")
-        table.add_column("chip")
+        made = table("modelled us of q4_k with half of the columns, by chip")
+        made.add_column("chip")
         heads = ("dense", "sparse", "ceiling", "selection", "break-even density")
         for name in heads:
-            table.add_column(name, justify="right")
+            made.add_column(name, justify="right")
         for row in self.chips:
             times = [f"{row[name]:.1f}" for name in heads[:-1]]
-            table.add_row(row["chip"], *times, f"{row['break_even']:.2f}")
-        return table
+            made.add_row(row["chip"], *times, f"{row['break_even']:.2f}")
+        return made
 
     def plot(self, path: Path) -> None:
         """Bars of how far each limit is reached, and of modelled times."""
@@ -167,20 +142,3 @@ class ModelReport:
         axes.set_xlim(left=min(row["ours_us"] for row in self.rows) / 4)
         axes.set_xlabel(f"modelled microseconds of {self.rows[0]['shape']}")
         axes.legend(fontsize="small")
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-
-
-def _goal(record: dict[str, Any]) -> str:
-    if record["goal"] is None:
-        return "-"
-    what = record["goal_of"] or record["unit"]
-    return f"{'<=' if record['at_most'] else '>='} {_number(record['goal'], record['unit'])} {what}"
-
-
-def _number(value: float | None, unit: str) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.1%}" if unit in _SHARES else f"{value:.2f}"

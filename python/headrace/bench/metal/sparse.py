@@ -10,12 +10,12 @@ import numpy as np
 
 import headrace
 from headrace import formats, ops
-from headrace.bench.metal.figures import sectors
 from headrace.errors import HeadraceError
 from headrace.reference import relative_l2
 from headrace.runs_sparse import evaluate
 from headrace.targets.metal import simulate, timing
 from headrace.targets.metal.description import describe
+from headrace.targets.metal.simulate import sectors
 
 __all__ = ["ChipTimes", "SparseTraffic", "chip_times", "traffic"]
 

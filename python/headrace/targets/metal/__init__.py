@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.targets.base import Stage, Target
+from headrace.targets.base import Simulation, Stage, Target
 from headrace.targets.metal.description import MetalDescription, chip_names, describe
 
 if TYPE_CHECKING:
@@ -49,10 +49,10 @@ def _emit_body(module: ir.Module, description: MetalDescription) -> str:
     return msl.emit_body(module, package.title(description))
 
 
-def _simulate(artifact: Any, inputs: Any, order: int) -> list[Any]:
-    from headrace.targets.metal.simulate import run_plan
+def _simulate(artifact: Any, inputs: Any, order: int) -> Simulation:
+    from headrace.targets.metal.simulate import run_counted
 
-    return list(run_plan(artifact, inputs, order))
+    return run_counted(artifact, inputs, order)
 
 
 TARGET = Target(

@@ -10,14 +10,17 @@ import numpy.typing as npt
 
 from headrace.errors import UsageError
 from headrace.sim import msl
+from headrace.targets.base import Simulation
 from headrace.targets.metal.package import SOURCE
 from headrace_runtime import Artifact, Manifest, parse_manifest
 
-__all__ = ["Traffic", "run_plan", "run_traced", "traffic_of"]
+__all__ = ["Traffic", "run_counted", "run_plan", "run_traced", "sectors", "traffic_of"]
 
 Array = npt.NDArray[Any]
 Traffic = msl.Traffic
 
+# Bytes of a sector: what a load from memory brings.
+SECTOR = 64
 # Threads of a workgroup take turns in their order, against it, and as a seed draws it.
 SCHEDULES = (
     msl.Schedule(order="forward", seed=0),
@@ -34,6 +37,19 @@ def run_plan(artifact: Artifact, inputs: Sequence[Array], schedule: int) -> list
     """
     arguments, _ = _run(artifact, inputs, msl.build(artifact.sources[SOURCE]), schedule)
     return arguments
+
+
+def run_counted(artifact: Artifact, inputs: Sequence[Array], schedule: int) -> Simulation:
+    """The same, and its traffic: the sectors that each launch touches, each counted once."""
+    library = msl.build(artifact.sources[SOURCE], trace=True)
+    arguments, runs = _run(artifact, inputs, library, schedule)
+    moved = sum(sectors(part) for run in runs for part in run.traffic or ())
+    return Simulation(arguments, moved / sum(array.nbytes for array in arguments))
+
+
+def sectors(traffic: Traffic) -> int:
+    """Bytes of the sectors that a buffer's loads and stores touch."""
+    return SECTOR * (traffic.distinct_loaded_64 + traffic.distinct_stored_64)
 
 
 def traffic_of(artifact: Artifact, inputs: Sequence[Array]) -> list[tuple[Traffic, ...]]:
