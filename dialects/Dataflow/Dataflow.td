@@ -63,9 +63,9 @@ def Dataflow_GraphOp : Dataflow_Op<"graph",
 
     <!-- lit: tests/dialects/Dataflow/ops.mlir#graph -->
 
-    Of each stream there is one producer and one consumer. An operation that
-    violates this, a stream that gets another number of elements than are taken
-    out, and a stream that is too shallow are errors:
+    Of each stream there is one producer and one consumer; several ports count as
+    one. An operation that violates this, a stream that gets another number of
+    elements than are taken out, and a stream that is too shallow are errors:
 
     <!-- lit: tests/dialects/Dataflow/invalid_depths.mlir#cycle -->
   }];
@@ -193,6 +193,11 @@ def Dataflow_PortOp : Dataflow_Op<"port"> {
     count numbers of the memory, which is contiguous. The numbers fill whole
     elements.
 
+    Several ports may be at one end of a stream: they move their elements one after
+    the other, as they are listed. What a run does in turn is numbered by `step`:
+    when all ports of a step that write have ended, what its other ports have read
+    is used up.
+
     ```mlir
     dataflow.port read %w offset 0 sizes [20480] strides [1] stream %s : memref<20480xi8>, !dataflow.stream<memref<5120xi8>>
     dataflow.port read %x offset 0 sizes [256] strides [1] repeat 4 stream %s at [0, 0] : memref<256xbf16>, !dataflow.stream<memref<64xbf16>>
@@ -203,10 +208,11 @@ def Dataflow_PortOp : Dataflow_Op<"port"> {
                        ConfinedAttr<I64Attr, [IntNonNegative]>:$offset,
                        DenseI64ArrayAttr:$sizes, DenseI64ArrayAttr:$strides,
                        DefaultValuedAttr<ConfinedAttr<I64Attr, [IntPositive]>, "1">:$repeat,
-                       Dataflow_Place:$place);
+                       Dataflow_Place:$place,
+                       DefaultValuedAttr<ConfinedAttr<I64Attr, [IntNonNegative]>, "0">:$step);
   let assemblyFormat = [{
     `` $direction $memory `offset` $offset `sizes` $sizes `strides` $strides (`repeat` $repeat^)?
-    `stream` $stream (`at` $place^)? attr-dict `:` type($memory) `,` qualified(type($stream))
+    `stream` $stream (`at` $place^)? (`step` $step^)? attr-dict `:` type($memory) `,` qualified(type($stream))
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -225,13 +231,24 @@ def Dataflow_BroadcastOp : Dataflow_Op<"broadcast", [HasParent<"GraphOp">]> {
     ```mlir
     dataflow.broadcast %x to %x0, %x1 : !dataflow.stream<memref<256xbf16>> to !dataflow.stream<memref<256xbf16>>, !dataflow.stream<memref<256xbf16>>
     ```
+
+    With an order, the numbers of an element leave in another one: next is always
+    that at `sum(i[d] * strides[d])`, where i counts through `sizes`, the last one
+    fastest. So rows of 64 become tiles of 4 by 8:
+
+    <!-- lit: tests/dialects/Dataflow/order.mlir#broadcast -->
   }];
   let arguments = (ins Dataflow_StreamType:$input, Variadic<Dataflow_StreamType>:$outputs,
-                       Dataflow_Place:$place);
+                       Dataflow_Place:$place, OptionalAttr<DenseI64ArrayAttr>:$sizes,
+                       OptionalAttr<DenseI64ArrayAttr>:$strides);
   let assemblyFormat = [{
-    $input `to` $outputs (`at` $place^)? attr-dict `:` qualified(type($input)) `to`
-    qualified(type($outputs))
+    $input `to` $outputs (`order` `sizes` $sizes^ `strides` $strides)? (`at` $place^)? attr-dict
+    `:` qualified(type($input)) `to` qualified(type($outputs))
   }];
+  let builders = [OpBuilder<(ins "::mlir::Value":$input, "::mlir::ValueRange":$outputs,
+                                 "::mlir::DenseI64ArrayAttr":$place), [{
+    build($_builder, $_state, input, outputs, place, /*sizes=*/nullptr, /*strides=*/nullptr);
+  }]>];
   let hasVerifier = 1;
 }
 
@@ -263,13 +280,23 @@ def Dataflow_JoinOp : Dataflow_Op<"join", [HasParent<"GraphOp">]> {
     ```mlir
     dataflow.join %y0, %y1 to %y : !dataflow.stream<memref<32xf32>>, !dataflow.stream<memref<32xf32>> to !dataflow.stream<memref<64xf32>>
     ```
+
+    With an order, the numbers of a part are put in another one: next is always
+    that at `sum(i[d] * strides[d])` of the part. So tiles become rows again:
+
+    <!-- lit: tests/dialects/Dataflow/order.mlir#join -->
   }];
   let arguments = (ins Variadic<Dataflow_StreamType>:$inputs, Dataflow_StreamType:$output,
-                       Dataflow_Place:$place);
+                       Dataflow_Place:$place, OptionalAttr<DenseI64ArrayAttr>:$sizes,
+                       OptionalAttr<DenseI64ArrayAttr>:$strides);
   let assemblyFormat = [{
-    $inputs `to` $output (`at` $place^)? attr-dict `:` qualified(type($inputs)) `to`
-    qualified(type($output))
+    $inputs `to` $output (`order` `sizes` $sizes^ `strides` $strides)? (`at` $place^)? attr-dict
+    `:` qualified(type($inputs)) `to` qualified(type($output))
   }];
+  let builders = [OpBuilder<(ins "::mlir::ValueRange":$inputs, "::mlir::Value":$output,
+                                 "::mlir::DenseI64ArrayAttr":$place), [{
+    build($_builder, $_state, inputs, output, place, /*sizes=*/nullptr, /*strides=*/nullptr);
+  }]>];
   let hasVerifier = 1;
 }
 

@@ -230,6 +230,38 @@ LogicalResult PortOp::verify() {
   return success();
 }
 
+/// An order must have each number of `element` once.
+static LogicalResult verifyOrder(Operation *op, MemRefType element,
+                                 std::optional<ArrayRef<int64_t>> sizes,
+                                 std::optional<ArrayRef<int64_t>> strides) {
+  if (!sizes && !strides)
+    return success();
+  if (!sizes || !strides || sizes->size() != strides->size())
+    return op->emitOpError()
+           << "expected an order with as many sizes as strides, but got "
+           << (sizes ? sizes->size() : 0) << " and "
+           << (strides ? strides->size() : 0);
+  // From the smallest stride on, each must begin where the last one ends.
+  SmallVector<std::pair<int64_t, int64_t>> dims;
+  for (auto [size, stride] : llvm::zip_equal(*sizes, *strides))
+    if (size != 1)
+      dims.push_back({stride, size});
+  llvm::sort(dims);
+  int64_t numbers = 1, all = element.getNumElements();
+  bool once = true;
+  for (auto [stride, size] : dims) {
+    once &= stride == numbers && size > 0 && size <= all / numbers;
+    if (!once)
+      break;
+    numbers *= size;
+  }
+  if (once && numbers == all)
+    return success();
+  return op->emitOpError() << "expected an order that has each of the " << all
+                           << " numbers of an element once, but got sizes ["
+                           << *sizes << "] with strides [" << *strides << "]";
+}
+
 LogicalResult BroadcastOp::verify() {
   if (getOutputs().empty())
     return emitOpError() << "expected outputs, but got none";
@@ -237,6 +269,9 @@ LogicalResult BroadcastOp::verify() {
     if (type != getInput().getType())
       return emitOpError() << "expected outputs of " << getInput().getType()
                            << ", but got " << type;
+  if (failed(verifyOrder(*this, getInput().getType().getElement(), getSizes(),
+                         getStrides())))
+    return failure();
   return verifyPlace(*this, getPlace());
 }
 
@@ -268,5 +303,9 @@ LogicalResult DistributeOp::verify() {
 LogicalResult JoinOp::verify() {
   if (failed(verifyPlace(*this, getPlace())))
     return failure();
+  for (Type input : getInputs().getTypes())
+    if (failed(verifyOrder(*this, cast<StreamType>(input).getElement(),
+                           getSizes(), getStrides())))
+      return failure();
   return verifyParts(*this, getInputs().getTypes(), getOutput().getType());
 }

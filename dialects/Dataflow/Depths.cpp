@@ -9,6 +9,7 @@
 #include "dialects/Dataflow/Rates.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
@@ -161,11 +162,20 @@ private:
       agents.push_back({op, steps, 0, {}});
   }
 
+  /// Ports at one end of a stream are one agent.
+  void addPort(PortOp port) {
+    bool writing = port.getDirection() == Direction::Read;
+    auto [at, isFirst] =
+        ports[writing].insert({port.getStream(), agents.size()});
+    if (isFirst)
+      addMover(port, port.getElementCount(), {{port.getStream(), writing}});
+    else
+      agents[at->second].steps.front().trips += port.getElementCount();
+  }
+
   void addAgents(Operation *op) {
     if (auto port = dyn_cast<PortOp>(op))
-      return addMover(
-          op, port.getElementCount(),
-          {{port.getStream(), port.getDirection() == Direction::Read}});
+      return addPort(port);
     if (auto task = dyn_cast<TaskOp>(op)) {
       llvm::SmallDenseSet<Value, 8> ends[2];
       task.walk([&](Operation *inner) {
@@ -218,6 +228,7 @@ private:
   // Steps point into it, so it is complete before the first of them.
   llvm::MapVector<Value, Queue> queues;
   SmallVector<Agent> agents;
+  llvm::DenseMap<Value, size_t> ports[2];
 };
 
 /// How what waits is called: by its name or by its stream.

@@ -3,6 +3,7 @@
 #include "dialects/Dataflow/Rates.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
@@ -72,8 +73,8 @@ public:
         continue;
       Operation *op = use.getOwner();
       if (auto port = dyn_cast<PortOp>(op))
-        return port.getElementCount();
-      if (isa<PushOp, PopOp>(op))
+        sum = sum.value_or(0) + port.getElementCount();
+      else if (isa<PushOp, PopOp>(op))
         sum = sum.value_or(0) + countWindow(op);
       else
         return through(op, producing);
@@ -104,6 +105,23 @@ int64_t headrace::dataflow::getElementCount(Value stream) {
   return Rates().at(stream, /*producing=*/true).value_or(0);
 }
 
+/// Ports of a stream are listed as they take turns.
+static LogicalResult verifySteps(GraphOp graph) {
+  llvm::DenseMap<Value, uint64_t> last[2];
+  for (PortOp port : graph.getBlock().getOps<PortOp>()) {
+    uint64_t &before =
+        last[port.getDirection() == Direction::Read][port.getStream()];
+    if (port.getStep() < before)
+      return port.emitOpError()
+             << "expected a step from " << before
+             << " on, which that of the port before it at this stream is, but "
+                "got "
+             << port.getStep();
+    before = port.getStep();
+  }
+  return success();
+}
+
 /// How `op` is called in messages.
 static std::string describe(Operation *op) {
   if (auto task = dyn_cast<TaskOp>(op))
@@ -123,7 +141,11 @@ LogicalResult headrace::dataflow::verifyRates(GraphOp graph) {
       bool puts = putsInto(use);
       Operation *agent = getAgent(use.getOwner());
       Operation *&end = puts ? ends.producer : ends.consumer;
-      if (end && (end != agent || !isa<TaskOp>(agent)))
+      // Windows of one task, and ports, take turns.
+      bool turns =
+          end && (isa<TaskOp>(agent) ? end == agent
+                                     : isa<PortOp>(end) && isa<PortOp>(agent));
+      if (end && !turns)
         return stream.emitOpError()
                << "expected one " << (puts ? "producer" : "consumer")
                << " of \"" << stream.getName() << "\", but got "
@@ -161,5 +183,5 @@ LogicalResult headrace::dataflow::verifyRates(GraphOp graph) {
     error.attachNote(ends.consumer->getLoc()) << "this takes them out";
     return error;
   }
-  return success();
+  return verifySteps(graph);
 }

@@ -19,6 +19,14 @@ headrace::dataflow::getBlockLayout(StringRef format) {
   return BlockLayout{before, before + kCodes};
 }
 
+std::optional<headrace::dataflow::BlockLayout>
+headrace::dataflow::getUnitLayout(StringRef format) {
+  std::optional<BlockLayout> block = getBlockLayout(format);
+  if (!block)
+    return std::nullopt;
+  return BlockLayout{block->codes / 2, block->bytes / 2};
+}
+
 void headrace::dataflow::callCore(OpBuilder &builder, Location loc,
                                   ModuleOp module, StringRef kind, int64_t size,
                                   ValueRange arguments) {

@@ -38,6 +38,12 @@ struct BlockLayout {
 /// Of a format by name; none if cores have no function for it.
 std::optional<BlockLayout> getBlockLayout(llvm::StringRef format);
 
+/// Rows of a product with a vector that a core has at a time. Their blocks are
+/// halves of those above: the same, of the first or the last rows.
+constexpr int64_t kUnitRows = kBlockRows / 2;
+/// Of a half.
+std::optional<BlockLayout> getUnitLayout(llvm::StringRef format);
+
 /// Calls the function `kind` for vectors of this size, declaring it in `module`
 /// if it is not there.
 void callCore(mlir::OpBuilder &builder, mlir::Location loc,

@@ -1,10 +1,8 @@
 //===- PartitionProducts.cpp - products for the cores of an array ---------===//
 
-#include "dialects/Dataflow/Dataflow.h"
-#include "dialects/QLinear/QLinear.h"
-#include "passes/dataflow/CoreCalls.h"
-#include "passes/dataflow/Groups.h"
 #include "passes/dataflow/Passes.h"
+#include "passes/dataflow/ProductChecks.h"
+#include "passes/dataflow/ProductGraph.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -23,205 +21,50 @@ using namespace headrace::qlinear;
 
 namespace {
 
-/// A product that is a function of its own.
-struct Product {
-  Operation *op;
-  /// One matrix, or gate and up.
-  SmallVector<PackedType, 2> matrices;
-  Value x;
-  /// Of a gated product, the name of its function.
-  std::string gate;
-
-  StringRef format() const {
-    return matrices.front().getFormat().getFormatName();
-  }
-  int64_t blockBytes() const { return getBlockLayout(format())->bytes; }
-  int64_t rows() const { return matrices.front().getRows(); }
-  int64_t columns() const {
-    return llvm::alignTo(matrices.front().getCols(), kBlockColumns);
-  }
-};
-
-/// The product in `function`, if it has one.
-std::optional<Product> findProduct(func::FuncOp function) {
-  std::optional<Product> found;
+/// The products in `function`, in their order.
+SmallVector<Product> findProducts(func::FuncOp function) {
+  SmallVector<Product> found;
   function.walk([&](Operation *op) {
     if (auto matvec = dyn_cast<MatvecOp>(op))
-      found = {op, {matvec.getWeight().getType()}, matvec.getX(), ""};
+      found.push_back({op, {matvec.getWeight().getType()}, matvec.getX(), ""});
     if (auto gated = dyn_cast<GatedMatvecOp>(op))
-      found = {op,
-               {gated.getGate().getType(), gated.getUp().getType()},
-               gated.getX(),
-               ("gate_" + stringifyActivation(gated.getActivation())).str()};
+      found.push_back(
+          {op,
+           {gated.getGate().getType(), gated.getUp().getType()},
+           gated.getX(),
+           ("gate_" + stringifyActivation(gated.getActivation())).str()});
   });
   return found;
 }
 
-/// Builds one graph.
-class Partition {
-public:
-  Partition(const Product &product, ArrayRef<Group> groups, OpBuilder &builder)
-      : product(product), groups(groups), b(builder), loc(product.op->getLoc()),
-        module(product.op->getParentOfType<ModuleOp>()),
-        x(memory(product.columns(), b.getBF16Type())),
-        results(memory(kBlockRows, b.getF32Type())),
-        block(memory(product.blockBytes(), b.getI8Type())) {}
-
-  GraphOp build(StringRef name) {
-    int64_t rowBlocks = 0;
-    for (const Group &group : groups)
-      rowBlocks += group.blocks();
-    MemRefType weights = memory(rowBlocks * bytesOfRows(), b.getI8Type());
-    MemRefType y = memory(rowBlocks * kBlockRows, b.getF32Type());
-    graph = GraphOp::create(b, loc, name, TypeRange{weights, x, y});
-    graph.setArgAttr(0, kPackingAttr, packing());
-    b.setInsertionPointToEnd(&graph.getBlock());
-    SmallVector<Value> xs = addActivations();
-    int64_t first = 0, core = 0;
-    for (auto [index, group] : llvm::enumerate(groups)) {
-      addGroup(index, group, first,
-               ArrayRef<Value>(xs).slice(core, group.cores));
-      first += group.blocks();
-      core += group.cores;
-    }
-    return graph;
+/// A function must be products of its arguments, whose results it returns in
+/// their order.
+LogicalResult verifyFunction(ArrayRef<Product> products,
+                             func::FuncOp function) {
+  if (products.size() == 1)
+    return verifyAlone(products.front().op, function);
+  SmallVector<Value> results;
+  bool alone = function.getBody().hasOneBlock();
+  for (const Product &product : products) {
+    results.append(product.op->result_begin(), product.op->result_end());
+    for (Value operand : product.op->getOperands().drop_back())
+      alone &= isa<BlockArgument>(operand);
+    Operation *out = product.op->getOperands().back().getDefiningOp();
+    alone &= out && out->getName().getStringRef() == "tensor.empty";
   }
-
-private:
-  static MemRefType memory(int64_t size, Type element) {
-    return MemRefType::get({size}, element);
-  }
-  /// Bytes that 32 rows of all matrices have.
-  int64_t bytesOfRows() const {
-    return product.columns() / kBlockColumns * product.matrices.size() *
-           product.blockBytes();
-  }
-
-  DictionaryAttr packing() {
-    SmallVector<Attribute> sources;
-    for (PackedType type : product.matrices)
-      sources.push_back(TypeAttr::get(type));
-    SmallVector<int64_t> sizes;
-    for (const Group &group : groups)
-      sizes.append({group.cores, group.rounds});
-    return b.getDictionaryAttr(
-        {b.getNamedAttr(kPackingSources, b.getArrayAttr(sources)),
-         b.getNamedAttr(kPackingGroups, b.getDenseI64ArrayAttr(sizes))});
-  }
-
-  Value addStream(const Twine &name, int64_t depth, MemRefType element) {
-    SmallString<16> text;
-    return StreamOp::create(b, loc, StreamType::get(b.getContext(), element),
-                            name.toStringRef(text), depth);
-  }
-  void addPort(Direction direction, unsigned argument, int64_t offset,
-               int64_t size, Value stream) {
-    PortOp::create(b, loc, direction, graph.getArgument(argument), stream,
-                   offset, b.getDenseI64ArrayAttr({size}),
-                   b.getDenseI64ArrayAttr({1}), /*repeat=*/1,
-                   DenseI64ArrayAttr());
-  }
-
-  /// Activations for each core.
-  SmallVector<Value> addActivations() {
-    Value source = addStream("x", 1, x);
-    SmallVector<Value> xs;
-    for (auto [index, group] : llvm::enumerate(groups))
-      for (int64_t core = 0; core < group.cores; ++core)
-        xs.push_back(addStream("x" + Twine(index) + "_" + Twine(core), 1, x));
-    addPort(Direction::Read, 1, 0, x.getNumElements(), source);
-    BroadcastOp::create(b, loc, source, xs, DenseI64ArrayAttr());
-    return xs;
-  }
-
-  void addGroup(size_t index, const Group &group, int64_t firstBlock,
-                ArrayRef<Value> xs) {
-    Value w =
-        addStream("w" + Twine(index), 2,
-                  memory(group.cores * product.blockBytes(), b.getI8Type()));
-    Value y = addStream("y" + Twine(index), 2,
-                        memory(group.cores * kBlockRows, b.getF32Type()));
-    int64_t bytes = bytesOfRows();
-    addPort(Direction::Read, 0, firstBlock * bytes, group.blocks() * bytes, w);
-    addPort(Direction::Write, 2, firstBlock * kBlockRows,
-            group.blocks() * kBlockRows, y);
-    SmallVector<Value> ws, ys;
-    for (int64_t core = 0; core < group.cores; ++core) {
-      ws.push_back(addStream("w" + Twine(index) + "_" + Twine(core), 2, block));
-      // One is enough: it leaves while the next weights arrive. With two, the
-      // code of a core is there for both.
-      ys.push_back(
-          addStream("y" + Twine(index) + "_" + Twine(core), 1, results));
-    }
-    DistributeOp::create(b, loc, w, ws, DenseI64ArrayAttr());
-    JoinOp::create(b, loc, ys, y, DenseI64ArrayAttr());
-    for (int64_t core = 0; core < group.cores; ++core)
-      addTask("core" + Twine(index) + "_" + Twine(core), group.rounds, xs[core],
-              ws[core], ys[core]);
-  }
-
-  void addTask(const Twine &name, int64_t rounds, Value xs, Value ws,
-               Value ys) {
-    OpBuilder::InsertionGuard guard(b);
-    TaskOp task = TaskOp::create(b, loc, name.str(), DenseI64ArrayAttr());
-    b.setInsertionPointToEnd(&task.getBody().emplaceBlock());
-    zero = arith::ConstantIndexOp::create(b, loc, 0);
-    one = arith::ConstantIndexOp::create(b, loc, 1);
-    int64_t columns = product.columns(), sums = columns / kGroupColumns;
-    Value bias = memref::AllocaOp::create(b, loc, memory(sums, b.getF32Type()));
-    Value parts =
-        memref::AllocaOp::create(b, loc, memory(2 * sums, b.getBF16Type()));
-    Value gate;
-    if (!product.gate.empty())
-      gate = memref::AllocaOp::create(b, loc, results);
-
-    PopOp takeX = PopOp::create(b, loc, xs);
-    b.setInsertionPointToEnd(&takeX.getBlock());
-    Value xWindow = takeX.getWindow();
-    callCore(b, loc, module, "sum_groups_" + product.format().str(), columns,
-             {xWindow, bias, parts});
-    addLoop(rounds, [&](Value) {
-      PushOp put = PushOp::create(b, loc, ys);
-      b.setInsertionPointToEnd(&put.getBlock());
-      auto addUp = [&](Value sum) {
-        callCore(b, loc, module, "zero", kBlockRows, {sum});
-        addLoop(columns / kBlockColumns, [&](Value at) {
-          PopOp takeW = PopOp::create(b, loc, ws);
-          b.setInsertionPointToEnd(&takeW.getBlock());
-          Value number = arith::IndexCastOp::create(b, loc, b.getI32Type(), at);
-          callCore(b, loc, module, "accumulate_" + product.format().str(),
-                   columns,
-                   {xWindow, bias, parts, takeW.getWindow(), sum, number});
-        });
-      };
-      if (gate)
-        addUp(gate);
-      addUp(put.getWindow());
-      if (gate)
-        callCore(b, loc, module, product.gate, kBlockRows,
-                 {gate, put.getWindow()});
-    });
-  }
-
-  /// `body` in a loop of `count`.
-  void addLoop(int64_t count, function_ref<void(Value)> body) {
-    OpBuilder::InsertionGuard guard(b);
-    Value end = arith::ConstantIndexOp::create(b, loc, count);
-    scf::ForOp loop = scf::ForOp::create(b, loc, zero, end, one);
-    b.setInsertionPointToStart(loop.getBody());
-    body(loop.getInductionVar());
-  }
-
-  const Product &product;
-  ArrayRef<Group> groups;
-  OpBuilder &b;
-  Location loc;
-  ModuleOp module;
-  MemRefType x, results, block;
-  GraphOp graph;
-  /// Constants of the task that is built.
-  Value zero, one;
-};
+  for (Operation &other : function.getOps())
+    if (isa<func::ReturnOp>(other))
+      alone &= llvm::equal(other.getOperands(), results);
+    else
+      alone &= isa<MatvecOp, GatedMatvecOp>(other) ||
+               other.getName().getStringRef() == "tensor.empty";
+  if (alone)
+    return success();
+  return products.front().op->emitOpError()
+         << "expected a function that is products of its arguments and returns "
+            "their results in order, but got more in @"
+         << function.getName() << "; form kernels first";
+}
 
 struct PartitionProducts
     : headrace::dataflow::impl::PartitionProductsBase<PartitionProducts> {
@@ -230,81 +73,95 @@ struct PartitionProducts
   void runOnOperation() override {
     SmallVector<func::FuncOp> functions(getOperation().getOps<func::FuncOp>());
     for (func::FuncOp function : functions) {
-      std::optional<Product> product = findProduct(function);
-      if (!product)
+      SmallVector<Product> products = findProducts(function);
+      if (products.empty())
         continue;
-      if (failed(verifyProduct(*product, function)))
+      for (const Product &product : products)
+        if (failed(verifyProduct(product, products.front())))
+          return signalPassFailure();
+      if (failed(verifyFunction(products, function)) ||
+          failed(verifyMemory(products)))
         return signalPassFailure();
-      Array array{columns, rows, channels};
-      SmallVector<Group> groups =
-          makeGroups(llvm::divideCeil(product->rows(), kBlockRows), array);
-      if (groups.empty()) {
-        product->op->emitOpError()
-            << "needs 2 channels that read memory, but the array has "
-            << columns * channels;
-        return signalPassFailure();
-      }
+      for (const Product &product : products)
+        if (failed(verifyWeights(product.op, product.rows(), rows * kUnitRows,
+                                 [&](int64_t many) {
+                                   return bytesOf(product, product.blocks(),
+                                                  many);
+                                 })))
+          return signalPassFailure();
       OpBuilder builder(function);
       std::string name = function.getName().str();
       // The graph takes the function's name.
       function.setName(name + "__partitioned");
-      Partition(*product, groups, builder).build(name);
+      buildProducts(products, {columns, rows, channels}, builder, name);
       function.erase();
     }
   }
 
-  LogicalResult verifyProduct(const Product &product, func::FuncOp function) {
+  LogicalResult verifyProduct(const Product &product, const Product &first) {
     Operation *op = product.op;
+    if (columns < 1 || rows < 1 || channels < 1)
+      return op->emitOpError()
+             << "needs a core and a channel that reads memory, but the array "
+                "has "
+             << columns * rows << " cores and " << columns * channels
+             << " channels";
     for (PackedType matrix : product.matrices) {
-      StringRef format = matrix.getFormat().getFormatName();
-      if (!getBlockLayout(format))
-        return op->emitOpError()
-               << "expected a format that cores multiply with, but got "
-               << format << "; allowed: q4nx, q4_0, q4_k";
+      if (failed(verifyFormat(op, matrix)))
+        return failure();
       if (matrix.getFormat() != product.matrices.front().getFormat())
         return op->emitOpError()
                << "expected gate and up in one format, but got "
                << product.matrices.front().getFormat().getFormatName()
                << " and " << matrix.getFormat().getFormatName();
     }
-    auto x = dyn_cast<RankedTensorType>(product.x.getType());
-    if (!x || !x.getElementType().isBF16())
+    if (product.format() != first.format())
       return op->emitOpError()
-             << "expected activations as a tensor of bf16, but got "
-             << product.x.getType();
-    // A function that is this product and nothing else.
-    bool alone = function.getBody().hasOneBlock();
-    for (Operation &other : function.getOps())
-      alone &= &other == op || isa<func::ReturnOp>(other) ||
-               other.getName().getStringRef() == "tensor.empty";
-    for (Value operand : op->getOperands().drop_back())
-      alone &= isa<BlockArgument>(operand);
-    if (!alone)
-      return op->emitOpError()
-             << "expected a function that is one product of its arguments, but "
-                "got more in @"
-             << function.getName() << "; form kernels first";
-    return verifyMemory(product);
+             << "expected all products of a function in one format, but got "
+             << first.format() << " and " << product.format();
+    return verifyActivations(op, product.x.getType());
+  }
+
+  /// Bytes of packed weights of so many rows, of so many blocks each.
+  int64_t bytesOf(const Product &product, int64_t blocks, int64_t many) {
+    int64_t units = llvm::divideCeil(many, kUnitRows), rounds = 0;
+    for (int64_t each : makeRounds(units, {columns, rows, channels}))
+      rounds += each;
+    return rounds * rows * static_cast<int64_t>(product.matrices.size()) *
+           blocks * product.blockBytes();
   }
 
   /// Activations stay in a core: their number is limited.
-  LogicalResult verifyMemory(const Product &product) {
-    int64_t sums = product.columns() / kGroupColumns;
-    int64_t buffers = 2 * product.blockBytes() + kBlockRows * 4 +
-                      (product.gate.empty() ? 0 : kBlockRows * 4) + stack;
-    int64_t needed = buffers + product.columns() * 2 + sums * 8;
+  LogicalResult verifyMemory(ArrayRef<Product> products) {
+    const Product *product =
+        llvm::max_element(products, [](const Product &a, const Product &b) {
+          return a.pieces() < b.pieces();
+        });
+    bool gated = llvm::any_of(
+        products, [](const Product &each) { return !each.gate.empty(); });
+    int64_t needed = getCoreMemory(*product, product->pieces(), gated) + stack;
     if (needed <= coreMemory)
       return success();
-    // Two bytes for each column, and 8 for each 32.
-    int64_t most =
-        (coreMemory - buffers) / (kBlockColumns * 9 / 4) * kBlockColumns;
+    int64_t most = product->pieces();
+    while (most > 0 &&
+           getCoreMemory(*product, most, gated) + stack > coreMemory)
+      --most;
+    int64_t fitting = most * product->blockBytes() / 2 / kBlockColumns;
     InFlightDiagnostic error =
-        product.op->emitOpError()
+        product->op->emitOpError()
         << "needs " << needed << " bytes of memory in a core for "
-        << product.columns() << " columns, but a core has "
+        << product->blocks() * kBlockColumns << " columns, but a core has "
         << coreMemory.getValue();
-    return most > 0 ? error << "; nearest that fits: " << most << " columns"
-                    : error << "; no number of columns fits";
+    if (fitting == 0)
+      return error << "; no number of columns fits";
+    error << "; nearest that fits: " << fitting * kBlockColumns << " columns";
+    // Of a matrix that is too large both ways.
+    int64_t mostRows = getMostRows(rows * kUnitRows, [&](int64_t many) {
+      return bytesOf(*product, fitting, many);
+    });
+    if (product->rows() > mostRows)
+      error << " and " << mostRows << " rows";
+    return error;
   }
 };
 

@@ -17,7 +17,19 @@ namespace headrace::dataflow {
 /// Attribute of a graph's argument that holds packed weights: a dictionary of
 /// what they are and in which order their blocks are stored.
 constexpr llvm::StringLiteral kPackingAttr = "headrace.packing";
-/// Its entry with the types of the matrices that the blocks come from.
+/// Its entry with a dictionary for each product with a vector, which has the
+/// following entries.
+constexpr llvm::StringLiteral kPackingProducts = "products";
+/// How many cores each channel of a column has, and of each column how many
+/// units of rows each of its cores gets.
+constexpr llvm::StringLiteral kPackingChannels = "channels";
+constexpr llvm::StringLiteral kPackingRounds = "rounds";
+/// Where its weights, activations and results are: number of the argument,
+/// offset and size in bytes.
+constexpr llvm::StringLiteral kPackingWeights = "weights";
+constexpr llvm::StringLiteral kPackingActivations = "activations";
+constexpr llvm::StringLiteral kPackingResults = "results";
+/// The types of the matrices that the blocks come from.
 constexpr llvm::StringLiteral kPackingSources = "sources";
 /// Its entry with the number of cores and of rounds of each group.
 constexpr llvm::StringLiteral kPackingGroups = "groups";

@@ -135,3 +135,63 @@ module { aie.device(npu2) {
 module { aie.device(npu2) {
   aie.objectfifo.release @x(Produce, 1) // expected-error {{expected an aie.core around it}}
 } }
+
+// -----
+
+
+module { aie.device(npu2) {
+  %i = arith.constant 0 : index
+  // expected-error @below {{'aie.buffer' op expected an aie.tile}}
+  %buffer = aie.buffer(%i) : memref<4xi32>
+} }
+
+// -----
+
+module { aie.device(npu2) {
+  %i = arith.constant 0 : index
+  // expected-error @below {{'aie.core' op expected an aie.tile}}
+  %core = aie.core(%i) { aie.end }
+} }
+
+// -----
+
+module { aie.device(npu2) {
+  %a = aie.tile(0, 2)
+  // expected-error @below {{expected a memref of integers or floats without a layout, but got 'memref<4xi32, strided<[2]>>'}}
+  %buffer = aie.buffer(%a) : memref<4xi32, strided<[2]>>
+} }
+
+// -----
+
+module { aie.device(npu2) {
+  %a = aie.tile(0, 2)
+  // expected-error @below {{'aie.core' op expected a region without arguments, but got 1}}
+  %core = aie.core(%a) {
+  ^bb0(%x: i32):
+    aie.end
+  }
+} }
+
+// -----
+
+module { aie.device(npu2) {
+  %a = aie.tile(0, 2)
+  %core = aie.core(%a) {
+    // expected-error @below {{expected the name of an aie.objectfifo, but got @x}}
+    %v = aie.objectfifo.acquire @x(Consume, 1) : !aie.objectfifosubview<memref<4xi32>>
+    aie.end
+  }
+} }
+
+// -----
+
+module { aie.device(npu2) {
+  %a = aie.tile(0, 2)
+  func.func private @elements() -> !aie.objectfifosubview<memref<4xi32>>
+  %core = aie.core(%a) {
+    %v = func.call @elements() : () -> !aie.objectfifosubview<memref<4xi32>>
+    // expected-error @below {{expected the result of aie.objectfifo.acquire}}
+    %e = aie.objectfifo.subview.access %v[0] : !aie.objectfifosubview<memref<4xi32>> -> memref<4xi32>
+    aie.end
+  }
+} }

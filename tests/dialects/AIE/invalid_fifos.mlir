@@ -196,3 +196,69 @@ module { aie.device(npu2) {
 
 // expected-error @below {{objectfifo: expected at most 16777216 values, but got 'memref<4294967296x4294967296xi8>'}}
 !large = !aie.objectfifo<memref<4294967296x4294967296xi8>>
+
+// -----
+
+module { aie.device(npu2) {
+  %m = aie.tile(0, 1)
+  %i = arith.constant 0 : index
+  // expected-error @below {{expected an aie.tile as producer}}
+  aie.objectfifo @x(%i, {%m}, 2 : i32) : !aie.objectfifo<memref<4xi32>>
+} }
+
+// -----
+
+module { aie.device(npu2) {
+  %m = aie.tile(0, 1)
+  // expected-error @below {{expected one or more consumers}}
+  "aie.objectfifo"(%m) {dimensionsFromStreamPerConsumer = #aie<bd_dim_layout_array_array[]>, dimensionsToStream = #aie<bd_dim_layout_array[]>, elemNumber = 2 : i32, elemType = !aie.objectfifo<memref<4xi32>>, sym_name = "x"} : (index) -> ()
+} }
+
+// -----
+
+module { aie.device(npu2) {
+  %s = aie.tile(0, 0)
+  %m = aie.tile(0, 1)
+  // expected-error @below {{expected dimensions for each of 1 consumers, but got 2}}
+  "aie.objectfifo"(%s, %m) {dimensionsFromStreamPerConsumer = #aie<bd_dim_layout_array_array[[], []]>, dimensionsToStream = #aie<bd_dim_layout_array[]>, elemNumber = 2 : i32, elemType = !aie.objectfifo<memref<4xi32>>, sym_name = "x"} : (index, index) -> ()
+} }
+
+// -----
+
+module { aie.device(npu2) {
+  %s = aie.tile(0, 0)
+  %m = aie.tile(0, 1)
+  aie.objectfifo @x(%m, {%s}, 2 : i32) : !aie.objectfifo<memref<8xi32>>
+  aie.objectfifo @y(%s, {%m}, 2 : i32) : !aie.objectfifo<memref<8xi32>>
+  // expected-error @below {{expected @y to begin in a memory or core tile}}
+  aie.objectfifo.link [@x] -> [@y] ([] [])
+} }
+
+// -----
+
+module { aie.device(npu2) {
+  %s = aie.tile(0, 0)
+  %m = aie.tile(0, 1)
+  %n = aie.tile(1, 1)
+  %a = aie.tile(0, 2)
+  %b = aie.tile(1, 2)
+  aie.objectfifo @x(%s, {%m}, 2 : i32) : !aie.objectfifo<memref<8xi32>>
+  aie.objectfifo @y(%m, {%a}, 2 : i32) : !aie.objectfifo<memref<4xi32>>
+  aie.objectfifo @z(%n, {%b}, 2 : i32) : !aie.objectfifo<memref<4xi32>>
+  // expected-error @below {{expected @z to begin in memory tile (0, 1)}}
+  aie.objectfifo.link [@x] -> [@y, @z] ([] [0, 4])
+} }
+
+// -----
+
+module { aie.device(npu2) {
+  %s = aie.tile(0, 0)
+  %m = aie.tile(0, 1)
+  %a = aie.tile(0, 2)
+  %b = aie.tile(0, 3)
+  aie.objectfifo @x(%a, {%m}, 2 : i32) : !aie.objectfifo<memref<4xi32>>
+  aie.objectfifo @y(%b, {%m}, 2 : i32) : !aie.objectfifo<memref<4xi32>>
+  aie.objectfifo @z(%m, {%s}, 2 : i32) : !aie.objectfifo<memref<8xi32>>
+  // expected-error @below {{expected 2 src_offsets with 2 inputs and 1 outputs, but got 0}}
+  aie.objectfifo.link [@x, @y] -> [@z] ([] [])
+} }

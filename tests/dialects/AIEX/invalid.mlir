@@ -119,3 +119,43 @@ module { aie.device(npu2) {
     aiex.dma_start_task(%i)
   }
 } }
+
+// -----
+
+module { aie.device(npu2) {
+  %s = aie.tile(0, 0)
+  %c = aie.tile(0, 2)
+  aie.objectfifo @x(%s, {%c}, 2 : i32) : !aie.objectfifo<memref<4xf32>>
+  aie.runtime_sequence(%x: memref<64xf32>) {
+    // expected-error @below {{expected a region without arguments, but got 1}}
+    %task = aiex.dma_configure_task_for @x {
+    ^bb0(%i: i32):
+      aie.dma_bd(%x : memref<64xf32>, 0, 64)
+      aie.end
+    }
+  }
+} }
+
+// -----
+
+module { aie.device(npu2) {
+  aie.runtime_sequence(%x: memref<64xf32>) {
+    // expected-error @below {{expected aiex.dma_configure_task_for around it}}
+    aie.dma_bd(%x : memref<64xf32>, 0, 64)
+  }
+} }
+
+// -----
+
+module { aie.device(npu2) {
+  %s = aie.tile(0, 0)
+  %c = aie.tile(0, 2)
+  aie.objectfifo @x(%s, {%c}, 2 : i32) : !aie.objectfifo<memref<4xf32>>
+  aie.runtime_sequence(%x: memref<64xf32>) {
+    %task = aiex.dma_configure_task_for @x {
+      // expected-error @below {{expected an offset within its buffer of 64 elements, but got 64}}
+      "aie.dma_bd"(%x) {offset = 64 : i32} : (memref<64xf32>) -> ()
+      aie.end
+    }
+  }
+} }

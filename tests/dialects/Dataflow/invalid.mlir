@@ -262,3 +262,114 @@ dataflow.graph @part_types(%m: memref<16xf32>) {
   // expected-error@+1 {{'dataflow.join' op expected parts of 'f32', but got elements of 'i32'}}
   dataflow.join %t to %s : !dataflow.stream<memref<8xi32>> to !dataflow.stream<memref<8xf32>>
 }
+
+// -----
+
+// expected-error@+1 {{'dataflow.graph' op expected no results, but got 'f32'; write them to arguments by ports}}
+dataflow.graph @result(%m: memref<8xf32>) -> f32 {
+}
+
+// -----
+
+// expected-error@+1 {{'dataflow.graph' op expected streams and tasks, but got no body}}
+dataflow.graph @empty(%m: memref<8xf32>) {
+}
+
+// -----
+
+dataflow.graph @no_memory(%m: memref<8xf32>) {
+  %s = dataflow.stream "s" depth 1 : !dataflow.stream<memref<8xf32>>
+  dataflow.task "a" {
+    // expected-error@+1 {{expected a memref as the window, but got 'tensor<8xf32>'}}
+    dataflow.pop %s as %e: tensor<8xf32> {
+    }
+  }
+}
+
+// -----
+
+dataflow.graph @other_window(%m: memref<8xf32>) {
+  %s = dataflow.stream "s" depth 1 : !dataflow.stream<memref<8xf32>>
+  dataflow.port read %m offset 0 sizes [8] strides [1] stream %s : memref<8xf32>, !dataflow.stream<memref<8xf32>>
+  dataflow.task "a" {
+    // expected-error@+1 {{'dataflow.pop' op expected a body with one argument, 'memref<8xf32>'}}
+    "dataflow.pop"(%s) ({
+    ^bb0(%e: memref<4xf32>):
+    }) : (!dataflow.stream<memref<8xf32>>) -> ()
+  }
+}
+
+// -----
+
+dataflow.graph @memory_with_gaps(%m: memref<8xf32, strided<[2]>>) {
+  %s = dataflow.stream "s" depth 1 : !dataflow.stream<memref<8xf32>>
+  // expected-error@+1 {{'dataflow.port' op expected contiguous memory, but got 'memref<8xf32, strided<[2]>>'}}
+  dataflow.port read %m offset 0 sizes [8] strides [1] stream %s : memref<8xf32, strided<[2]>>, !dataflow.stream<memref<8xf32>>
+  dataflow.task "a" {
+    dataflow.pop %s as %e: memref<8xf32> {
+    }
+  }
+}
+
+// -----
+
+dataflow.graph @to_nobody(%m: memref<8xf32>) {
+  %s = dataflow.stream "s" depth 1 : !dataflow.stream<memref<8xf32>>
+  dataflow.port read %m offset 0 sizes [8] strides [1] stream %s : memref<8xf32>, !dataflow.stream<memref<8xf32>>
+  // expected-error@+1 {{'dataflow.broadcast' op expected outputs, but got none}}
+  "dataflow.broadcast"(%s) : (!dataflow.stream<memref<8xf32>>) -> ()
+}
+
+// -----
+
+dataflow.graph @two_producers(%m: memref<8xf32>) {
+  // expected-error@+1 {{expected one producer of "s", but got task "a" and dataflow.port}}
+  %s = dataflow.stream "s" depth 1 : !dataflow.stream<memref<8xf32>>
+  dataflow.port read %m offset 0 sizes [8] strides [1] stream %s : memref<8xf32>, !dataflow.stream<memref<8xf32>>
+  dataflow.task "a" {
+    dataflow.push %s as %e: memref<8xf32> {
+    }
+  }
+}
+
+// -----
+
+dataflow.graph @steps(%m: memref<8xf32>) {
+  %s = dataflow.stream "s" depth 1 : !dataflow.stream<memref<8xf32>>
+  dataflow.port read %m offset 0 sizes [8] strides [1] stream %s step 1 : memref<8xf32>, !dataflow.stream<memref<8xf32>>
+  // expected-error@+1 {{expected a step from 1 on, which that of the port before it at this stream is, but got 0}}
+  dataflow.port read %m offset 0 sizes [8] strides [1] stream %s : memref<8xf32>, !dataflow.stream<memref<8xf32>>
+  dataflow.port write %m offset 0 sizes [8] strides [1] stream %s : memref<8xf32>, !dataflow.stream<memref<8xf32>>
+  dataflow.port write %m offset 0 sizes [8] strides [1] stream %s step 2 : memref<8xf32>, !dataflow.stream<memref<8xf32>>
+}
+
+// -----
+
+dataflow.graph @no_producer(%m: memref<8xf32>) {
+  // expected-error@+1 {{'dataflow.stream' op expected a producer and a consumer of "s", but got no producer}}
+  %s = dataflow.stream "s" depth 1 : !dataflow.stream<memref<8xf32>>
+  dataflow.port write %m offset 0 sizes [8] strides [1] stream %s : memref<8xf32>, !dataflow.stream<memref<8xf32>>
+}
+
+// -----
+
+// Rings of operations that only move elements: nobody ever puts one in.
+dataflow.graph @ring() {
+  // expected-error@+1 {{expected a task or a port that says how many elements pass "a", but got a ring without any}}
+  %a = dataflow.stream "a" depth 1 : !dataflow.stream<memref<8xf32>>
+  %b = dataflow.stream "b" depth 1 : !dataflow.stream<memref<8xf32>>
+  dataflow.broadcast %a to %b : !dataflow.stream<memref<8xf32>> to !dataflow.stream<memref<8xf32>>
+  dataflow.broadcast %b to %a : !dataflow.stream<memref<8xf32>> to !dataflow.stream<memref<8xf32>>
+}
+
+// -----
+
+dataflow.graph @negative_place(%m: memref<8xf32>) {
+  %s = dataflow.stream "s" depth 1 : !dataflow.stream<memref<8xf32>>
+  // expected-error@+1 {{'dataflow.port' op expected a place of column and row, but got [-1, 0]; allowed: numbers from 0 on}}
+  dataflow.port read %m offset 0 sizes [8] strides [1] stream %s at [-1, 0] : memref<8xf32>, !dataflow.stream<memref<8xf32>>
+  dataflow.task "a" {
+    dataflow.pop %s as %e: memref<8xf32> {
+    }
+  }
+}

@@ -1,16 +1,17 @@
 // RUN: %headrace_opt %s --dataflow-partition-products --split-input-file | FileCheck %s
 // RUN: %headrace_opt %s --dataflow-partition-products=columns=4 --split-input-file | FileCheck %s --check-prefix=FOUR
 
-// 320 blocks of rows by 15 channels, which carry 20 to 22 blocks each; 32 cores.
+// 640 units of rows on 32 cores, or on 16: all channels carry the same.
 !w = !qlinear.packed<10240x2560, #qlinear.gguf<q4_k>>
 
-// CHECK: dataflow.graph @even(%{{.*}}: memref<15564800xi8> {headrace.packing = {groups = array<i64: 4, 5, 2, 11, 2, 11, 2, 11, 2, 11, 2, 11, 2, 11, 2, 11, 2, 11, 2, 11, 2, 11, 2, 10, 2, 10, 2, 10, 2, 10>
-// CHECK: dataflow.task "core14_1"
+// CHECK: dataflow.graph @even(%{{.*}}: memref<15564800xi8> {{.*}}channels = array<i64: 2, 2>, {{.*}}rounds = array<i64: 20, 20, 20, 20, 20, 20, 20, 20>
+// CHECK-COUNT-16: dataflow.distribute
+// CHECK-NOT: dataflow.distribute
+// CHECK-COUNT-32: dataflow.task
 // CHECK-NOT: dataflow.task
 
-// By 7 channels: 44 to 46 each; 16 cores.
-// FOUR: groups = array<i64: 4, 11, 2, 23, 2, 23, 2, 23, 2, 23, 2, 23, 2, 23>
-// FOUR: dataflow.task "core6_1"
+// FOUR: rounds = array<i64: 40, 40, 40, 40>
+// FOUR-COUNT-16: dataflow.task
 // FOUR-NOT: dataflow.task
 func.func @even(%w: !w, %x: tensor<2560xbf16>) -> tensor<10240xf32> {
   %0 = tensor.empty() : tensor<10240xf32>
@@ -20,11 +21,13 @@ func.func @even(%w: !w, %x: tensor<2560xbf16>) -> tensor<10240xf32> {
 
 // -----
 
-// An odd number of blocks, 37: one of padding behind the last.
+// 74 units are 19 rounds of 4 cores, with two of padding behind the last. What is
+// left goes to the last columns: the first one carries the activations.
 !w = !qlinear.packed<1184x256, #qlinear.q4nx>
 
-// CHECK: memref<1216xf32>) {
-// FOUR: groups = array<i64: 4, 1, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 2>
+// CHECK: results = array<i64: 2, 0, 4864>, rounds = array<i64: 2, 2, 2, 2, 2, 3, 3, 3>
+// CHECK-SAME: memref<1216xf32>) {
+// FOUR: rounds = array<i64: 4, 5, 5, 5>
 func.func @odd(%w: !w, %x: tensor<256xbf16>) -> tensor<1184xf32> {
   %0 = tensor.empty() : tensor<1184xf32>
   %y = qlinear.matvec ins(%w, %x : !w, tensor<256xbf16>) outs(%0 : tensor<1184xf32>) -> tensor<1184xf32>

@@ -1,74 +1,91 @@
 // RUN: %headrace_opt %s --dataflow-partition-products=columns=2 --split-input-file | FileCheck %s
 
-// 250 rows are 8 blocks of 32. Column 0 reads weights by one channel, for 4
-// cores; column 1 by two, for 2 cores each.
+// 250 rows are 16 units, 2 for each core. Activations come ahead of the weights of
+// channel w0: its first core passes them on.
 // doc: matvec
 !w = !qlinear.packed<250x512, #qlinear.q4nx, padded = 256x512>
 
-// CHECK: func.func private @accumulate_q4nx_512(memref<512xbf16>, memref<16xf32>, memref<32xbf16>, memref<5120xi8>, memref<32xf32>, i32) attributes {headrace.core = {kind = "accumulate_q4nx", size = 512 : i64}}
-// CHECK: func.func private @zero_32(memref<32xf32>)
-// CHECK: func.func private @sum_groups_q4nx_512(memref<512xbf16>, memref<16xf32>, memref<32xbf16>)
+// CHECK: func.func private @take_q4nx_1536(memref<1280xbf16>, memref<1536xbf16>, memref<48xf32>, memref<96xbf16>, i32)
+// CHECK: func.func private @accumulate_q4nx_1536(memref<1536xbf16>, memref<48xf32>, memref<96xbf16>, memref<2560xi8>, memref<16xf32>, i32) attributes {headrace.core = {kind = "accumulate_q4nx", size = 1536 : i64}}
+// CHECK: func.func private @zero_16(memref<16xf32>)
+// CHECK: func.func private @relay_q4nx_1536(memref<2560xi8>, memref<1280xbf16>, memref<1536xbf16>, memref<48xf32>, memref<96xbf16>, i32)
 
 // CHECK-LABEL: dataflow.graph @main(
-// CHECK-SAME: %[[W:.*]]: memref<81920xi8> {headrace.packing = {groups = array<i64: 4, 1, 2, 1, 2, 1>, sources = [!qlinear.packed<250x512, #qlinear.q4nx, padded = 256x512>]}}
-// CHECK-SAME: %[[X:.*]]: memref<512xbf16>, %[[Y:.*]]: memref<256xf32>) {
+// CHECK-SAME: %[[W:.*]]: memref<81920xi8> {headrace.packing = {products = [{activations = array<i64: 1, 0, 5120>, channels = array<i64: 2, 2>, results = array<i64: 2, 0, 1024>, rounds = array<i64: 2, 2>, sources = [!qlinear.packed<250x512, #qlinear.q4nx, padded = 256x512>], weights = array<i64: 0, 0, 81920>}]}}
+// CHECK-SAME: %[[X:.*]]: memref<5120xi8>, %[[Y:.*]]: memref<256xf32>) {
 func.func @main(%w: !w, %x: tensor<512xbf16>) -> tensor<250xf32> {
   %0 = tensor.empty() : tensor<250xf32>
   %y = qlinear.matvec ins(%w, %x : !w, tensor<512xbf16>) outs(%0 : tensor<250xf32>) -> tensor<250xf32>
   return %y : tensor<250xf32>
 }
-// CHECK: %[[XS:.*]] = dataflow.stream "x" depth 1 : !dataflow.stream<memref<512xbf16>>
-// CHECK: dataflow.port read %[[X]] offset 0 sizes [512] strides [1] stream %[[XS]] :
-// CHECK: dataflow.broadcast %[[XS]] to
+// CHECK: %[[W0:.*]] = dataflow.stream "w0" depth 3 : !dataflow.stream<memref<5120xi8>>
+// CHECK: %[[W0_0:.*]] = dataflow.stream "w0_0" depth 1 : !dataflow.stream<memref<2560xi8>>
+// CHECK: %[[Y0_0:.*]] = dataflow.stream "y0_0" depth 1 : !dataflow.stream<memref<16xf32>>
+// CHECK: %[[W0_1:.*]] = dataflow.stream "w0_1" depth 1
+// CHECK: dataflow.distribute %[[W0]] to %[[W0_0]], %[[W0_1]] :
+// CHECK: %[[Y0:.*]] = dataflow.stream "y0" depth 2 : !dataflow.stream<memref<64xf32>>
+// CHECK: dataflow.join %[[Y0_0]], %{{.*}}, %{{.*}}, %{{.*}} to %[[Y0]] :
+// CHECK: %[[W3:.*]] = dataflow.stream "w3"
+// CHECK: %[[Y1:.*]] = dataflow.stream "y1" depth 2
+// CHECK: %[[XS:.*]] = dataflow.stream "x" depth 1 : !dataflow.stream<memref<1280xbf16>>
+// CHECK: %[[X1:.*]] = dataflow.stream "x1" depth 1
+// CHECK: dataflow.broadcast %[[XS]] to %[[X1]], {{.*}} :
 
-// CHECK: %[[W0:.*]] = dataflow.stream "w0" depth 2 : !dataflow.stream<memref<20480xi8>>
-// CHECK: dataflow.port read %[[W]] offset 0 sizes [40960] strides [1] stream %[[W0]] :
-// CHECK: dataflow.task "core0_3"
+// A piece to the first core, and what is behind it to the other one of w0.
+// CHECK: dataflow.port read %[[X]] offset 0 sizes [1, 2, 2560] strides [2560, 2560, 1] stream %[[W0]] :
+// CHECK: dataflow.port read %[[W]] offset 0 sizes [20480] strides [1] stream %[[W0]] :
+// CHECK: dataflow.port read %[[W]] offset 61440 sizes [20480] strides [1] stream %[[W3]] :
+// CHECK: dataflow.port write %[[Y]] offset 0 sizes [128] strides [1] stream %[[Y0]] :
+// CHECK: dataflow.port write %[[Y]] offset 128 sizes [128] strides [1] stream %[[Y1]] :
 
-// CHECK: %[[W1:.*]] = dataflow.stream "w1" depth 2 : !dataflow.stream<memref<10240xi8>>
-// CHECK: %[[Y1:.*]] = dataflow.stream "y1" depth 2 : !dataflow.stream<memref<64xf32>>
-// CHECK: dataflow.port read %[[W]] offset 40960 sizes [20480] strides [1] stream %[[W1]] :
-// CHECK: dataflow.port write %[[Y]] offset 128 sizes [64] strides [1] stream %[[Y1]] :
-// CHECK: %[[W1_0:.*]] = dataflow.stream "w1_0" depth 2 : !dataflow.stream<memref<5120xi8>>
-// CHECK: %[[Y1_0:.*]] = dataflow.stream "y1_0" depth 1 : !dataflow.stream<memref<32xf32>>
-// CHECK: dataflow.distribute %[[W1]] to %[[W1_0]], %{{.*}} :
-// CHECK: dataflow.join %[[Y1_0]], %{{.*}} to %[[Y1]] :
-// CHECK: dataflow.task "core1_0" {
-// CHECK: %[[BIAS:.*]] = memref.alloca() : memref<16xf32>
-// CHECK: %[[PARTS:.*]] = memref.alloca() : memref<32xbf16>
-// CHECK: dataflow.pop %{{.*}} as %[[XE:.*]]: memref<512xbf16> {
-// CHECK: call @sum_groups_q4nx_512(%[[XE]], %[[BIAS]], %[[PARTS]])
-// CHECK: %[[ROUNDS:.*]] = arith.constant 1 : index
+// CHECK: dataflow.task "core0_0" {
+// CHECK: %[[XB:.*]] = memref.alloca() : memref<1536xbf16>
+// CHECK: %[[BIAS:.*]] = memref.alloca() : memref<48xf32>
+// CHECK: %[[PARTS:.*]] = memref.alloca() : memref<96xbf16>
+// CHECK: dataflow.pop %[[W0_0]] as %[[BYTES:.*]]: memref<2560xi8> {
+// CHECK: dataflow.push %[[XS]] as %[[PIECE:.*]]: memref<1280xbf16> {
+// CHECK: call @relay_q4nx_1536(%[[BYTES]], %[[PIECE]], %[[XB]], %[[BIAS]], %[[PARTS]], %{{.*}})
+// CHECK: %[[ROUNDS:.*]] = arith.constant 2 : index
 // CHECK: scf.for %{{.*}} = %c0 to %[[ROUNDS]] step %c1 {
-// CHECK: dataflow.push %[[Y1_0]] as %[[YE:.*]]: memref<32xf32> {
-// CHECK: call @zero_32(%[[YE]])
+// CHECK: dataflow.push %[[Y0_0]] as %[[YE:.*]]: memref<16xf32> {
+// CHECK: call @zero_16(%[[YE]])
 // CHECK: %[[BLOCKS:.*]] = arith.constant 2 : index
 // CHECK: scf.for %[[AT:.*]] = %c0 to %[[BLOCKS]] step %c1 {
-// CHECK: dataflow.pop %[[W1_0]] as %[[WE:.*]]: memref<5120xi8> {
+// CHECK: dataflow.pop %[[W0_0]] as %[[WE:.*]]: memref<2560xi8> {
 // CHECK: %[[NUMBER:.*]] = arith.index_cast %[[AT]] : index to i32
-// CHECK: call @accumulate_q4nx_512(%[[XE]], %[[BIAS]], %[[PARTS]], %[[WE]], %[[YE]], %[[NUMBER]])
+// CHECK: call @accumulate_q4nx_1536(%[[XB]], %[[BIAS]], %[[PARTS]], %[[WE]], %[[YE]], %[[NUMBER]])
 // doc: end
-// CHECK: dataflow.task "core2_1"
+
+// What else comes with a piece is dropped.
+// CHECK: dataflow.task "core0_1" {
+// CHECK: dataflow.pop %[[W0_1]] as %{{.*}}: memref<2560xi8> {
+// CHECK-NEXT: }
+// CHECK-NEXT: dataflow.pop %[[X1]] as %[[PIECE1:.*]]: memref<1280xbf16> {
+// CHECK-NEXT: call @take_q4nx_1536(%[[PIECE1]],
+// CHECK: dataflow.task "core1_3"
 // CHECK-NOT: dataflow.task
 
 // -----
 
 // Both matrices come by one stream; the product of up is where results leave.
-// Columns and rows are padded: 1152 columns are 5 blocks, 1 row is one.
+// Columns and rows are padded: 1152 columns are 5 blocks and 1 piece, 1 row is a
+// unit for each core of one column.
 !w = !qlinear.packed<1x1152, #qlinear.gguf<q4_0>>
 
 // CHECK-LABEL: dataflow.graph @gated(
-// CHECK-SAME: memref<102400xi8> {headrace.packing = {groups = array<i64: 2, 1>, sources = [!qlinear.packed<1x1152, #qlinear.gguf<q4_0>>, !qlinear.packed<1x1152, #qlinear.gguf<q4_0>>]}}
-// CHECK-SAME: memref<1280xbf16>
+// CHECK-SAME: memref<102400xi8> {headrace.packing = {products = [{{.*}}rounds = array<i64: 1>, sources = [!qlinear.packed<1x1152, #qlinear.gguf<q4_0>>, !qlinear.packed<1x1152, #qlinear.gguf<q4_0>>]
+// CHECK-SAME: memref<5120xi8>
 // CHECK-SAME: memref<64xf32>
 // CHECK: dataflow.task "core0_0"
-// CHECK: %[[GATE:.*]] = memref.alloca() : memref<32xf32>
-// CHECK: dataflow.push %{{.*}} as %[[YE:.*]]: memref<32xf32> {
-// CHECK: call @zero_32(%[[GATE]])
-// CHECK: call @accumulate_q4_0_1280({{.*}}, %[[GATE]], %{{.*}})
-// CHECK: call @zero_32(%[[YE]])
-// CHECK: call @accumulate_q4_0_1280({{.*}}, %[[YE]], %{{.*}})
-// CHECK: call @gate_gelu_tanh_32(%[[GATE]], %[[YE]])
+// CHECK: %[[GATE:.*]] = memref.alloca() : memref<16xf32>
+// CHECK: dataflow.push %{{.*}} as %[[YE:.*]]: memref<16xf32> {
+// CHECK: call @zero_16(%[[GATE]])
+// CHECK: call @accumulate_q4_0_1536({{.*}}, %[[GATE]], %{{.*}})
+// CHECK: call @zero_16(%[[YE]])
+// CHECK: call @accumulate_q4_0_1536({{.*}}, %[[YE]], %{{.*}})
+// CHECK: call @gate_gelu_tanh_16(%[[GATE]], %[[YE]])
+// CHECK: dataflow.task "core0_3"
+// CHECK-NOT: dataflow.task
 func.func @gated(%g: !w, %u: !w, %x: tensor<1152xbf16>) -> tensor<1xf32> {
   %0 = tensor.empty() : tensor<1xf32>
   %y = qlinear.gated_matvec gelu_tanh ins(%g, %u, %x : !w, !w, tensor<1152xbf16>) outs(%0 : tensor<1xf32>) -> tensor<1xf32>
