@@ -5,6 +5,12 @@
 #include "dialects/Dataflow/Dataflow.h"
 #include "passes/aie/Passes.h"
 
+#include "llvm/ADT/DenseMap.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
 namespace headrace::aie {
 #define GEN_PASS_DEF_AIEASSIGNDMA
 #include "passes/aie/Passes.h.inc"
@@ -69,8 +75,10 @@ Value configure(OpBuilder b, dataflow::PortOp port) {
 }
 
 struct AieAssignDma : headrace::aie::impl::AieAssignDmaBase<AieAssignDma> {
+  using Base::Base;
+
   void runOnOperation() override {
-    WalkResult result = getOperation().walk([](aie::RuntimeSequenceOp op) {
+    WalkResult result = getOperation().walk([&](aie::RuntimeSequenceOp op) {
       return WalkResult(assign(op.getBody().front()));
     });
     if (result.wasInterrupted())
@@ -78,43 +86,121 @@ struct AieAssignDma : headrace::aie::impl::AieAssignDmaBase<AieAssignDma> {
   }
 
 private:
-  static LogicalResult assign(Block &sequence) {
-    // What reads comes first: it takes longer until something arrives.
-    SmallVector<dataflow::PortOp> ports;
-    for (auto direction :
-         {dataflow::Direction::Read, dataflow::Direction::Write})
-      for (auto port : sequence.getOps<dataflow::PortOp>())
-        if (port.getDirection() == direction)
-          ports.push_back(port);
-    if (ports.empty())
-      return success();
-    OpBuilder b = OpBuilder::atBlockEnd(&sequence);
-    SmallVector<Value> tasks;
-    for (dataflow::PortOp port : ports)
-      tasks.push_back(configure(b, port));
-    if (llvm::is_contained(tasks, Value()))
-      return failure();
+  /// A task of a step, and for one that writes how much the step reads in the
+  /// same column.
+  struct Task {
+    Value value;
+    bool writes;
+    int64_t bytesRead;
+  };
+  using Started = SmallVector<Task>;
 
-    Location loc = ports.front().getLoc();
-    auto isRead = [&](size_t i) {
-      return ports[i].getDirection() == dataflow::Direction::Read;
+  static int64_t columnOf(dataflow::PortOp port) {
+    return port.getPlace() ? (*port.getPlace())[0] : 0;
+  }
+
+  /// Tasks that were started and have not ended, by stream and by column.
+  struct Open {
+    llvm::DenseMap<Value, int64_t> ofStream;
+    std::map<int64_t, int64_t> ofColumn;
+
+    void add(ArrayRef<dataflow::PortOp> ports, int64_t count) {
+      for (dataflow::PortOp port : ports) {
+        ofStream[port.getStream()] += count;
+        ofColumn[columnOf(port)] += count;
+      }
+    }
+  };
+
+  LogicalResult assign(Block &sequence) {
+    std::map<uint64_t, SmallVector<dataflow::PortOp>> steps;
+    for (auto port : sequence.getOps<dataflow::PortOp>())
+      steps[port.getStep()].push_back(port);
+    OpBuilder b = OpBuilder::atBlockEnd(&sequence);
+    // Steps start as early as there is room for them, so that what they read is
+    // under way while results of others are awaited.
+    Open open;
+    auto oldest = steps.begin();
+    std::map<uint64_t, Started> running;
+    auto finishOldest = [&] {
+      finish(b, running[oldest->first]);
+      open.add(oldest->second, -1);
+      ++oldest;
     };
-    for (Value task : tasks)
-      aiex::DMAStartTaskOp::create(b, loc, task);
-    for (size_t i = 0; i < tasks.size(); ++i)
-      if (!isRead(i))
-        aiex::DMAAwaitTaskOp::create(b, loc, tasks[i]);
-    // All that was read has been used for what was written.
-    for (size_t i = 0; i < tasks.size(); ++i)
-      if (isRead(i))
-        aiex::DMAFreeTaskOp::create(b, loc, tasks[i]);
-    for (dataflow::PortOp port : ports) {
-      Operation *stream = port.getStream().getDefiningOp();
-      port.erase();
+    for (auto at = steps.begin(); at != steps.end(); ++at) {
+      open.add(at->second, 1);
+      while (oldest != at && !fits(open))
+        finishOldest();
+      std::optional<Started> started = start(b, at->second);
+      if (!started)
+        return failure();
+      running[at->first] = std::move(*started);
+    }
+    while (oldest != steps.end())
+      finishOldest();
+    SmallVector<dataflow::StreamOp> streams(
+        sequence.getOps<dataflow::StreamOp>());
+    for (auto &[step, ports] : steps)
+      for (dataflow::PortOp port : ports)
+        port.erase();
+    for (dataflow::StreamOp stream : streams)
       if (stream->use_empty())
         stream->erase();
-    }
     return success();
+  }
+
+  bool fits(const Open &open) const {
+    return llvm::all_of(open.ofStream,
+                        [&](auto &entry) { return entry.second <= queue; }) &&
+           llvm::all_of(open.ofColumn, [&](auto &entry) {
+             return entry.second <= descriptors;
+           });
+  }
+
+  /// Starts ports, those that read first: it takes longer until something
+  /// arrives. None after an error.
+  static std::optional<Started> start(OpBuilder &b,
+                                      ArrayRef<dataflow::PortOp> ports) {
+    Started started;
+    std::map<int64_t, int64_t> read;
+    for (auto direction :
+         {dataflow::Direction::Read, dataflow::Direction::Write})
+      for (dataflow::PortOp port : ports) {
+        if (port.getDirection() != direction)
+          continue;
+        Value task = configure(b, port);
+        if (!task)
+          return std::nullopt;
+        // At once: the next one is configured while it runs.
+        aiex::DMAStartTaskOp::create(b, port.getLoc(), task);
+        bool writes = direction == dataflow::Direction::Write;
+        int64_t &bytes = read[columnOf(port)];
+        if (!writes)
+          bytes += port.getElementCount() * getElementBytes(port);
+        started.push_back({task, writes, bytes});
+      }
+    return started;
+  }
+
+  static int64_t getElementBytes(dataflow::PortOp port) {
+    MemRefType element = port.getStream().getType().getElement();
+    return element.getNumElements() * element.getElementTypeBitWidth() / 8;
+  }
+
+  /// Waits for what writes; then all that was read has been used for it. Each
+  /// wait takes its time, so what is likely to end last is awaited last.
+  static void finish(OpBuilder &b, Started &started) {
+    // Reads are in front.
+    Task *firstWrite =
+        llvm::find_if(started, [](const Task &task) { return task.writes; });
+    std::stable_sort(firstWrite, started.end(),
+                     [](const Task &one, const Task &other) {
+                       return one.bytesRead < other.bytesRead;
+                     });
+    for (const Task *task = firstWrite; task != started.end(); ++task)
+      aiex::DMAAwaitTaskOp::create(b, task->value.getLoc(), task->value);
+    for (const Task *task = started.begin(); task != firstWrite; ++task)
+      aiex::DMAFreeTaskOp::create(b, task->value.getLoc(), task->value);
   }
 };
 

@@ -91,13 +91,20 @@ private:
   }
   Value tileOf(Operation *op) { return tiles[placeOf(op)]; }
 
+  /// Whether a task puts in what `broadcast` hands on: the task's core does so
+  /// itself, without a link.
+  static bool isOfTask(BroadcastOp broadcast) {
+    return isa<TaskOp>(dataflow::getEnds(broadcast.getInput()).producer);
+  }
+
   /// The stream that stands for the fifo of `stream`: of the outputs of a
-  /// broadcast the first, for all of them.
+  /// broadcast the first, for all of them, and for its input from a task.
   static Value leader(Value stream) {
-    if (auto broadcast =
-            dyn_cast_or_null<BroadcastOp>(dataflow::getEnds(stream).producer))
-      return broadcast.getOutputs().front();
-    return stream;
+    dataflow::StreamEnds ends = dataflow::getEnds(stream);
+    auto broadcast = dyn_cast_or_null<BroadcastOp>(ends.producer);
+    if (!broadcast && isa<TaskOp>(ends.producer))
+      broadcast = dyn_cast<BroadcastOp>(ends.consumer);
+    return broadcast ? broadcast.getOutputs().front() : stream;
   }
 
   StringRef nameOf(Value stream) { return names[leader(stream)]; }
@@ -109,6 +116,8 @@ private:
       dataflow::StreamEnds ends = dataflow::getEnds(stream.getStream());
       SmallVector<Value> consumers;
       SmallVector<int64_t> depths = {static_cast<int64_t>(stream.getDepth())};
+      aie::DimsAttr toStream = dimsOf(std::nullopt, std::nullopt);
+      aie::DimsAttr fromStream = toStream;
       std::string name = stream.getName().str();
       auto addConsumer = [&](Value output) {
         consumers.push_back(tileOf(dataflow::getEnds(output).consumer));
@@ -116,35 +125,50 @@ private:
       };
       if (auto broadcast = dyn_cast<BroadcastOp>(ends.producer)) {
         auto input = broadcast.getInput().getDefiningOp<StreamOp>();
-        name = (input.getName() + "_all").str();
+        name = input.getName().str();
+        if (isOfTask(broadcast))
+          depths.front() = input.getDepth();
+        else
+          name += "_all";
+        toStream = dimsOf(broadcast.getSizes(), broadcast.getStrides());
         llvm::for_each(broadcast.getOutputs(), addConsumer);
       } else {
         addConsumer(stream.getStream());
+        if (auto join = dyn_cast<JoinOp>(ends.consumer))
+          fromStream = dimsOf(join.getSizes(), join.getStrides());
       }
       Attribute depth = llvm::all_equal(depths)
                             ? Attribute(b.getI32IntegerAttr(depths.front()))
                             : Attribute(b.getI64ArrayAttr(depths));
       names[stream.getStream()] = name;
-      addFifo(stream.getLoc(), name, tileOf(ends.producer), consumers, depth,
-              stream.getStream().getType().getElement());
+      MLIRContext *context = b.getContext();
+      SmallVector<aie::DimsAttr> fromStreams(consumers.size(), fromStream);
+      MemRefType element = stream.getStream().getType().getElement();
+      aie::ObjectFifoOp::create(
+          b, stream.getLoc(), b.getStringAttr(name), tileOf(ends.producer),
+          consumers, depth,
+          TypeAttr::get(aie::ObjectFifoType::get(context, element)), toStream,
+          aie::DimsPerConsumerAttr::get(context, fromStreams),
+          /*via_DMA=*/b.getBoolAttr(false), /*repeat_count=*/IntegerAttr());
     }
   }
 
-  void addFifo(Location at, StringRef name, Value producer,
-               ArrayRef<Value> consumers, Attribute depth, MemRefType element) {
-    MLIRContext *context = b.getContext();
-    aie::DimsAttr linear = aie::DimsAttr::get(context, {});
-    SmallVector<aie::DimsAttr> linears(consumers.size(), linear);
-    aie::ObjectFifoOp::create(
-        b, at, b.getStringAttr(name), producer, consumers, depth,
-        TypeAttr::get(aie::ObjectFifoType::get(context, element)), linear,
-        aie::DimsPerConsumerAttr::get(context, linears),
-        /*via_DMA=*/b.getBoolAttr(false), /*repeat_count=*/IntegerAttr());
+  /// The access pattern of an order; linear without one.
+  aie::DimsAttr dimsOf(std::optional<ArrayRef<int64_t>> sizes,
+                       std::optional<ArrayRef<int64_t>> strides) {
+    SmallVector<aie::DimAttr> dims;
+    if (sizes)
+      for (auto [size, stride] : llvm::zip_equal(*sizes, *strides))
+        dims.push_back(aie::DimAttr::get(b.getContext(), size, stride));
+    return aie::DimsAttr::get(b.getContext(), dims);
   }
 
   /// What moves elements, in the memory tile where its fifos meet.
   void addLink(Operation *op) {
     if (!isa<BroadcastOp, DistributeOp, JoinOp>(op))
+      return;
+    if (auto broadcast = dyn_cast<BroadcastOp>(op);
+        broadcast && isOfTask(broadcast))
       return;
     SmallVector<Attribute> ends[2];
     SmallVector<int64_t> offsets[2];
@@ -191,14 +215,40 @@ private:
                                     options.stack, /*link_with=*/StringAttr());
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToEnd(&core.getBody().emplaceBlock());
+    Block &iteration = getIteration(task.getBody().front());
+    // The body of a loop uses constants around it.
+    if (iteration.getParentOp() != task)
+      for (Operation &op : task.getBody().front())
+        if (op.hasTrait<OpTrait::ConstantLike>())
+          b.clone(op, mapping);
     Value zero = arith::ConstantIndexOp::create(b, loc, 0);
     Value one = arith::ConstantIndexOp::create(b, loc, 1);
+    // Even, so that nothing remains where the compiler unrolls it by two.
     Value forever = arith::ConstantIndexOp::create(
-        b, loc, std::numeric_limits<int64_t>::max());
+        b, loc, std::numeric_limits<int64_t>::max() - 1);
     auto loop = scf::ForOp::create(b, task.getLoc(), zero, forever, one);
     aie::EndOp::create(b, loc);
+    if (iteration.mightHaveTerminator()) // its own is cloned
+      loop.getBody()->getTerminator()->erase();
     b.setInsertionPointToStart(loop.getBody());
-    cloneBlock(task.getBody().front(), mapping);
+    cloneBlock(iteration, mapping);
+  }
+
+  /// What a task does again and again: if it is one loop, the endless one
+  /// around it repeats it as well.
+  static Block &getIteration(Block &task) {
+    scf::ForOp only;
+    for (Operation &op : task) {
+      if (isa<memref::AllocaOp>(op) || op.hasTrait<OpTrait::ConstantLike>())
+        continue;
+      auto loop = dyn_cast<scf::ForOp>(op);
+      if (!loop || only)
+        return task;
+      only = loop;
+    }
+    bool repeats = only && only.getInitArgs().empty() &&
+                   only.getInductionVar().use_empty();
+    return repeats ? *only.getBody() : task;
   }
 
   /// Copies what a task does, windows as acquiring and releasing.
@@ -255,8 +305,10 @@ private:
                   body.addArgument(argument.getType(), argument.getLoc()));
     b.setInsertionPointToEnd(&body);
     for (PortOp port : graph.getBlock().getOps<PortOp>()) {
-      Operation *stream = b.clone(*port.getStream().getDefiningOp(), mapping);
-      cast<StreamOp>(stream).setName(nameOf(port.getStream()));
+      if (!mapping.contains(port.getStream())) {
+        Operation *stream = b.clone(*port.getStream().getDefiningOp(), mapping);
+        cast<StreamOp>(stream).setName(nameOf(port.getStream()));
+      }
       b.clone(*port, mapping);
     }
   }

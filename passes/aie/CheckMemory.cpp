@@ -36,7 +36,27 @@ struct AieCheckMemory
     for (auto &[key, ends] : design.tiles())
       if (TileOp tile = key; !tile.isShim())
         fits &= checkTile(design, tile, ends, model.of(tile).memoryBytes);
+    for (auto core : device.getBodyRegion().getOps<CoreOp>())
+      fits &= checkUses(core);
     return fits;
+  }
+
+  /// What another core uses as well would need locks of its own.
+  static bool checkUses(CoreOp core) {
+    TileOp tile = core.getTileOp();
+    auto checkOperands = [&](Operation *op) {
+      for (Value operand : op->getOperands()) {
+        auto buffer = operand.getDefiningOp<BufferOp>();
+        if (!buffer || buffer.getTileOp() == tile)
+          continue;
+        op->emitOpError("expected buffers of ")
+            << tile.describe() << ", but got " << describe(buffer) << " of "
+            << buffer.getTileOp().describe();
+        return WalkResult::interrupt();
+      }
+      return WalkResult::advance();
+    };
+    return !core.getBody().walk(checkOperands).wasInterrupted();
   }
 
   static bool checkTile(const Design &design, TileOp tile,

@@ -27,7 +27,7 @@ def AieCheckMemory : Pass<"aie-check-memory", "::mlir::ModuleOp"> {
     objectFifos that end there; a memory tile holds the same but the stack. Fifos
     of a link share buffers, and so do the ends of a fifo between neighbours. The
     message says what the tile holds, and for the largest fifo the depth that
-    would fit.
+    would fit. A core uses buffers of its own tile only.
 
     <!-- lit: tests/passes/aie/check_memory.mlir#memory -->
   }];
@@ -43,6 +43,20 @@ def AieCheckChannels : Pass<"aie-check-channels", "::mlir::ModuleOp"> {
     ended; one more is lost, so it is an error.
 
     <!-- lit: tests/passes/aie/check_channels.mlir#channels -->
+  }];
+}
+
+def AieCheckAlignment : Pass<"aie-check-alignment", "::mlir::ModuleOp"> {
+  let options = devicesOption;
+  let summary = "Buffers of cores suit vector loads";
+  let description = [{
+    A core rounds the address of a vector down to a multiple of its size, so buffers
+    must begin at one. The compiler of the array does not see to that: it puts
+    buffers behind the stack, the largest first, and one behind the other in a bank.
+    So the sizes of the stack, of buffers and of elements of objectFifos in core
+    tiles must be multiples of the widest load.
+
+    <!-- lit: tests/passes/aie/check_alignment.mlir#alignment -->
   }];
 }
 
@@ -90,8 +104,8 @@ def AieCheckReleases : Pass<"aie-check-releases", "::mlir::ModuleOp"> {
   let description = [{
     Walks each core with the number of elements that it holds of each objectFifo:
     a release of more than that is an error, and so are branches that end with
-    different numbers, and a loop that acquires and never releases, or that holds
-    more with every iteration.
+    different numbers, a loop that acquires and never releases, or that holds more
+    with every iteration, and an operation that uses an element behind its release.
 
     <!-- lit: tests/passes/aie/check_releases.mlir#releases -->
   }];
@@ -110,6 +124,33 @@ def AieCheckFeed : Pass<"aie-check-feed", "::mlir::ModuleOp"> {
   }];
 }
 
+def AieCheckProgress : Pass<"aie-check-progress", "::mlir::ModuleOp"> {
+  let summary = "A run of the sequence comes to its end";
+  let description = [{
+    Follows one run without its data: cores, DMAs and the sequence wait for
+    elements and for room in fifos, as deep as these are declared, and for nothing
+    else, so if one run ends, every run does, however fast each of them is. Where
+    the sequence waits for ever, the message says for what, and its notes who waits
+    for whom: results that are awaited before what they need was started, fifos
+    that are too shallow, cores that take elements in an order in which they do not
+    come.
+
+    <!-- lit: tests/passes/aie/check_progress.mlir#progress -->
+  }];
+}
+
+def AieCheckArguments : Pass<"aie-check-arguments", "::mlir::ModuleOp"> {
+  let summary = "Transfers move all of their arguments, and write nothing twice";
+  let description = [{
+    Each value of an argument of the runtime sequence is read or written by a task:
+    a descriptor at a wrong offset leaves some out. A task that writes places each
+    value of its own, and neither writes what a task that runs may read or write
+    nor reads what one may write: the sequence awaits that one first.
+
+    <!-- lit: tests/passes/aie/check_arguments.mlir#arguments -->
+  }];
+}
+
 def AieCheckProgramMemory : Pass<"aie-check-program-memory", "::mlir::ModuleOp"> {
   let options = devicesOption;
   let summary = "Programs of cores fit (an estimate)";
@@ -118,8 +159,10 @@ def AieCheckProgramMemory : Pass<"aie-check-program-memory", "::mlir::ModuleOp">
     counted as often as the compiler of the array unrolls them (by the least
     common multiple of the depths of the fifos that are acquired in it), a
     function once for each core that calls it, with the attribute `code_bytes` of
-    its declaration, or else the description's assumption. An upper estimate: only
-    the compiler knows.
+    its declaration, or else the description's assumption. An upper estimate for
+    designs of this target: mlir-aie 979629649 also unrolls loops inside and around
+    such a loop, so that where fifos of several elements are acquired in nested
+    loops, there are more copies than are counted.
 
     <!-- lit: tests/passes/aie/check_program_memory.mlir#program-memory -->
   }];

@@ -22,21 +22,18 @@ namespace {
 
 /// Groups of columns with a scale of their own, and scales of a block.
 constexpr int64_t kGroups = kBlockColumns / kGroupColumns;
-constexpr int64_t kScales = kGroups * kBlockRows;
-/// Rows that lie together in the codes, in bytes for each column, and columns
-/// that fill a load of 256 bits.
-constexpr int64_t kHalfRows = 16, kColumnBytes = kHalfRows / 2;
+constexpr int64_t kScales = kGroups * kUnitRows;
+/// Bytes of codes of a column, and columns that fill a load of 256 bits.
+constexpr int64_t kColumnBytes = kUnitRows / 2;
 constexpr int64_t kColumns = 32 / kColumnBytes;
-constexpr int64_t kHalves = kBlockRows / kHalfRows;
+static_assert(kUnitRows == aie::kLanes, "a vector of sums has all rows");
 /// Sums of a row, so that one does not wait for the one before.
-constexpr int64_t kChains = 2;
-/// The bits of bf16 128.
-constexpr int64_t k128 = 0x4300;
+constexpr int64_t kChains = 4;
 
 class Accumulate {
 public:
   Accumulate(VectorBuilder &v, StringRef format, ValueRange arguments)
-      : v(v), format(format), codes(getBlockLayout(format)->codes),
+      : v(v), format(format), codes(getUnitLayout(format)->codes),
         x(arguments[0]), bias(arguments[1]), parts(arguments[2]),
         w(arguments[3]), y(arguments[4]), bf16(v.b.getBF16Type()) {
     block = arith::IndexCastOp::create(v.b, v.loc, v.b.getIndexType(),
@@ -44,36 +41,29 @@ public:
   }
 
   void build() {
-    SmallVector<Value> rows;
-    for (int64_t half = 0; half < kHalves; ++half)
-      rows.push_back(v.load(y, v.index(half * kHalfRows), aie::kLanes));
+    Value row = v.load(y, v.index(0), aie::kLanes);
     bool twoLevels = format == "q4_k";
-    SmallVector<Value> sums = rows;
+    SmallVector<Value> sums = {row};
     if (twoLevels) // of integer scales, then of integer minima
-      sums.assign(2 * kHalves, v.splat(v.vec(aie::kLanes, v.f32()), 0));
+      sums.assign(2, v.splat(v.vec(aie::kLanes, v.f32()), 0));
     sums = v.loop(v.index(0), v.index(kGroups), 1, sums,
                   [&](Value group, ValueRange carried) {
                     return addGroup(group, carried);
                   });
-    for (int64_t half = 0; half < kHalves; ++half) {
-      Value row = sums[half];
-      if (twoLevels)
-        row = addScaled(half, sums[kHalves + half], kBlockRows * 2,
-                        addScaled(half, sums[half], 0, rows[half]));
-      v.store(row, y, v.index(half * kHalfRows));
-    }
+    if (twoLevels)
+      row = addScaled(sums[1], 2 * kUnitRows, addScaled(sums[0], 0, row));
+    else
+      row = sums[0];
+    v.store(row, y, v.index(0));
   }
 
 private:
   /// Adds the columns of one scale, to rows, or to sums of integers.
   SmallVector<Value> addGroup(Value group, ValueRange carried) {
     Value number = v.add(v.mul(block, kGroups), group);
-    Value start = v.broadcast(loadNumber(bias, number), aie::kLanes);
     Value zero = v.splat(v.vec(aie::kLanes, v.f32()), 0);
-    SmallVector<Value> sums;
-    for (int64_t half = 0; half < kHalves; ++half)
-      for (int64_t chain = 0; chain < kChains; ++chain)
-        sums.push_back(chain ? zero : start);
+    SmallVector<Value> sums(kChains, zero);
+    sums.front() = v.broadcast(loadNumber(bias, number), aie::kLanes);
     Value column = v.mul(number, kGroupColumns);
     Value first = v.add(v.mul(group, kGroupColumns * kColumnBytes), codes);
     sums = v.loop(v.index(0), v.index(kGroupColumns), kColumns, sums,
@@ -82,25 +72,24 @@ private:
                                       v.add(first, v.mul(at, kColumnBytes)),
                                       chains);
                   });
+    for (size_t count = kChains / 2; count; count /= 2)
+      for (size_t i = 0; i < count; ++i)
+        sums[i] = v.addf(sums[i], sums[i + count]);
 
     SmallVector<Value> next(carried);
-    for (int64_t half = 0; half < kHalves; ++half) {
-      Value sum = v.addf(sums[half * kChains], sums[half * kChains + 1]);
-      std::pair<Value, Value> two = aie::split(v, sum);
-      Value at = v.add(v.mul(group, kBlockRows), half * kHalfRows);
-      Value &row = next[half];
-      if (format == "q4_0") {
-        row = addProducts(loadBf16(at, 0), two, row);
-        row = aie::multiplyAdd(v, loadBf16(at, kScales), two.first, row);
-      } else if (format == "q4nx") {
-        row = addProducts(loadBf16(at, 0), two, row);
-        row = addProducts(loadBf16(at, kScales), loadSum(number), row);
-      } else {
-        row = addProducts(loadIntegers(at, 0), two, row);
-        Value &minima = next[kHalves + half];
-        minima =
-            addProducts(loadIntegers(at, kScales), loadSum(number), minima);
-      }
+    std::pair<Value, Value> two = aie::split(v, sums.front());
+    Value at = v.mul(group, kUnitRows);
+    Value &row = next.front();
+    if (format == "q4_0") {
+      row = addProducts(loadBf16(at, 0), two, row);
+      row = aie::multiplyAdd(v, loadBf16(at, kScales), two.first, row);
+    } else if (format == "q4nx") {
+      row = addProducts(loadBf16(at, 0), two, row);
+      row = addProducts(loadBf16(at, kScales), loadSum(number), row);
+    } else {
+      row = addProducts(loadIntegers(at, 0), two, row);
+      Value &minima = next[1];
+      minima = addProducts(loadIntegers(at, kScales), loadSum(number), minima);
     }
     return next;
   }
@@ -119,36 +108,31 @@ private:
     return {v.broadcast(first, aie::kLanes), v.broadcast(second, aie::kLanes)};
   }
 
-  /// Of q4_k: `acc + d * sum`, with d of the rows of a half at scale `at`
-  /// behind the integers.
-  Value addScaled(int64_t half, Value sum, int64_t at, Value acc) {
+  /// Of q4_k: `acc + d * sum`, with d of the rows at scale `at` behind the
+  /// integers.
+  Value addScaled(Value sum, int64_t at, Value acc) {
     std::pair<Value, Value> two = aie::split(v, sum);
-    Value index = v.index(kScales + at + half * kHalfRows);
+    Value index = v.index(kScales + at);
     acc = addProducts(loadBf16(index, 0), two, acc);
-    return aie::multiplyAdd(v, loadBf16(index, kBlockRows), two.first, acc);
+    return aie::multiplyAdd(v, loadBf16(index, kUnitRows), two.first, acc);
   }
 
   /// Adds `kColumns` columns, whose codes are at byte `bytes`.
   SmallVector<Value> addColumns(Value column, Value bytes, ValueRange sums) {
     SmallVector<Value> next(sums);
     Value xs = v.load(x, column, kColumns);
-    for (int64_t half = 0; half < kHalves; ++half) {
-      constexpr int64_t kHalfBytes = kBlockColumns * kColumnBytes;
-      Value packed =
-          v.load(w, v.add(bytes, half * kHalfBytes), kColumns * kColumnBytes);
-      constexpr int64_t kCount = kColumns * kHalfRows;
-      Value wide =
-          v.extU(v.cast(packed, kCount, v.b.getIntegerType(4)), v.i16());
-      Value offset = v.splat(v.vec(kCount, v.i16()), k128);
-      Value numbers = v.cast(v.orI(wide, offset), kCount, bf16);
-      for (int64_t i = 0; i < kColumns; ++i) {
-        Value rows = vector::ExtractStridedSliceOp::create(
-            v.b, v.loc, numbers, ArrayRef<int64_t>{i * kHalfRows},
-            ArrayRef<int64_t>{kHalfRows}, ArrayRef<int64_t>{1});
-        Value factor = v.broadcast(v.extract(xs, i), aie::kLanes);
-        Value &sum = next[half * kChains + i % kChains];
-        sum = aie::multiplyAdd(v, rows, factor, sum);
-      }
+    Value packed = v.load(w, bytes, kColumns * kColumnBytes);
+    constexpr int64_t kCount = kColumns * kUnitRows;
+    Value wide = v.extU(v.cast(packed, kCount, v.b.getIntegerType(4)), v.i16());
+    Value offset = v.splat(v.vec(kCount, v.i16()), aie::k128);
+    Value numbers = v.cast(v.orI(wide, offset), kCount, bf16);
+    for (int64_t i = 0; i < kColumns; ++i) {
+      Value rows = vector::ExtractStridedSliceOp::create(
+          v.b, v.loc, numbers, ArrayRef<int64_t>{i * kUnitRows},
+          ArrayRef<int64_t>{kUnitRows}, ArrayRef<int64_t>{1});
+      Value factor = v.broadcast(v.extract(xs, i), aie::kLanes);
+      Value &sum = next[i % kChains];
+      sum = aie::multiplyAdd(v, rows, factor, sum);
     }
     return next;
   }
@@ -158,16 +142,12 @@ private:
   }
   /// 16 bf16 from the one numbered `at + offset` of the block on.
   Value loadBf16(Value at, int64_t offset) {
-    return v.loadAs(w, v.mul(v.add(at, offset), 2), 2 * kHalfRows, kHalfRows,
+    return v.loadAs(w, v.mul(v.add(at, offset), 2), 2 * kUnitRows, kUnitRows,
                     bf16);
   }
   /// 16 numbers of 0 to 63 from byte `at + offset` of the block on.
   Value loadIntegers(Value at, int64_t offset) {
-    Value wide = v.extU(v.load(w, v.add(at, offset), kHalfRows), v.i16());
-    Value bits = v.orI(wide, v.splat(v.vec(kHalfRows, v.i16()), k128));
-    Value numbers = aie::widen(v, v.cast(bits, kHalfRows, bf16));
-    return aie::narrow(
-        v, v.subf(numbers, v.splat(v.vec(kHalfRows, v.f32()), 128)));
+    return aie::integersToBf16(v, v.load(w, v.add(at, offset), kUnitRows));
   }
 
   VectorBuilder &v;

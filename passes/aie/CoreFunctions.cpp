@@ -23,6 +23,14 @@ Value aie::multiplyAdd(VectorBuilder &v, Value a, Value b, Value acc) {
   return v.fma(widen(v, a), widen(v, b), acc);
 }
 
+Value aie::integersToBf16(VectorBuilder &v, Value bytes) {
+  int64_t lanes = v.lanes(bytes);
+  Value bits =
+      v.orI(v.extU(bytes, v.i16()), v.splat(v.vec(lanes, v.i16()), k128));
+  Value numbers = widen(v, v.cast(bits, lanes, v.b.getBF16Type()));
+  return narrow(v, v.subf(numbers, v.splat(v.vec(lanes, v.f32()), 128)));
+}
+
 std::pair<Value, Value> aie::split(VectorBuilder &v, Value x) {
   Value first = narrow(v, x);
   return {first, narrow(v, v.subf(x, widen(v, first)))};
@@ -33,23 +41,43 @@ static int64_t sizeOf(Value memref) {
   return cast<MemRefType>(memref.getType()).getNumElements();
 }
 
+/// Numbers that are set to zero without a loop.
+constexpr int64_t kStraight = 4 * aie::kLanes;
+
 void aie::buildZero(VectorBuilder &v, ValueRange arguments) {
   Value y = arguments[0];
+  int64_t size = sizeOf(y);
   Value zero = v.splat(v.vec(kLanes, v.f32()), 0);
-  for (int64_t at = 0; at < sizeOf(y); at += kLanes)
+  int64_t rest = size <= kStraight ? size : size % kStraight;
+  if (rest < size)
+    v.loop(v.index(0), v.index(size - rest), kStraight, {},
+           [&](Value from, ValueRange) {
+             for (int64_t at = 0; at < kStraight; at += kLanes)
+               v.store(zero, y, v.add(from, at));
+             return SmallVector<Value>();
+           });
+  for (int64_t at = size - rest; at < size; at += kLanes)
     v.store(zero, y, v.index(at));
 }
 
-void aie::buildSumGroups(VectorBuilder &v, StringRef format,
-                         ValueRange arguments) {
+void aie::buildTake(VectorBuilder &v, StringRef format, ValueRange arguments) {
   // Codes are multiplied as 128 + code; of q4_0, 8 stands for zero.
   double excess = format == "q4_0" ? 136 : 128;
-  Value x = arguments[0], bias = arguments[1], parts = arguments[2];
-  int64_t groups = sizeOf(bias);
+  Value piece = arguments[0], x = arguments[1], bias = arguments[2];
+  Value parts = arguments[3];
+  int64_t groups = sizeOf(piece) / kGroupColumns, all = sizeOf(bias);
+  Value first = v.mul(
+      arith::IndexCastOp::create(v.b, v.loc, v.b.getIndexType(), arguments[4]),
+      groups);
   v.loop(v.index(0), v.index(groups), 1, {}, [&](Value group, ValueRange) {
+    Value number = v.add(first, group);
     Value at = v.mul(group, kGroupColumns);
-    Value sum = v.addf(widen(v, v.load(x, at, kLanes)),
-                       widen(v, v.load(x, v.add(at, kLanes), kLanes)));
+    Value to = v.mul(number, kGroupColumns);
+    Value low = v.load(piece, at, kLanes);
+    Value high = v.load(piece, v.add(at, kLanes), kLanes);
+    v.store(low, x, to);
+    v.store(high, x, v.add(to, kLanes));
+    Value sum = v.addf(widen(v, low), widen(v, high));
     // Lanes against each other until all of them have the sum.
     for (int64_t distance = kLanes / 2; distance; distance /= 2) {
       SmallVector<int64_t> turned;
@@ -61,12 +89,25 @@ void aie::buildSumGroups(VectorBuilder &v, StringRef format,
       memref::StoreOp::create(v.b, v.loc, v.extract(vector, 0), memref, index);
     };
     Value scale = v.splat(v.vec(kLanes, v.f32()), -excess);
-    store(v.mulf(sum, scale), bias, group);
-    auto [first, second] = split(v, sum);
-    store(first, parts, group);
-    store(second, parts, v.add(group, groups));
+    store(v.mulf(sum, scale), bias, number);
+    auto [one, rest] = split(v, sum);
+    store(one, parts, number);
+    store(rest, parts, v.add(number, all));
     return SmallVector<Value>();
   });
+}
+
+void aie::buildRelay(VectorBuilder &v, StringRef format, ValueRange arguments) {
+  Value bytes = arguments[0], numbers = arguments[1];
+  constexpr int64_t kCount = 2 * kLanes;
+  v.loop(v.index(0), v.index(sizeOf(numbers)), kCount, {},
+         [&](Value at, ValueRange) {
+           Value two = v.loadAs(bytes, v.mul(at, 2), 2 * kCount, kCount,
+                                v.b.getBF16Type());
+           v.store(two, numbers, at);
+           return SmallVector<Value>();
+         });
+  buildTake(v, format, arguments.drop_front());
 }
 
 void aie::buildGate(VectorBuilder &v, qlinear::Activation activation,

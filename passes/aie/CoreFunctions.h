@@ -16,6 +16,9 @@ namespace headrace::aie {
 
 /// Lanes of a vector of sums.
 constexpr int64_t kLanes = 16;
+/// The bits of bf16 128: with a code of 4 bits, or an integer of less than 128,
+/// in the low ones, it is 128 more than that.
+constexpr int64_t k128 = 0x4300;
 
 /// f32 of bf16 lanes, and bf16 of f32 lanes, rounded to the nearest.
 mlir::Value widen(common::VectorBuilder &v, mlir::Value x);
@@ -23,18 +26,24 @@ mlir::Value narrow(common::VectorBuilder &v, mlir::Value x);
 /// `acc + a * b` for lanes of bf16 and f32 sums.
 mlir::Value multiplyAdd(common::VectorBuilder &v, mlir::Value a, mlir::Value b,
                         mlir::Value acc);
+/// bf16 of bytes of less than 128.
+mlir::Value integersToBf16(common::VectorBuilder &v, mlir::Value bytes);
 /// f32 lanes as two of bf16: the nearest, and the nearest to what is left.
 std::pair<mlir::Value, mlir::Value> split(common::VectorBuilder &v,
                                           mlir::Value x);
 
 /// `y = 0`.
 void buildZero(common::VectorBuilder &v, mlir::ValueRange arguments);
-/// Of each 32 columns of x the sum: times what codes of `format` have too much,
-/// negative, to `bias`; as two bf16 to `parts` (all first ones, then all
-/// second).
-void buildSumGroups(common::VectorBuilder &v, llvm::StringRef format,
-                    mlir::ValueRange arguments);
-/// Adds the product of block `number` of 32 rows with its 256 columns of x to
+/// Puts piece `number` of the activations to the others, x. Of each 32 of them
+/// the sum: times what codes of `format` have too much, negative, to `bias`; as
+/// two bf16 to `parts` (all first ones, then all second).
+void buildTake(common::VectorBuilder &v, llvm::StringRef format,
+               mlir::ValueRange arguments);
+/// Copies a piece of activations from where bytes of weights come; then the
+/// same with it.
+void buildRelay(common::VectorBuilder &v, llvm::StringRef format,
+                mlir::ValueRange arguments);
+/// Adds the product of block `number` of 16 rows with its 256 columns of x to
 /// y.
 void buildAccumulate(common::VectorBuilder &v, llvm::StringRef format,
                      mlir::ValueRange arguments);

@@ -76,9 +76,14 @@ public:
 private:
   void acquire(AcquireOp op);
   LogicalResult release(ReleaseOp op);
+  LogicalResult use(Operation &op);
+  LogicalResult useWithin(Operation &op);
   LogicalResult loop(scf::ForOp op);
   LogicalResult endless(scf::ForOp op);
   LogicalResult branch(scf::IfOp op);
+
+  /// Of what an acquire returned last: elements released before its first one.
+  llvm::DenseMap<Value, int64_t> firsts;
 };
 
 } // namespace
@@ -89,6 +94,7 @@ void Follower::acquire(AcquireOp op) {
   if (op.getPort() == Port::Consume)
     port.moved += std::max<int64_t>(0, size - port.held);
   port.held = std::max(port.held, size);
+  firsts[op.getSubview()] = port.released;
   ++port.acquires;
   if (!port.firstAcquire)
     port.firstAcquire = op;
@@ -109,10 +115,35 @@ LogicalResult Follower::release(ReleaseOp op) {
   return success();
 }
 
+/// What `op` reads or writes must not have been released: a DMA may be there.
+LogicalResult Follower::use(Operation &op) {
+  for (Value operand : op.getOperands()) {
+    auto access = operand.getDefiningOp<SubviewAccessOp>();
+    if (!access)
+      continue;
+    auto from = access.getSubview().getDefiningOp<AcquireOp>();
+    PortKey key = keyOf(from.getObjFifoName(), from.getPort());
+    if (firsts.lookup(from.getSubview()) + access.getIndex() <
+        state[key].released)
+      return op.emitOpError("uses an element of ")
+             << describe(key) << " that the core has released";
+  }
+  return success();
+}
+
+/// The same for all operations in it, where none acquires or releases.
+LogicalResult Follower::useWithin(Operation &op) {
+  return failure(op.walk([&](Operation *inner) {
+                     return WalkResult(use(*inner));
+                   }).wasInterrupted());
+}
+
 LogicalResult Follower::follow(Block &block) {
   for (Operation &op : block) {
     if (iteration) // behind an endless loop: never reached
       return success();
+    if (failed(usesFifos(&op) ? use(op) : useWithin(op)))
+      return failure();
     LogicalResult result = success();
     if (auto acquireOp = dyn_cast<AcquireOp>(op))
       acquire(acquireOp);

@@ -68,6 +68,12 @@ std::optional<StringRef> readDevice(const llvm::json::Object &from,
     return missing;
   if (model.granule == 0)
     return "granule_bytes";
+  if (const llvm::json::Array *loads = from.getArray("load_bits"))
+    for (const llvm::json::Value &bits : *loads)
+      model.loadBytes =
+          std::max(model.loadBytes, bits.getAsInteger().value_or(0) / 8);
+  if (model.loadBytes == 0)
+    return "load_bits";
   if (std::optional<StringRef> missing = readNumbers(
           program, {{"bytes_per_operation", &model.program.operation},
                     {"bytes_per_call", &model.program.call},

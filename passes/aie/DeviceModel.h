@@ -51,6 +51,8 @@ struct DeviceModel {
   int64_t granule = 0;
   /// The largest value of a lock.
   int64_t lockValue = 0;
+  /// Bytes of the widest load of a core.
+  int64_t loadBytes = 0;
   ProgramModel program;
 
   int64_t rows() const { return shim.rows + memory.rows + core.rows; }

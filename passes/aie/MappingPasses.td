@@ -63,7 +63,7 @@ def AieAssignObjectFifos : Pass<"aie-assign-objectfifos", "::mlir::ModuleOp"> {
     After:
     ```mlir
     %core = aie.core(%core_0_2) {
-      scf.for %run = %c0 to %c9223372036854775807 step %c1 {
+      scf.for %run = %c0 to %c9223372036854775806 step %c1 {
         %w = aie.objectfifo.acquire @w0(Consume, 1) : !aie.objectfifosubview<memref<5120xi8>>
         %ws = aie.objectfifo.subview.access %w[0] : !aie.objectfifosubview<memref<5120xi8>> -> memref<5120xi8>
         func.call @use(%ws) : (memref<5120xi8>) -> ()
@@ -87,9 +87,16 @@ def AieAssignObjectFifos : Pass<"aie-assign-objectfifos", "::mlir::ModuleOp"> {
 def AieAssignDma : Pass<"aie-assign-dma", "::mlir::ModuleOp"> {
   let summary = "Turn the ports of a runtime sequence into tasks of shim DMAs";
   let description = [{
-    A port is one buffer descriptor, repeated as the port says. Tasks that read
-    start first, in their order, then those that write; the sequence waits for the
-    latter, and then the others have ended too.
+    A port is one buffer descriptor, repeated as the port says. Of a step, tasks
+    that read start first, in their order, then those that write; the sequence
+    waits for the latter, and then the others have ended too. Each task starts when
+    it is configured. Each wait takes its time, so results are awaited last in the
+    column that reads most.
+
+    A step starts before those in front of it have ended, as long as the channels
+    hold its tasks and the shim tiles have descriptors for them. The sequence thus
+    takes all that it reads to be there from its beginning. Steps end in their
+    order.
 
     Ports that are contiguous keep no dimensions: one long transfer is what memory
     serves best.
@@ -110,7 +117,41 @@ def AieAssignDma : Pass<"aie-assign-dma", "::mlir::ModuleOp"> {
 
     <!-- lit: tests/passes/aie/assign_dma.mlir#tasks -->
   }];
+  let options = [
+    Option<"queue", "queue", "int64_t", /*default=*/"4",
+           "Tasks that a channel of a shim tile holds">,
+    Option<"descriptors", "descriptors", "int64_t", /*default=*/"16",
+           "Buffer descriptors of a shim tile">];
   let dependentDialects = ["::headrace::aie::AIEDialect", "::headrace::aiex::AIEXDialect"];
+}
+
+def AieUnrollShortLoops : Pass<"aie-unroll-short-loops", "::mlir::ModuleOp"> {
+  let summary = "Unrolls loops of cores that vanish when objectFifos are lowered";
+  let description = [{
+    The compiler of the array unrolls a loop of a core until each acquire in it has
+    a buffer of its own, and with it the loops next to it. One of few iterations is
+    no loop any more after that; where it follows the first one, mlir-aie 979629649
+    visits it all the same, and crashes. So loops of fewer iterations than twice the
+    least common multiple of the depths of a core's fifos are unrolled here.
+
+    Before:
+    ```mlir
+    scf.for %i = %c0 to %c2 step %c1 {
+      %ys = aie.objectfifo.acquire @y(Produce, 1) : !aie.objectfifosubview<memref<16xi32>>
+      aie.objectfifo.release @y(Produce, 1)
+    }
+    ```
+    After:
+    ```mlir
+    %ys = aie.objectfifo.acquire @y(Produce, 1) : !aie.objectfifosubview<memref<16xi32>>
+    aie.objectfifo.release @y(Produce, 1)
+    %ys_0 = aie.objectfifo.acquire @y(Produce, 1) : !aie.objectfifosubview<memref<16xi32>>
+    aie.objectfifo.release @y(Produce, 1)
+    ```
+
+    <!-- lit: tests/passes/aie/unroll_short_loops.mlir#short -->
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect"];
 }
 
 def AieGenerateCores : Pass<"aie-generate-cores", "::mlir::ModuleOp"> {
@@ -123,6 +164,11 @@ def AieGenerateCores : Pass<"aie-generate-cores", "::mlir::ModuleOp"> {
     A block of q4nx stays in 4 bits until it is multiplied: a code in the low bits
     of the bf16 128 is the number 128 + code. What is too much comes off with the
     sums of the activations, from which minima get their part too.
+
+    For many tokens, blocks become bf16 first (`dequantize_FORMAT_TILE`), in the
+    order of the tiles in which cores multiply matrices (`multiply_TILE`). Where
+    these are of bfp16, whose numbers share exponents in eights, factors are split
+    into two, and three products are added.
 
     Before:
     ```mlir
@@ -141,10 +187,35 @@ def AieGenerateCores : Pass<"aie-generate-cores", "::mlir::ModuleOp"> {
     ```
 
     <!-- lit: tests/passes/aie/generate_cores.mlir#accumulate -->
+    <!-- lit: tests/passes/aie/generate_matmul_cores.mlir#dequantize -->
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
     "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"];
+}
+
+def AieExpandProducts : Pass<"aie-expand-products", "::mlir::ModuleOp"> {
+  let summary = "Products of small matrices as products of vectors, for this machine";
+  let description = [{
+    A product of the tiles that cores multiply becomes one `vector.fma` for each
+    column and 16 sums. Each product is added on its own, in the order of the
+    columns: that is what products of cores are taken to be.
+
+    Before:
+    ```mlir
+    %r = vector.contract {...} %a, %b, %c : vector<4x8xbf16>, vector<8x4xbf16> into vector<4x4xf32>
+    ```
+    After:
+    ```mlir
+    %left = vector.shuffle %a32, %a32 [0, 0, 0, 0, 8, 8, 8, 8, 16, 16, 16, 16, 24, 24, 24, 24] : ...
+    %right = vector.shuffle %b32, %b32 [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3] : ...
+    %sum = vector.fma %left, %right, %c32 : vector<16xf32>
+    ...
+    ```
+
+    <!-- lit: tests/passes/aie/expand_products.mlir#product -->
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::vector::VectorDialect"];
 }
 
 #endif // HEADRACE_PASSES_AIE_MAPPING

@@ -41,6 +41,13 @@ struct DesignOptions : CheckOptions {
   Option<int64_t> stack{*this, "stack",
                         llvm::cl::desc("Bytes of that memory for the stack"),
                         llvm::cl::init(3328)};
+  Option<int64_t> multiplyTokens{
+      *this, "multiply-tokens",
+      llvm::cl::desc("Tokens of the tiles that cores multiply, of 8 columns"),
+      llvm::cl::init(8)};
+  Option<int64_t> multiplyRows{*this, "multiply-rows",
+                               llvm::cl::desc("Rows of weights of these tiles"),
+                               llvm::cl::init(8)};
 };
 
 void buildDesignPipeline(OpPassManager &pm, const DesignOptions &options) {
@@ -51,6 +58,15 @@ void buildDesignPipeline(OpPassManager &pm, const DesignOptions &options) {
   partition.coreMemory = options.coreMemory;
   partition.stack = options.stack;
   pm.addPass(headrace::dataflow::createPartitionProducts(partition));
+  headrace::dataflow::PartitionMatmulOptions matmul;
+  matmul.columns = options.columns;
+  matmul.rows = options.rows;
+  matmul.channels = options.channels;
+  matmul.coreMemory = options.coreMemory;
+  matmul.stack = options.stack;
+  matmul.multiplyTokens = options.multiplyTokens;
+  matmul.multiplyRows = options.multiplyRows;
+  pm.addPass(headrace::dataflow::createPartitionMatmul(matmul));
 
   AiePlaceOptions place;
   place.columns = options.columns;
@@ -61,6 +77,7 @@ void buildDesignPipeline(OpPassManager &pm, const DesignOptions &options) {
   fifos.device = options.device;
   fifos.stack = options.stack;
   pm.addPass(createAieAssignObjectFifos(fifos));
+  pm.addPass(createAieUnrollShortLoops());
   pm.addPass(createAieAssignDma());
   // When no task calls them any more: their declarations go.
   pm.addPass(createAieGenerateCores());
@@ -79,12 +96,15 @@ void headrace::aie::addCheckPasses(OpPassManager &pm, StringRef devices) {
   pm.addPass(createAieCheckTiles({path}));
   pm.addPass(createAieCheckChannels({path}));
   pm.addPass(createAieCheckMemory({path}));
+  pm.addPass(createAieCheckAlignment({path}));
   pm.addPass(createAieCheckDescriptors({path}));
   pm.addPass(createAieCheckLocks({path}));
   pm.addPass(createAieCheckAccessPatterns({path}));
   // Before the feed, which counts what cores that release do.
   pm.addPass(createAieCheckReleases());
   pm.addPass(createAieCheckFeed());
+  pm.addPass(createAieCheckProgress());
+  pm.addPass(createAieCheckArguments());
   pm.addPass(createAieCheckProgramMemory({path}));
 }
 

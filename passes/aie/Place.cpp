@@ -4,6 +4,7 @@
 #include "dialects/Dataflow/Rates.h"
 #include "passes/aie/Passes.h"
 
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/EquivalenceClasses.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -36,15 +37,29 @@ struct Cluster {
   size_t number = 0;
   SmallVector<Operation *> ops;
   Resources needed;
+  llvm::SmallDenseSet<Value> channels[2];
 
   void add(Operation *op) {
     ops.push_back(op);
     if (isa<TaskOp>(op))
       ++needed.cores;
-    if (auto port = dyn_cast<PortOp>(op))
-      ++(port.getDirection() == Direction::Read ? needed.reads : needed.writes);
+    auto port = dyn_cast<PortOp>(op);
+    if (!port)
+      return;
+    // Ports that take turns at a stream have one channel.
+    bool reads = port.getDirection() == Direction::Read;
+    if (channels[reads].insert(port.getStream()).second)
+      ++(reads ? needed.reads : needed.writes);
   }
 };
+
+/// The task whose elements a broadcast passes on, if it is one: it does so by
+/// the core's own channel.
+TaskOp getSender(Operation *op) {
+  auto broadcast = dyn_cast<BroadcastOp>(op);
+  return broadcast ? dyn_cast<TaskOp>(getEnds(broadcast.getInput()).producer)
+                   : TaskOp();
+}
 
 std::string describe(Operation *op) {
   if (auto task = dyn_cast<TaskOp>(op))
@@ -70,6 +85,9 @@ public:
     for (Cluster &cluster : clusters)
       if (failed(place(cluster)))
         return failure();
+    for (Operation &op : graph.getBlock())
+      if (TaskOp sender = getSender(&op))
+        op.setAttr(kPlace, sender.getPlaceAttr());
     return success();
   }
 
@@ -77,8 +95,11 @@ private:
   /// What distributions and joins connect, with the ports at their ends.
   SmallVector<Cluster> findClusters() {
     llvm::EquivalenceClasses<Operation *> together;
+    auto isPlaced = [](Operation &op) {
+      return !isa<StreamOp>(op) && !getSender(&op);
+    };
     for (Operation &op : graph.getBlock())
-      if (!isa<StreamOp>(op))
+      if (isPlaced(op))
         together.insert(&op);
     for (StreamOp stream : graph.getBlock().getOps<StreamOp>()) {
       StreamEnds ends = getEnds(stream.getStream());
@@ -88,10 +109,13 @@ private:
       };
       if (holds(ends.producer) || holds(ends.consumer))
         together.unionSets(ends.producer, ends.consumer);
+      for (Operation *user : stream.getStream().getUsers())
+        if (isa<PortOp>(user))
+          together.unionSets(user, ends.producer);
     }
     llvm::MapVector<Operation *, Cluster> clusters;
     for (Operation &op : graph.getBlock())
-      if (!isa<StreamOp>(op))
+      if (isPlaced(op))
         clusters[together.getLeaderValue(&op)].add(&op);
     SmallVector<Cluster> found;
     for (auto &[leader, cluster] : clusters) {

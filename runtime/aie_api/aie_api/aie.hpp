@@ -16,6 +16,7 @@
 
 #include <cmath>
 #include <type_traits>
+#include <utility>
 
 namespace aie {
 
@@ -48,6 +49,47 @@ vector<T, Elems> shuffle_down_rotate(const vector<T, Elems> &from,
   vector<T, Elems> result;
   for (unsigned i = 0; i < Elems; ++i)
     result.set(from.get((i + count) % Elems), i);
+  return result;
+}
+
+/// `step` lanes of `a`, as many of `b`, the next of `a` and so on: the first
+/// half of them, and the second.
+template <class T, unsigned Elems>
+std::pair<vector<T, Elems>, vector<T, Elems>>
+interleave_zip(const vector<T, Elems> &a, const vector<T, Elems> &b,
+               unsigned step) {
+  std::pair<vector<T, Elems>, vector<T, Elems>> result;
+  for (unsigned i = 0; i < 2 * Elems; ++i) {
+    unsigned part = i / step;
+    const auto &from = part % 2 ? b : a;
+    auto &to = i < Elems ? result.first : result.second;
+    to.set(from.get(part / 2 * step + i % step), i % Elems);
+  }
+  return result;
+}
+/// Rows and columns of a matrix of `rows` by `columns` exchanged.
+template <class T, unsigned Elems>
+vector<T, Elems> transpose(const vector<T, Elems> &from, unsigned rows,
+                           unsigned columns) {
+  assert(rows * columns == Elems);
+  vector<T, Elems> result;
+  for (unsigned i = 0; i < Elems; ++i)
+    result.set(from.get(i % rows * columns + i / rows), i);
+  return result;
+}
+/// Every other lane, from the first or the second on.
+template <class T, unsigned Elems>
+vector<T, Elems / 2> filter_even(const vector<T, Elems> &from) {
+  vector<T, Elems / 2> result;
+  for (unsigned i = 0; i < Elems / 2; ++i)
+    result.set(from.get(2 * i), i);
+  return result;
+}
+template <class T, unsigned Elems>
+vector<T, Elems / 2> filter_odd(const vector<T, Elems> &from) {
+  vector<T, Elems / 2> result;
+  for (unsigned i = 0; i < Elems / 2; ++i)
+    result.set(from.get(2 * i + 1), i);
   return result;
 }
 
@@ -118,6 +160,29 @@ accum<accfloat, Elems> div(const vector<float, Elems> &a,
   return result;
 }
 
+/// Products of matrices of M x K and K x N numbers, row by row, on sums of
+/// M x N. Here products are added one by one, in the order of K and with one
+/// rounding each.
+template <unsigned M, unsigned K, unsigned N, class A, class B, class Tag>
+class mmul {
+  static_assert(M == 4 && K == 8 && N == 4, "XDNA multiplies bf16 as 4x8x4");
+
+public:
+  explicit mmul(const accum<accfloat, M * N> &sums) : sums(sums) {}
+  void mac(const vector<A, M * K> &a, const vector<B, K * N> &b) {
+    for (unsigned i = 0; i < M; ++i)
+      for (unsigned k = 0; k < K; ++k)
+        for (unsigned j = 0; j < N; ++j)
+          sums.lanes[i * N + j] =
+              std::fma(float(a.get(i * K + k)), float(b.get(k * N + j)),
+                       sums.lanes[i * N + j]);
+  }
+  accum<accfloat, M * N> to_accum() const { return sums; }
+
+private:
+  accum<accfloat, M * N> sums;
+};
+
 template <class T, unsigned Elems>
 mask<Elems> lt(const vector<T, Elems> &a, const vector<T, Elems> &b) {
   mask<Elems> result;
@@ -159,5 +224,19 @@ vector<To, Elems> to_float(const vector<T, Elems> &lanes) {
 }
 
 } // namespace aie
+
+/// Products of 8 x 8 numbers, row by row, and as many column by column: what is
+/// multiplied shares its exponents. In the order of `aie::mmul`.
+inline aie::accum<accfloat, 64>
+mac_8x8_8x8T(const aie::block_vector<bfp16ebs8, 64> &a,
+             const aie::block_vector<bfp16ebs8, 64> &b,
+             aie::accum<accfloat, 64> sums) {
+  for (unsigned i = 0; i < 8; ++i)
+    for (unsigned k = 0; k < 8; ++k)
+      for (unsigned j = 0; j < 8; ++j)
+        sums.lanes[i * 8 + j] =
+            std::fma(a.get(i * 8 + k), b.get(j * 8 + k), sums.lanes[i * 8 + j]);
+  return sums;
+}
 
 #endif // HEADRACE_AIE_API_AIE_HPP

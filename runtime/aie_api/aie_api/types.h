@@ -7,8 +7,10 @@
 #include <array>
 #include <bit>
 #include <cassert>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 using int8 = int8_t;
 using uint8 = uint8_t;
@@ -29,6 +31,10 @@ struct bfloat16 {
 /// Names of lanes of which two are in a byte, and of lanes of accumulators.
 struct uint4;
 struct accfloat;
+/// The accumulator that products need.
+struct accauto;
+/// Numbers of which eight share an exponent.
+struct bfp16ebs8;
 
 namespace aie {
 namespace detail {
@@ -66,8 +72,8 @@ enum class rounding_mode { floor, conv_even };
 template <class T, unsigned Elems> class vector {
   static constexpr unsigned kTotal = detail::kBits<T> * Elems;
   static_assert(kTotal == 128 || kTotal == 256 || kTotal == 512 ||
-                    kTotal == 1024,
-                "a vector has 128, 256, 512 or 1024 bits");
+                    kTotal == 1024 || kTotal == 2048,
+                "a vector has 128, 256, 512, 1024 or, on XDNA 2, 2048 bits");
   template <class, unsigned> friend class vector;
 
 public:
@@ -113,6 +119,15 @@ public:
     return result;
   }
 
+  /// All lanes again and again.
+  template <unsigned To> vector<T, To> grow_replicate() const {
+    static_assert(To > Elems && To % Elems == 0);
+    vector<T, To> result;
+    for (unsigned i = 0; i < To; ++i)
+      result.set(get(i % Elems), i);
+    return result;
+  }
+
   /// The device would round pointers down that are not aligned.
   void load(const T *pointer) {
     assert(isAligned(pointer));
@@ -152,6 +167,36 @@ inline bfloat16 narrow(float x) {
 
 } // namespace detail
 
+/// 64 numbers as XDNA 2 multiplies them: for each eight the exponent of the
+/// largest, and of each a sign and seven bits.
+template <class T, unsigned Elems> class block_vector {
+  static_assert(std::is_same_v<T, bfp16ebs8> && Elems == 64);
+
+public:
+  float get(unsigned index) const {
+    return std::ldexp(float(steps[index]), exponents[index / 8] - 6);
+  }
+  /// The nearest to eight numbers. What is rounded up to a power of two has the
+  /// exponent of that.
+  void set(const float *numbers, unsigned block) {
+    uint32 largest = 0;
+    for (unsigned i = 0; i < 8; ++i)
+      largest =
+          std::max(largest, std::bit_cast<uint32>(numbers[i]) & 0x7FFFFFFF);
+    int exponent = int((largest + 0x10000) >> 23) - 127;
+    exponents[block] = int16(exponent);
+    for (unsigned i = 0; i < 8; ++i) {
+      float number = std::nearbyint(std::ldexp(numbers[i], 6 - exponent));
+      // There are no infinities, and no NaN.
+      steps[8 * block + i] = std::fabs(number) < 128 ? int8(number) : int8(0);
+    }
+  }
+
+private:
+  std::array<int8, Elems> steps{};
+  std::array<int16, Elems / 8> exponents{};
+};
+
 /// Sums in f32.
 template <class Tag, unsigned Elems> class accum {
 public:
@@ -160,14 +205,22 @@ public:
     for (unsigned i = 0; i < Elems; ++i)
       lanes[i] = from.get(i);
   }
-  template <class To> vector<To, Elems> to_vector() const {
-    vector<To, Elems> result;
-    for (unsigned i = 0; i < Elems; ++i)
-      if constexpr (detail::kBits<To> == 16)
-        result.set(detail::narrow(lanes[i]), i);
-      else
-        result.set(lanes[i], i);
-    return result;
+  template <class To> auto to_vector() const {
+    if constexpr (std::is_same_v<To, bfp16ebs8>) {
+      assert(detail::rounding == rounding_mode::conv_even);
+      block_vector<To, Elems> result;
+      for (unsigned block = 0; block < Elems / 8; ++block)
+        result.set(&lanes[8 * block], block);
+      return result;
+    } else {
+      vector<To, Elems> result;
+      for (unsigned i = 0; i < Elems; ++i)
+        if constexpr (detail::kBits<To> == 16)
+          result.set(detail::narrow(lanes[i]), i);
+        else
+          result.set(lanes[i], i);
+      return result;
+    }
   }
   std::array<float, Elems> lanes{};
 };

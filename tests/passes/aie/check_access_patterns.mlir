@@ -112,6 +112,21 @@ module { aie.device(npu2) {
 
 // -----
 
+module { aie.device(npu2) {
+  %shim = aie.tile(0, 0)
+  %core = aie.tile(0, 2)
+  aie.objectfifo @x(%shim, {%core}, 2 : i32) : !aie.objectfifo<memref<64xi8>>
+  aie.runtime_sequence(%x: memref<4096xi8>) {
+    %odd = aiex.dma_configure_task_for @x {
+      // expected-error @below {{expected strides of argument 0 to be multiples of 4 bytes, but got 1026 values of 1 bytes}}
+      aie.dma_bd(%x : memref<4096xi8>, 0, 64, [<size = 2, stride = 1026>, <size = 2, stride = 64>, <size = 2, stride = 32>, <size = 16, stride = 1>])
+      aie.end
+    } {repeat_count = 1 : i32}
+  }
+} }
+
+// -----
+
 // Fifos: elements, parts and patterns.
 
 module { aie.device(npu2) {

@@ -7,7 +7,7 @@
 // RUN:   --aie-check-locks=devices=%tests/../python/headrace/targets/aie/devices.json \
 // RUN:   --aie-check-access-patterns=devices=%tests/../python/headrace/targets/aie/devices.json \
 // RUN:   --aie-check-program-memory=devices=%tests/../python/headrace/targets/aie/devices.json \
-// RUN:   --aie-check-releases --aie-check-feed -o %t.mlir
+// RUN:   --aie-check-releases --aie-check-feed --aie-check-progress --aie-check-arguments -o %t.mlir
 // RUN: %headrace_opt %t.mlir --headrace-aie-check="devices=%tests/../python/headrace/targets/aie/devices.json" | diff %t.mlir -
 // RUN: FileCheck %s < %t.mlir
 
@@ -26,3 +26,6 @@
 // RUN: echo '{"devices": {"npu1": {}}}' > %t.json
 // RUN: not %headrace_opt %S/Inputs/product.mlir --aie-check-memory=devices=%t.json 2>&1 | FileCheck %s --check-prefix=OTHER
 // OTHER: but it has no such entry of "devices"
+// RUN: echo '{"devices": ' > %t.json
+// RUN: not %headrace_opt %S/Inputs/product.mlir --aie-check-memory=devices=%t.json 2>&1 | FileCheck %s --check-prefix=BROKEN
+// BROKEN: expected a description of npu2 in {{.*}}, but it is no JSON: [2:0, byte={{[0-9]+}}]: Unexpected EOF

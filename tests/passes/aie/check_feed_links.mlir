@@ -199,3 +199,52 @@ module { aie.device(npu2) {
     aiex.dma_await_task(%ty)
   }
 } }
+
+// -----
+
+// Each element leaves the memory tile twice: an odd number of them does not.
+
+module { aie.device(npu2) {
+  %shim = aie.tile(0, 0)
+  %memory = aie.tile(0, 1)
+  %tile = aie.tile(0, 2)
+  aie.objectfifo @y(%tile, {%memory}, 2 : i32) : !aie.objectfifo<memref<16xi32>>
+  // expected-error @below {{expected a multiple of 2 elements of @twice, as often as each is sent, but got 3 by the runtime sequence @run}}
+  aie.objectfifo @twice(%memory, {%shim}, 2 : i32) {repeat_count = 2 : i32} : !aie.objectfifo<memref<16xi32>>
+  aie.objectfifo.link [@y] -> [@twice] ([] [])
+  %core = aie.core(%tile) {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %forever = arith.constant 9223372036854775807 : index
+    scf.for %i = %c0 to %forever step %c1 {
+      %y_s = aie.objectfifo.acquire @y(Produce, 1) : !aie.objectfifosubview<memref<16xi32>>
+      aie.objectfifo.release @y(Produce, 1)
+    }
+    aie.end
+  }
+  aie.runtime_sequence @run(%y: memref<256xi32>) {
+    %ty = aiex.dma_configure_task_for @twice {
+      aie.dma_bd(%y : memref<256xi32>, 0, 48)
+      aie.end
+    } {issue_token = true}
+    aiex.dma_start_task(%ty)
+    aiex.dma_await_task(%ty)
+  }
+} }
+
+// -----
+
+module { aie.device(npu2) {
+  %shim = aie.tile(0, 0)
+  %memory = aie.tile(0, 1)
+  // expected-error @below {{@x has its consumer in memory tile (0, 1), where no core or link takes its elements}}
+  aie.objectfifo @x(%shim, {%memory}, 2 : i32) : !aie.objectfifo<memref<16xi32>>
+  aie.runtime_sequence @run(%x: memref<256xi32>) {
+    %tx = aiex.dma_configure_task_for @x {
+      aie.dma_bd(%x : memref<256xi32>, 0, 16)
+      aie.end
+    }
+    aiex.dma_start_task(%tx)
+    aiex.dma_free_task(%tx)
+  }
+} }

@@ -94,3 +94,19 @@ module { aie.device(npu2) {
   %b = aie.tile(1, 2)
   aie.objectfifo @x(%b, {%a}, 2 : i32) : !aie.objectfifo<memref<10000xi32>>
 } }
+
+// -----
+
+module { aie.device(npu2) {
+  %a = aie.tile(1, 2)
+  %b = aie.tile(1, 3)
+  func.func private @use(memref<16xi32>)
+  %own = aie.buffer(%a) : memref<16xi32>
+  %other = aie.buffer(%b) {sym_name = "other"} : memref<16xi32>
+  %core = aie.core(%a) {
+    func.call @use(%own) : (memref<16xi32>) -> ()
+    // expected-error @below {{expected buffers of core tile (1, 2), but got buffer other of core tile (1, 3)}}
+    func.call @use(%other) : (memref<16xi32>) -> ()
+    aie.end
+  }
+} }

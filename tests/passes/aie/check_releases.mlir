@@ -157,3 +157,102 @@ module { aie.device(npu2) {
     aie.end
   }
 } }
+
+// -----
+
+// Each iteration begins with fewer elements than the one before.
+
+module { aie.device(npu2) {
+  %shim = aie.tile(0, 0)
+  %tile = aie.tile(0, 2)
+  aie.objectfifo @x(%shim, {%tile}, 65536 : i32) : !aie.objectfifo<memref<16xi32>>
+  %core = aie.core(%tile) {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %c5000 = arith.constant 5000 : index
+    %xs = aie.objectfifo.acquire @x(Consume, 5000) : !aie.objectfifosubview<memref<16xi32>>
+    // expected-error @below {{expected a loop whose iterations come to hold the same elements of its objectFifos, but the first 4096 do not}}
+    scf.for %i = %c0 to %c5000 step %c1 {
+      aie.objectfifo.release @x(Consume, 1)
+    }
+    aie.end
+  }
+} }
+
+// -----
+
+module { aie.device(npu2) {
+  %shim = aie.tile(0, 0)
+  %tile = aie.tile(0, 2)
+  %flag = aie.buffer(%tile) : memref<1xi1>
+  aie.objectfifo @x(%shim, {%tile}, 2 : i32) : !aie.objectfifo<memref<16xi32>>
+  %core = aie.core(%tile) {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %forever = arith.constant 9223372036854775807 : index
+    %which = memref.load %flag[%c0] : memref<1xi1>
+    // expected-error @below {{is around an endless loop; allowed: one that always runs}}
+    scf.if %which {
+      scf.for %i = %c0 to %forever step %c1 {
+        %xs = aie.objectfifo.acquire @x(Consume, 1) : !aie.objectfifosubview<memref<16xi32>>
+        aie.objectfifo.release @x(Consume, 1)
+      }
+    }
+    aie.end
+  }
+} }
+
+// -----
+
+// What is released belongs to the other end, which may be at it already.
+
+module { aie.device(npu2) {
+  %shim = aie.tile(0, 0)
+  %tile = aie.tile(0, 2)
+  func.func private @add(memref<16xi32>, memref<16xi32>)
+  aie.objectfifo @x(%shim, {%tile}, 4 : i32) : !aie.objectfifo<memref<16xi32>>
+  %core = aie.core(%tile) {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %c2 = arith.constant 2 : index
+    %forever = arith.constant 9223372036854775807 : index
+    scf.for %i = %c0 to %forever step %c1 {
+      %xs = aie.objectfifo.acquire @x(Consume, 2) : !aie.objectfifosubview<memref<16xi32>>
+      %first = aie.objectfifo.subview.access %xs[0] : !aie.objectfifosubview<memref<16xi32>> -> memref<16xi32>
+      %second = aie.objectfifo.subview.access %xs[1] : !aie.objectfifosubview<memref<16xi32>> -> memref<16xi32>
+      func.call @add(%first, %second) : (memref<16xi32>, memref<16xi32>) -> ()
+      aie.objectfifo.release @x(Consume, 1)
+      func.call @add(%second, %second) : (memref<16xi32>, memref<16xi32>) -> ()
+      scf.for %j = %c0 to %c2 step %c1 {
+        // expected-error @below {{uses an element of @x (Consume) that the core has released}}
+        func.call @add(%first, %second) : (memref<16xi32>, memref<16xi32>) -> ()
+      }
+      aie.objectfifo.release @x(Consume, 1)
+    }
+    aie.end
+  }
+} }
+
+// -----
+
+// One of two is released in each turn: in the second one, the first is gone.
+
+module { aie.device(npu2) {
+  %shim = aie.tile(0, 0)
+  %tile = aie.tile(0, 2)
+  func.func private @use(memref<16xi32>)
+  aie.objectfifo @x(%shim, {%tile}, 4 : i32) : !aie.objectfifo<memref<16xi32>>
+  %core = aie.core(%tile) {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %c2 = arith.constant 2 : index
+    %xs = aie.objectfifo.acquire @x(Consume, 2) : !aie.objectfifosubview<memref<16xi32>>
+    %first = aie.objectfifo.subview.access %xs[0] : !aie.objectfifosubview<memref<16xi32>> -> memref<16xi32>
+    scf.for %i = %c0 to %c2 step %c1 {
+      // expected-error @below {{uses an element of @x (Consume) that the core has released}}
+      func.call @use(%first) : (memref<16xi32>) -> ()
+      aie.objectfifo.release @x(Consume, 1)
+    }
+    aie.end
+  }
+} }

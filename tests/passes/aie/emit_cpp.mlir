@@ -27,7 +27,7 @@
 // CHECK-NEXT: aie::sub([[GROUP]], aie::accum<accfloat, 16>([[FIRST]]));
 // CHECK: [[ROW]] = sum{{[0-9]+}};
 // CHECK: aie::store_v(y + 0, [[ROW]].to_vector<float>());
-func.func private @accumulate_q4nx_512(memref<512xbf16>, memref<16xf32>, memref<32xbf16>, memref<5120xi8>, memref<32xf32>, i32)
+func.func private @accumulate_q4nx_512(memref<512xbf16>, memref<16xf32>, memref<32xbf16>, memref<2560xi8>, memref<16xf32>, i32)
     attributes {headrace.core = {kind = "accumulate_q4nx", size = 512 : i64}}
 
 // CHECK-LABEL: void zero_32(float *__restrict y) {
@@ -36,12 +36,21 @@ func.func private @accumulate_q4nx_512(memref<512xbf16>, memref<16xf32>, memref<
 // CHECK-NEXT: }
 func.func private @zero_32(memref<32xf32>) attributes {headrace.core = {kind = "zero", size = 32 : i64}}
 
-// CHECK-LABEL: void sum_groups_q4_0_256(const bfloat16 *__restrict x, float *__restrict bias, bfloat16 *__restrict parts) {
+// CHECK-LABEL: void take_q4_0_512(const bfloat16 *__restrict piece, bfloat16 *__restrict x, float *__restrict bias, bfloat16 *__restrict parts, int32 number) {
+// CHECK: aie::store_v(x + {{.*}}, piece_{{.*}});
 // CHECK: aie::shuffle_down_rotate(sum1.to_vector<float>(), 8);
 // CHECK: aie::broadcast<float, 16>(-136.0f)
-// CHECK: bias[i1] = one1;
-func.func private @sum_groups_q4_0_256(memref<256xbf16>, memref<8xf32>, memref<16xbf16>)
-    attributes {headrace.core = {kind = "sum_groups_q4_0", size = 256 : i64}}
+// CHECK: bias[{{.*}}] = one1;
+func.func private @take_q4_0_512(memref<256xbf16>, memref<512xbf16>, memref<16xf32>, memref<32xbf16>, i32)
+    attributes {headrace.core = {kind = "take_q4_0", size = 512 : i64}}
+
+// CHECK-LABEL: void relay_q4nx_512(const int8 *__restrict bytes, bfloat16 *__restrict piece, bfloat16 *__restrict x, float *__restrict bias, bfloat16 *__restrict parts, int32 number) {
+// CHECK: aie::load_v<64>(bytes + {{.*}});
+// CHECK: .cast_to<bfloat16>();
+// CHECK: aie::store_v(piece + {{.*}});
+// CHECK: aie::store_v(x + {{.*}}, piece_{{.*}});
+func.func private @relay_q4nx_512(memref<512xi8>, memref<256xbf16>, memref<512xbf16>, memref<16xf32>, memref<32xbf16>, i32)
+    attributes {headrace.core = {kind = "relay_q4nx", size = 512 : i64}}
 
 // The exponential as a polynomial. Where a comparison fails, a NaN among them, the
 // first of two is chosen.

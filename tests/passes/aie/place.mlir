@@ -93,3 +93,44 @@ dataflow.graph @placed(%m: memref<8xf32>) {
   dataflow.port read %m offset 0 sizes [8] strides [1] stream %a at [1, 0] : memref<8xf32>, !dataflow.stream<memref<8xf32>>
   dataflow.port write %m offset 0 sizes [8] strides [1] stream %a : memref<8xf32>, !dataflow.stream<memref<8xf32>>
 }
+
+// -----
+
+// Ports that take turns have one channel. What a task puts in, its core gives to all.
+// CHECK-LABEL: dataflow.graph @passed_on(
+// CHECK: stream %{{.*}} at [0, 0]
+// CHECK: stream %{{.*}} at [0, 0] step 1
+// CHECK: stream %{{.*}} at [0, 0]
+// CHECK: dataflow.broadcast %{{.*}} to %{{.*}}, %{{.*}} at [0, 2]
+// CHECK: dataflow.task "first" at [0, 2]
+// CHECK: dataflow.task "b" at [0, 3]
+// CHECK: dataflow.task "c" at [0, 4]
+dataflow.graph @passed_on(%m: memref<8xf32>) {
+  %a = dataflow.stream "a" depth 1 : !dataflow.stream<memref<8xf32>>
+  %o = dataflow.stream "o" depth 1 : !dataflow.stream<memref<8xf32>>
+  %all = dataflow.stream "all" depth 1 : !dataflow.stream<memref<8xf32>>
+  %b = dataflow.stream "b" depth 1 : !dataflow.stream<memref<8xf32>>
+  %c = dataflow.stream "c" depth 1 : !dataflow.stream<memref<8xf32>>
+  dataflow.port read %m offset 0 sizes [8] strides [1] stream %a : memref<8xf32>, !dataflow.stream<memref<8xf32>>
+  dataflow.port read %m offset 0 sizes [8] strides [1] stream %a step 1 : memref<8xf32>, !dataflow.stream<memref<8xf32>>
+  dataflow.port read %m offset 0 sizes [8] strides [1] stream %o : memref<8xf32>, !dataflow.stream<memref<8xf32>>
+  dataflow.broadcast %all to %b, %c : !dataflow.stream<memref<8xf32>> to !dataflow.stream<memref<8xf32>>, !dataflow.stream<memref<8xf32>>
+  dataflow.task "first" {
+    dataflow.pop %o as %f: memref<8xf32> {
+    }
+    dataflow.pop %a as %e: memref<8xf32> {
+      dataflow.push %all as %f: memref<8xf32> {
+      }
+    }
+    dataflow.pop %a as %e: memref<8xf32> {
+    }
+  }
+  dataflow.task "b" {
+    dataflow.pop %b as %e: memref<8xf32> {
+    }
+  }
+  dataflow.task "c" {
+    dataflow.pop %c as %e: memref<8xf32> {
+    }
+  }
+}
