@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MODEL_SUITE", "Report", "main", "run", "run_suite"]
 
-# Of targets that run nowhere here: what is simulated and modelled (`headrace.bench.metal`).
+# Of targets that run nowhere here: what is simulated and modelled, by `headrace.bench.TARGET`.
 MODEL_SUITE = "model"
+MODELLED_TARGETS = ("aie", "metal")
 
 
 def run(
@@ -61,9 +62,14 @@ def run(
     with table.Bar(Console(stderr=True)) as bar:
         common: dict[str, Any] = {"pattern": filter, "quick": quick, "peers": peers, "seed": seed}
         if suite == MODEL_SUITE:
-            from headrace.bench import metal
-
-            report = metal.run(target, **common, start=bar.start, tick=bar.tick)
+            name = target.partition(":")[0]
+            if name not in MODELLED_TARGETS:
+                raise UsageError(
+                    f"bench: suite {suite} is of targets {', '.join(MODELLED_TARGETS)}, "
+                    f"but got '{target}'"
+                )
+            module = importlib.import_module(f"headrace.bench.{name}")
+            report = module.run(target, **common, start=bar.start, tick=bar.tick)
         else:
             report = run_suite(target, suite, **common, threads=threads, progress=bar)
     if json:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import product
+from typing import Protocol, TypeVar
 
 from headrace.bench import limits
 from headrace.bench.attending import Decode, Prefill
@@ -66,7 +67,17 @@ SUITES: Mapping[str, list[Item]] = {
 }
 
 
-def matches(item: Item, pattern: str) -> bool:
+class Labelled(Protocol):
+    """What can be chosen."""
+
+    @property
+    def label(self) -> str: ...
+
+
+Chosen = TypeVar("Chosen", bound=Labelled)
+
+
+def matches(item: Labelled, pattern: str) -> bool:
     """Whether every word of `pattern` occurs in the label; a word with * ? or [ is a glob."""
     text = item.label.lower()
     return all(
@@ -92,13 +103,19 @@ def select(name: str, pattern: str | None = None, quick: bool = False) -> list[I
     """
     if name not in SUITES:
         raise unknown("suite", name, SUITES)
-    chosen = [item for item in SUITES[name] if pattern is None or matches(item, pattern)]
-    if not chosen:
+    found = chosen(SUITES[name], pattern, name)
+    return smallest(found) if quick else found
+
+
+def chosen(items: Sequence[Chosen], pattern: str | None, suite: str) -> list[Chosen]:
+    """Those that match `pattern`; raises `UsageError` if none does."""
+    found = [item for item in items if pattern is None or matches(item, pattern)]
+    if not found:
         raise UsageError(
-            f"bench: expected --filter to match a row of suite '{name}', but got '{pattern}'; "
-            f"allowed: words found in lines like '{SUITES[name][0].label}'"
+            f"bench: expected --filter to match a row of suite '{suite}', but got '{pattern}'; "
+            f"allowed: words found in lines like '{items[0].label}'"
         )
-    return smallest(chosen) if quick else chosen
+    return found
 
 
 def groups(items: Iterable[Item]) -> dict[tuple[type, Hashable], list[Item]]:
