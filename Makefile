@@ -84,12 +84,13 @@ test-python: build ## Run pytest over tests/python and tests/e2e.
 FUZZ_SECONDS := 600
 FUZZ_SEED := 1
 
-fuzz: build ## Fuzz the readers of files, and the parser and common passes, for FUZZ_SECONDS each.
+fuzz: build ## Fuzz the readers of files, the parser and common passes, and AIE designs, for FUZZ_SECONDS each.
 	$(PY) -m pip install --quiet --requirement tests/fuzz/requirements.txt
 	$(PY) tests/fuzz/fuzz_files.py gguf -max_total_time=$(FUZZ_SECONDS)
 	$(PY) tests/fuzz/fuzz_files.py safetensors -max_total_time=$(FUZZ_SECONDS)
 	$(PY) tests/fuzz/fuzz_files.py index -max_total_time=$(FUZZ_SECONDS)
 	$(PY) tests/fuzz/ir_fuzz.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
+	$(PY) tests/fuzz/aie_fuzz.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 lint: build ## Check formatting, lint, types and includes.
 	$(VENV)/bin/ruff check

@@ -1,9 +1,9 @@
 """Artifacts that were compiled before, in a folder of the user.
 
 An entry is an artifact under a name that stands for everything that it was made from: the module,
-the target's description, and every file of this package, by size and time. So a rebuilt compiler
-finds none of its old entries. Targets outside of this package are not cached: which of their files
-matter is not known here.
+the target's description, and every file of this package and of the runtime, by size and time. So a
+rebuilt compiler finds none of its old entries. Targets outside of this package are not cached:
+which of their files matter is not known here.
 
 `HEADRACE_CACHE` is the folder, or `off`; by default `$XDG_CACHE_HOME/headrace` or
 `~/.cache/headrace`. Entries that were not used for longest go when all take more than 1 GiB.
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import headrace
+import headrace_runtime
 from headrace.artifact import Artifact
 from headrace.native import native
 from headrace_runtime import ArtifactError
@@ -94,10 +95,11 @@ def _is_ours(target: Target) -> bool:
 
 @cache
 def _package() -> str:
-    """Every file of this package; its native libraries are among them."""
-    root = Path(headrace.__file__).parent
+    """Every file of this package, its native libraries among them, and of the runtime, which packs
+    and draws what some artifacts carry."""
+    root, runtime = Path(headrace.__file__).parent, Path(headrace_runtime.__file__).parent
     digest = hashlib.sha256(f"{headrace.__version__} {native().llvm_version()} {root}".encode())
-    for path in sorted(root.rglob("*")):
+    for path in (*sorted(root.rglob("*")), *sorted(runtime.rglob("*"))):
         if path.is_file() and path.parent.name != "__pycache__":
             status = path.stat()
             digest.update(f"\n{path} {status.st_size} {status.st_mtime_ns}".encode())

@@ -60,8 +60,8 @@ def compile(
         `headrace.artifact_cache`; never done with `dump_dir` or `timing`.
     poison_scratch: kernels fill scratch memory of their own with NaN (0xFF) first, to show whether
         they read what they did not write; nothing changes where the target's kernels have none.
-    verification: for single operations, put into the artifact what their results should be on
-        inputs that the runtime can draw (`headrace.verification`).
+    verification: for single operations, and for products on an array, put into the artifact what
+        their results should be on inputs that the runtime can draw (`headrace.verification`).
 
     Raises `UsageError` for a request that cannot be meant and `CompileError` when a pass fails.
     """
@@ -150,7 +150,7 @@ def build(
     """Lower `module` in place and write the files of an artifact into `folder`.
 
     source: the operation in its written form, if the module is one; kept in the manifest.
-    verification: whether the manifest says what the operation's results should be.
+    verification: whether the manifest says what results should be.
     Returns the manifest, which is also in `folder/manifest.json`.
     """
     from headrace.cost.kernels import model_kernels
@@ -181,6 +181,8 @@ def build(
         ]
     if verification and source:
         _add_verification(source, manifest, folder)
+    if target.finish is not None:
+        target.finish(manifest, folder, verification)
     manifest["sha256"] = {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

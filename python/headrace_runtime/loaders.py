@@ -1,7 +1,7 @@
 """Loaders: what turns the files of an artifact into a program that runs.
 
-A manifest names its loader. Built in are "shared-library" and "metal"; a wheel adds others through
-the entry-point group `headrace_runtime.loaders`, whose entries are callables
+A manifest names its loader. Built in are "shared-library", "metal" and "aie"; a wheel adds others
+through the entry-point group `headrace_runtime.loaders`, whose entries are callables
 `(folder: Path, manifest: Manifest) -> Program`.
 """
 
@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
 
+from .aie import AieProgram
 from .errors import ArtifactError
 from .manifest import Manifest
 from .metal import MetalProgram
@@ -43,7 +44,11 @@ class Program(Protocol):
 
 Loader = Callable[[Path, Manifest], Program]
 
-_BUILT_IN: dict[str, Loader] = {"shared-library": SharedLibrary, "metal": MetalProgram}
+_BUILT_IN: dict[str, Loader] = {
+    "shared-library": SharedLibrary,
+    "metal": MetalProgram,
+    "aie": AieProgram,
+}
 
 
 def names() -> list[str]:

@@ -17,7 +17,8 @@ from headrace.passmanager import PassManager
 
 DEVICES = Path(targets.__path__[0]) / "aie" / "devices.json"
 CHECKS = ["tiles", "channels", "memory", "descriptors", "locks", "access-patterns"]
-CHECKS += ["releases", "feed", "program-memory"]
+CHECKS += ["releases", "feed", "progress", "arguments", "program-memory"]
+WITHOUT_DEVICES = ("releases", "feed", "progress", "arguments")
 BLOCK = 1280  # bytes of weights of 32 rows and 64 columns
 
 
@@ -126,7 +127,7 @@ def diagnostics(text, checks=CHECKS, devices=DEVICES):
         try:
             module = ir.Module.parse(text)
             for check in checks:
-                option = "" if check in ("releases", "feed") else f"{{devices={devices}}}"
+                option = "" if check in WITHOUT_DEVICES else f"{{devices={devices}}}"
                 PassManager.parse(f"builtin.module(aie-check-{check}{option})").run(
                     module.operation
                 )

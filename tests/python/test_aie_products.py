@@ -11,17 +11,17 @@ import pytest
 
 import headrace
 from headrace import formats, ir
-from headrace.errors import UsageError
-from headrace.formats.core_blocks import core_blocks, group_blocks
 from headrace.passmanager import PassManager
 from headrace.sim import aie
 from headrace.sim.aie_library import compile_cores
+from headrace_runtime import ArgumentError
+from headrace_runtime.core_blocks import column_blocks, core_blocks, group_blocks, unit_blocks
 
 DEVICES = Path(headrace.__file__).parent / "targets" / "aie" / "devices.json"
 COLUMNS = {"npu1": 4, "npu2": 8}
 # What a call takes; the time of a run is no matter here.
 BOUND = 1e-4
-CYCLES = {"accumulate": 2240.0, "sum_groups": 1000.0, "zero": 10.0, "gate": 200.0}
+CYCLES = {"accumulate": 1120.0, "take": 1000.0, "relay": 1060.0, "zero": 10.0, "gate": 100.0}
 
 
 def packed(rows, cols, name):
@@ -51,7 +51,7 @@ def gated_matvec(rows, cols, name, activation):
     }}"""
 
 
-def run(text, device, folder, matrices, x):
+def run(text, device, folder, name, matrices, x):
     """The results, and the run, of the design for `text` with these packed matrices."""
     with ir.Context():
         module = ir.Module.parse(text)
@@ -60,15 +60,14 @@ def run(text, device, folder, matrices, x):
             module.operation
         )
         library = compile_cores(module, folder / "cores.so")
-        found = re.search(
-            r"groups = array<i64: ([^>]*)>", str(module.operation.attributes["headrace.packing"])
-        )
+        (recipe,) = ir.DictAttr(module.operation.attributes["headrace.packing"])["main"]["products"]
+        channels, rounds = (list(recipe[key]) for key in ("channels", "rounds"))
         (device_op,) = [op for op in module.body.operations if op.operation.name == "aie.device"]
         text = f"module {{\n{device_op}\n}}"
-    weights = group_blocks(matrices, [int(number) for number in found[1].split(",")])
+    weights = column_blocks([unit_blocks(each, name) for each in matrices], channels, rounds)
     names = re.findall(r"func.func private @(\w+)", text)
     cycles = {name: next(CYCLES[k] for k in CYCLES if name.startswith(k)) for name in names}
-    columns_stored = matrices[0].shape[1] * 256
+    columns_stored = int(re.search(r"memref<(\d+)xi8>, %\w+: memref<\d+xf32>\)", text)[1]) // 2
     padded = np.zeros(columns_stored, ml_dtypes.bfloat16)
     padded[: len(x)] = x
     outputs = int(re.search(r"@sequence\(.*memref<(\d+)xf32>\)", text)[1])
@@ -105,7 +104,7 @@ def error(got, want):
 def test_matvec(rows, cols, name, device, tmp_path):
     data, x = drawn(rows, cols, name)
     blocks = core_blocks(data, rows, cols, name)
-    y, _ = run(matvec(rows, cols, name), device, tmp_path, [blocks], x)
+    y, _ = run(matvec(rows, cols, name), device, tmp_path, name, [blocks], x)
     assert error(y, product(data, rows, cols, name, x)) < BOUND
     assert not y[rows:].any()
 
@@ -118,7 +117,7 @@ def test_gated_matvec(name, device, activation, tmp_path):
     up, _ = drawn(rows, cols, name, seed=1)
     x = (x.astype(np.float32) / 8).astype(ml_dtypes.bfloat16)
     matrices = [core_blocks(data, rows, cols, name) for data in (gate, up)]
-    y, _ = run(gated_matvec(rows, cols, name, activation), device, tmp_path, matrices, x)
+    y, _ = run(gated_matvec(rows, cols, name, activation), device, tmp_path, name, matrices, x)
     g, u = (product(data, rows, cols, name, x) for data in (gate, up))
     if activation == "silu":
         want = g / (1 + np.exp(-g)) * u
@@ -134,7 +133,7 @@ def test_a_projection_of_a_model_near_the_limit_of_memory(tmp_path):
     scales = rng.standard_normal((*blocks.shape[:2], 512), dtype=np.float32)
     blocks[:, :, :1024] = scales.astype(ml_dtypes.bfloat16).view(np.uint8)
     data, x = blocks.reshape(-1), rng.standard_normal(cols).astype(ml_dtypes.bfloat16)
-    y, done = run(matvec(rows, cols, "q4nx"), "npu2", tmp_path, [blocks], x)
+    y, done = run(matvec(rows, cols, "q4nx"), "npu2", tmp_path, "q4nx", [blocks], x)
     want = formats.get("q4nx").decode(data, rows, cols) @ x.astype(np.float32)
     assert error(y, want) < BOUND
     # Of the 60 GB/s that all columns together get, dispatch excluded.
@@ -145,17 +144,17 @@ def test_large_and_missing_numbers(tmp_path):
     data, x = drawn(96, 512, "q4nx")
     blocks = core_blocks(data, 96, 512, "q4nx").copy()
     x[7] = np.inf
-    y, _ = run(matvec(96, 512, "q4nx"), "npu2", tmp_path, [blocks], x)
+    y, _ = run(matvec(96, 512, "q4nx"), "npu2", tmp_path, "q4nx", [blocks], x)
     assert not np.isfinite(y[:96]).any()
     x[7] = 3e38
-    y, _ = run(matvec(96, 512, "q4nx"), "npu2", tmp_path, [np.zeros_like(blocks)], x)
+    y, _ = run(matvec(96, 512, "q4nx"), "npu2", tmp_path, "q4nx", [np.zeros_like(blocks)], x)
     assert not y.any() or np.isnan(y).any()
 
 
 def test_blocks_of_other_formats_and_sizes():
-    with pytest.raises(UsageError, match="but got q6_k; allowed: q4nx, q4_0, q4_k"):
+    with pytest.raises(ArgumentError, match="but got q6_k; allowed: q4nx, q4_0, q4_k"):
         core_blocks(b"", 1, 256, "q6_k")
-    with pytest.raises(UsageError, match="expected 5120 bytes of q4nx for 32x256, but got 4"):
+    with pytest.raises(ArgumentError, match="expected 5120 bytes of q4nx for 32x256, but got 4"):
         core_blocks(b"1234", 32, 256, "q4nx")
-    with pytest.raises(UsageError, match="at most 2 rows of blocks"):
+    with pytest.raises(ArgumentError, match="at most 2 rows of blocks"):
         group_blocks([np.zeros((3, 1, 5120), np.uint8)], [2, 1])

@@ -14,8 +14,9 @@ from headrace.errors import CompileError, UsageError
 from headrace.ops import OpSpec
 from headrace.targets.aie import describe
 from headrace.targets.aie.cycles import cycles_of
-from headrace.targets.aie.packing import pack_weights
 from headrace.targets.aie.simulate import CORES, DESIGN, run_timed
+from headrace_runtime import ArgumentError, aie_packing
+from headrace_runtime.aie_packing import pack_weights
 
 MATVEC = "matvec:m=67,k=512,format=q4_k"
 
@@ -53,20 +54,23 @@ def test_an_artifact_says_how_arguments_become_those_of_the_sequence(artifact, t
         ("y", "f32"),
     ]
     array = manifest["array"]
-    groups = array["weights"]["groups"]
-    bands = sum(cores * rounds for cores, rounds in zip(groups[::2], groups[1::2], strict=True))
-    assert array["weights"] == {
-        "arguments": [1],
-        "format": "q4_k",
-        "rows": 67,
-        "cols": 512,
-        "groups": groups,
-        "bytes": bands * 2 * 4864,
-    }
-    assert array["activations"] == {"argument": 0, "dtype": "bf16", "elements": 512}
-    assert array["results"] == {"argument": 2, "rows": 67, "elements": 32 * bands}
+    (product,) = array["products"]
+    weights, activations, results = (product[k] for k in ("weights", "activations", "results"))
+    sizes = aie_packing.sizes(array)
+    assert product["op"] == "qlinear.matvec"
+    assert list(sizes) == ["weights", "activations", "results"]
+    assert [part["memory"] for part in (weights, activations, results)] == [0, 1, 2]
+    for part, size in zip((weights, activations, results), sizes.values(), strict=True):
+        assert (part["offset"], part["bytes"]) == (0, size)
+    assert (weights["arguments"], weights["format"]) == ([1], "q4_k")
+    assert (weights["rows"], weights["cols"]) == (67, 512)
+    assert weights["bytes"] % 4864 == 0 and weights["bytes"] >= 3 * 2 * 4864
+    assert (activations["argument"], activations["dtype"]) == (0, "bf16")
+    assert activations["shape"] == [512] and activations["padded"] == [activations["bytes"] // 2]
+    assert (results["argument"], results["shape"]) == (2, [67])
+    assert results["padded"] == [results["bytes"] // 4] and results["bytes"] >= 4 * 67
     modelled = array["modelled"]
-    assert modelled["read_bytes"] == array["weights"]["bytes"] + 2 * 512
+    assert modelled["read_bytes"] == sizes["weights"] + sizes["activations"]
     (kernel,) = manifest["kernels"]
     assert kernel["modelled"]["time_us"] == modelled["run_us"] + modelled["dispatch_us"]
     assert kernel["operations"] == 2 * 67 * 512
@@ -101,7 +105,9 @@ def test_the_array_computes_it_however_fast_its_cores_are(text, target):
     program = compiled(text, target)
     spec = OpSpec.parse(text, activations="bf16")
     inputs = inputs_of(spec)
-    results = [targets.find("aie").simulate(program, inputs, order)[-1] for order in range(3)]
+    results = [
+        targets.find("aie").simulate(program, inputs, order).arguments[-1] for order in range(3)
+    ]
     want = reference.evaluate(spec, inputs[0], inputs[1:])
     assert results[0].shape == (spec.m,)
     assert reference.relative_l2(results[0], want) < 1e-4
@@ -117,12 +123,19 @@ def test_a_slow_core_takes_longer(artifact):
 
 def test_memory_of_another_size_is_refused(artifact):
     inputs = inputs_of(OpSpec.parse(MATVEC, activations="bf16"))
-    array = artifact.manifest["array"]
-    assert pack_weights(array, inputs[1:]).nbytes == array["weights"]["bytes"]
-    with pytest.raises(UsageError, match="expected 1 matrices, but got 2"):
-        pack_weights(array, inputs[1:] * 2)
-    with pytest.raises(UsageError, match="expected 19296 bytes of q4_k for 67x512, but got 4"):
-        pack_weights(array, [np.zeros(4, np.uint8)])
+    (product,) = artifact.manifest["array"]["products"]
+    weights = product["weights"]
+    assert pack_weights(weights, inputs[1:]).nbytes == weights["bytes"]
+    with pytest.raises(ArgumentError, match="expected 1 matrices, but got 2"):
+        pack_weights(weights, inputs[1:] * 2)
+    with pytest.raises(ArgumentError, match="expected 19296 bytes of q4_k for 67x512, but got 4"):
+        pack_weights(weights, [np.zeros(4, np.uint8)])
+    with pytest.raises(ArgumentError, match="weights: expected 19 bytes, but got [0-9]+"):
+        pack_weights({**weights, "bytes": 19}, inputs[1:])
+    with pytest.raises(ArgumentError, match="activations: expected 1024 bytes, but got 4"):
+        aie_packing.pack_activations(product["activations"], np.zeros(4, np.uint8))
+    with pytest.raises(UsageError, match="expected 2 inputs, but got 1"):
+        run_timed(artifact, inputs[:1])
     with pytest.raises(UsageError, match="argument 'x': expected 1024 bytes, but got 4"):
         run_timed(artifact, [np.zeros(2, ml_dtypes.bfloat16), inputs[1]])
 
@@ -130,8 +143,8 @@ def test_memory_of_another_size_is_refused(artifact):
 def test_texts_of_an_artifact_are_what_the_emitters_give(artifact):
     design, cores = artifact.sources[DESIGN], artifact.sources[CORES]
     assert "aie.device(npu2)" in design and "aie.runtime_sequence @sequence" in design
-    assert "func.func @accumulate_q4_k_512(" in cores and "dataflow." not in design
-    assert "\nvoid accumulate_q4_k_512(const bfloat16 *" in artifact.sources["cores.cpp"]
+    assert "func.func @accumulate_q4_k_" in cores and "dataflow." not in design
+    assert "\nvoid accumulate_q4_k_" in artifact.sources["cores.cpp"]
 
 
 def test_cycles_are_those_of_the_slot_that_is_needed_most():
@@ -157,6 +170,9 @@ def test_cycles_are_those_of_the_slot_that_is_needed_most():
         endless = text.replace("%c8 step", "%n step").replace("(%x", "(%n: index, %x")
         with pytest.raises(CompileError, match="expected loops with constant bounds"):
             cycles_of(ir.Module.parse(endless), describe("npu2"))
+        other = "func.func @f() { scf.execute_region { scf.yield } return }"
+        with pytest.raises(CompileError, match="expected straight code and loops, but got"):
+            cycles_of(ir.Module.parse(other), describe("npu2"))
 
 
 @pytest.mark.parametrize(
@@ -195,8 +211,8 @@ def test_full_checks_have_projections_of_models():
 def test_a_check_finds_a_wrong_result(monkeypatch):
     (task, *_) = runner.select("aie", 1, filter="matvec/q4_0", quick=True)
     assert all(row.ok for row in runner.check_task("aie", 1, task))
-    from headrace.targets.aie import simulate
-
-    right = simulate.pack_activations
-    monkeypatch.setattr(simulate, "pack_activations", lambda array, x: right(array, x[::-1].copy()))
+    right = aie_packing.pack_activations
+    monkeypatch.setattr(
+        aie_packing, "pack_activations", lambda part, x: right(part, x[::-1].copy())
+    )
     assert not all(row.ok for row in runner.check_task("aie", 1, task))

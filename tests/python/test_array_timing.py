@@ -26,8 +26,11 @@ def test_no_row_is_used_twice(judged: list[timing.Judged]) -> None:
     assert {row.group for row in judged} == {n for n, use in uses.items() if use == "judged"}
     fitted = {row.group for row in timing.calibrate().fitted}
     assert fitted == {name for name, use in uses.items() if use == "calibration"}
-    fitted_shapes = {(r["m"], r["k"]) for r in groups["gemv_core"]["rows"]}
-    assert not fitted_shapes & {(r["m"], r["k"]) for r in groups["gemv_panels"]["rows"]}
+    for core, others in (("gemv_core", "gemv_panels"), ("gemm_core", "gemm_tiles")):
+        shapes = [
+            {(r["m"], r["k"], r.get("n")) for r in groups[name]["rows"]} for name in (core, others)
+        ]
+        assert not shapes[0] & shapes[1]
 
 
 def test_the_fit_is_close() -> None:
@@ -45,9 +48,18 @@ def test_products_are_predicted(judged: list[timing.Judged]) -> None:
         assert row.counts and row.error is not None and abs(row.error) < 0.05, row
 
 
+def test_matrix_products_are_predicted(judged: list[timing.Judged]) -> None:
+    """Large ones; of small ones filling and emptying the array is modelled too slow."""
+    rows = {row.row: row.error for row in judged if row.group == "gemm_tiles"}
+    assert len(rows) == 5
+    for shape, error in rows.items():
+        small = shape in ("512x512x512", "1024x1024x1024")
+        assert error is not None and abs(error) < (0.16 if small else 0.06), shape
+
+
 def test_what_cannot_be_said_is_not_counted(judged: list[timing.Judged]) -> None:
     counted = {row.group for row in judged if row.counts}
-    assert counted == {"gemv_panels", "gemv_rows", "fused_q4"}
+    assert counted == {"gemv_panels", "gemv_rows", "fused_q4", "gemm_tiles"}
     for row in judged:
         if not row.counts:
             # What it says is a bound, and the published figure keeps to it.
@@ -90,6 +102,38 @@ def test_a_wrong_model_is_found_out() -> None:
         cycles = row["tile_m"] * row["k"] / 64 * wrong.step_cycles
         us = references.run_reference(text, cycles, wrong.timing).total_us
         assert abs(us / row["us"] - 1) > 0.15
+
+
+def test_a_block_of_a_matrix_product_takes_its_steps() -> None:
+    """The longer of a core's work and what its channels bring: 8 KB of B are 2048 cycles."""
+    npu2 = timing_of("npu2")
+
+    def slope(cycles: float) -> float:
+        texts = [references.gemm_block((64, 32, 128), steps) for steps in (16, 48)]
+        short, long = (references.run_reference(text, cycles, npu2).cycles for text in texts)
+        return (long - short) / 32
+
+    assert slope(6000.0) == pytest.approx(6000, rel=0.02)
+    assert slope(10.0) >= 2048
+    npu1 = references.gemm_block((32, 32, 64), 4, columns=4, device="npu1")
+    run = references.run_reference(npu1, 10.0, timing_of("npu1"))
+    assert run.ddr_read == 4 * (4 * 32 * 32 + 4 * 32 * 64) * 2
+    assert run.ddr_written == 16 * 32 * 64 * 4
+
+
+def test_rows_of_whole_arrays_count_once_their_cores_are_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, groups = timing.calibrate(), timing.published()
+    none = {name: {**group, "rows": []} for name, group in groups.items()}
+    monkeypatch.setattr(timing, "published", lambda: none | {"gemm": groups["gemm"]})
+    bounds = {row.row: row for row in timing.judge(model)}
+    assert not any(row.counts for row in bounds.values()) and len(bounds) == 4
+    assert bounds["npu2, bf16"].modelled == bounds["npu2, i8"].modelled  # both are 512 a cycle
+    found = {row.row: row for row in timing.judge(model, {("npu1", "bf16"): 64.0})}
+    assert [name for name, row in found.items() if row.counts] == ["npu1, bf16"]
+    half, bound = found["npu1, bf16"].modelled, bounds["npu1, bf16"].modelled
+    assert half is not None and bound is not None and 0.4 * bound < half < 0.5 * bound
 
 
 def test_more_columns_are_faster_until_the_memory_is_full() -> None:

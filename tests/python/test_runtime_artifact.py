@@ -235,7 +235,7 @@ def test_loaders_come_from_entry_points(folder: Path, monkeypatch: pytest.Monkey
     bad = importlib.metadata.EntryPoint("broken", "no_such_module:Loader", group)
     found = importlib.metadata.EntryPoints([good, bad])
     monkeypatch.setattr(loaders, "entry_points", lambda **by: found.select(**by))
-    assert loaders.names() == ["broken", "echo", "metal", "shared-library"]
+    assert loaders.names() == ["aie", "broken", "echo", "metal", "shared-library"]
     edit_manifest(folder, loader="echo")
     assert_array_equal(hr.load(folder)(X), X)
     edit_manifest(folder, loader="broken")

@@ -156,7 +156,7 @@ class _Reader:
             program, registers = core_program(design, lowered, op, tile, buffers)
             design.core(f"core {tile}", tile, program, registers)
         stacks = {tile: ir.IntegerAttr(op.stack_size).value for op, tile in cores}
-        place_buffers(design, stacks)
+        place_buffers(design, lowered, stacks)
         chosen = self._sequence(sequence)
         add_sequence(design, chosen, lowered.shims)
         kinds = [ir.MemRefType(a.type) for a in chosen.body.blocks[0].arguments]

@@ -257,16 +257,20 @@ class Fifos:
         )
 
 
-def place_buffers(design: Design, stacks: dict[Tile, int]) -> None:
+def place_buffers(design: Design, fifos: Fifos, stacks: dict[Tile, int]) -> None:
     """Gives the buffers of cores a place behind the stack; ArraySimulationError if there is none.
 
     The largest first, from bank to bank, as mlir-aie does; one after the other where a bank is too
-    small.
+    small. It aligns none. Of equal ones, those of a FIFO that is declared later come first, and a
+    core's own buffers last.
     """
     timing = design.timing
     tiles: dict[Tile, list[int]] = {}
     for index, buffer in enumerate(design.buffers):
         tiles.setdefault(buffer.tile, []).append(index)
+    ranks = {
+        buffer: -rank for rank, pool in enumerate(fifos.pools.values()) for buffer in pool.buffers
+    }
     for tile, found in tiles.items():
         memory = timing.memory_bytes if timing.kind(tile) == "core" else timing.memtile_bytes
         stack = stacks.get(tile, 0)
@@ -278,32 +282,30 @@ def place_buffers(design: Design, stacks: dict[Tile, int]) -> None:
                 kind="resources",
             )
         if timing.kind(tile) == "core":
-            found.sort(key=lambda index: -design.buffers[index].size)
+            found.sort(key=lambda index: (-design.buffers[index].size, ranks.get(index, 1)))
             for index, offset in zip(found, _places(design, found, stack), strict=True):
                 design.place(index, offset)
 
 
 def _places(design: Design, found: list[int], stack: int) -> list[int]:
     timing = design.timing
-    ends = [
-        max(0, min(timing.bank_bytes, stack - b * timing.bank_bytes)) for b in range(timing.banks)
-    ]
+    sizes = [design.buffers[index].size for index in found]
+    ends = [bank * timing.bank_bytes for bank in range(timing.banks)]
+    ends[0] += stack
+    behind = [stack + sum(sizes[:number]) for number in range(len(sizes))]
+    if stack > timing.bank_bytes:
+        return behind
     places: list[int] = []
     bank = 0
-    for index in found:
-        size = -(-design.buffers[index].size // 32) * 32
+    for size in sizes:
         for step in range(timing.banks):
             chosen = (bank + step) % timing.banks
-            start = -(-ends[chosen] // 32) * 32
-            if start + size <= timing.bank_bytes:
-                places.append(chosen * timing.bank_bytes + start)
+            start = ends[chosen]
+            if start + size <= (chosen + 1) * timing.bank_bytes:
+                places.append(start)
                 ends[chosen] = start + size
-                bank = chosen + 1
+                bank = (chosen + 1) % timing.banks
                 break
         else:  # one does not fit a bank: all follow each other
-            ordered, at = [], -(-stack // 32) * 32
-            for each in found:
-                ordered.append(at)
-                at += -(-design.buffers[each].size // 32) * 32
-            return ordered
+            return behind
     return places

@@ -24,11 +24,11 @@ __all__ = ["PIPELINE", "compile_cores"]
 
 # To the llvm dialect. bf16 is rounded by integer arithmetic: there is no library to call.
 PIPELINE = (
-    "builtin.module(cpu-approximate-math,arith-expand{include-bf16=true},canonicalize,cse,"
-    "convert-vector-to-scf,convert-scf-to-cf,convert-vector-to-llvm,expand-strided-metadata,"
-    "finalize-memref-to-llvm,convert-math-to-llvm,convert-arith-to-llvm,convert-index-to-llvm,"
-    "convert-cf-to-llvm,convert-func-to-llvm{use-bare-ptr-memref-call-conv=true},"
-    "reconcile-unrealized-casts)"
+    "builtin.module(inline,aie-expand-products,cpu-approximate-math,arith-expand{include-bf16=true},"
+    "canonicalize,cse,convert-vector-to-scf,convert-scf-to-cf,convert-vector-to-llvm,"
+    "expand-strided-metadata,finalize-memref-to-llvm,convert-math-to-llvm,convert-arith-to-llvm,"
+    "convert-index-to-llvm,convert-ub-to-llvm,convert-cf-to-llvm,"
+    "convert-func-to-llvm{use-bare-ptr-memref-call-conv=true},reconcile-unrealized-casts)"
 )
 
 

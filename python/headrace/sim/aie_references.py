@@ -17,7 +17,7 @@ from headrace.sim import aie
 from headrace.sim.aie_device import AieTiming
 from headrace.sim.aie_run import Run
 
-__all__ = ["eltwise", "gemv_panels", "gemv_rows", "run_reference", "streamed"]
+__all__ = ["eltwise", "gemm_block", "gemv_panels", "gemv_rows", "run_reference", "streamed"]
 
 _FIRST_CORE = 2
 
@@ -70,7 +70,7 @@ def gemv_panels(m: int, k: int, tile_m: int, columns: int = 8) -> str:
     for c in range(columns):
         text.fifo(f"a{c}", (c, 0), [(c, 1)], 2, f"{panel}xbf16")
         text.fifo(f"l{c}", (c, 1), [(c, 2)], "[2, 1]", f"{panel}xbf16")
-        text.lines.append(f"  aie.objectfifo.link [@a{c}] -> [@l{c}] ([] [])")
+        text.link([f"a{c}"], [f"l{c}"])
         text.fifo(f"y{c}", (c, 2), [(c, 0)], 2, f"{tile_m}xbf16")
         rows = f"<size = {rounds}, stride = {columns * panel}>, <size = {panel}, stride = 1>"
         outs = f"<size = {rounds}, stride = {columns * tile_m}>, <size = {tile_m}, stride = 1>"
@@ -130,9 +130,7 @@ def streamed(columns: int, channels: int, blocks: int) -> str:
             text.fifo(f"w{c}_{h}", (c, 0), [(c, 1)], 2, f"{share * 5120}xi8")
             for r in rows:
                 text.fifo(f"w{c}_{h}_{r}", (c, 1), [(c, r)], 2, block)
-            outs = ", ".join(f"@w{c}_{h}_{r}" for r in rows)
-            places = ", ".join(str(5120 * i) for i in range(share))
-            text.lines.append(f"  aie.objectfifo.link [@w{c}_{h}] -> [{outs}] ([] [{places}])")
+            text.link([f"w{c}_{h}"], [f"w{c}_{h}_{r}" for r in rows], 5120)
             text.send(f"w{c}_{h}", "w", w, f"{(c * channels + h) * part}, {part}")
             for r in rows:
                 text.fifo(f"y{c}_{r}", (c, r), [(c, 1)], 1, "32xf32")
@@ -150,10 +148,54 @@ def streamed(columns: int, channels: int, blocks: int) -> str:
                     ],
                 )
         text.fifo(f"y{c}", (c, 1), [(c, 0)], 1, "128xf32")
-        ins = ", ".join(f"@y{c}_{r}" for r in range(_FIRST_CORE, _FIRST_CORE + 4))
-        text.lines.append(f"  aie.objectfifo.link [{ins}] -> [@y{c}] ([0, 32, 64, 96] [])")
+        text.link([f"y{c}_{r}" for r in range(_FIRST_CORE, _FIRST_CORE + 4)], [f"y{c}"], 32)
         text.receive(f"y{c}", "y", f"memref<{columns * 128}xf32>", f"{c * 128}, 128")
     return text.module({"w": w, "y": f"memref<{columns * 128}xf32>"})
+
+
+def gemm_block(
+    tile: tuple[int, int, int], steps: int, columns: int = 8, device: str = "npu2"
+) -> str:
+    """C = A B in bf16 with f32 results, one tile of C for each core: columns have rows of A, rows
+    of cores have columns of B, and `steps` tiles of both come through memory tiles into two
+    buffers of a core. The tile of C is in its memory until it leaves through the memory tile.
+    """
+    m, k, n = tile
+    text = _Text(columns, _FIRST_CORE + 4)
+    rows = range(_FIRST_CORE, _FIRST_CORE + 4)
+    a, b, c = f"{m * k}xbf16", f"{k * n}xbf16", f"{m * n}xf32"
+    whole = {
+        "a": f"memref<{columns * steps * m * k}xbf16>",
+        "b": f"memref<{4 * steps * k * n}xbf16>",
+        "c": f"memref<{columns * 4 * m * n}xf32>",
+    }
+    for x in range(columns):
+        part = steps * m * k
+        text.fifo(f"a{x}", (x, 0), [(x, 1)], 2, a)
+        text.fifo(f"la{x}", (x, 1), [(x, r) for r in rows], 2, a)
+        text.link([f"a{x}"], [f"la{x}"])
+        text.send(f"a{x}", "a", whole["a"], f"{x * part}, {part}")
+    for y, r in enumerate(rows):
+        part, x = steps * k * n, y * columns // 4
+        text.fifo(f"b{y}", (x, 0), [(x, 1)], 2, b)
+        text.fifo(f"lb{y}", (x, 1), [(x, r) for x in range(columns)], 2, b)
+        text.link([f"b{y}"], [f"lb{y}"])
+        text.send(f"b{y}", "b", whole["b"], f"{y * part}, {part}")
+    for x in range(columns):
+        for y, r in enumerate(rows):
+            text.fifo(f"c{x}_{y}", (x, r), [(x, 1)], "[1, 1]", c)
+            ins = [(f"la{x}", a, "a"), (f"lb{y}", b, "b")]
+            turn = [
+                *(text.take(name, "Consume", kind, value) for name, kind, value in ins),
+                text.work(4 * m * n, [(c, "c"), (a, "a"), (b, "b")]),
+                *(text.give(name, "Consume") for name, _, _ in ins),
+            ]
+            body = [text.take(f"c{x}_{y}", "Produce", c, "c"), *text.loop(steps, turn)]
+            text.core((x, r), [*body, text.give(f"c{x}_{y}", "Produce")])
+        text.fifo(f"c{x}", (x, 1), [(x, 0)], 1, f"{4 * m * n}xf32")
+        text.link([f"c{x}_{y}" for y in range(4)], [f"c{x}"], m * n)
+        text.receive(f"c{x}", "c", whole["c"], f"{x * 4 * m * n}, {4 * m * n}")
+    return text.module(whole, device)
 
 
 def _ends(consumed: Sequence[str], produced: Sequence[str]) -> list[tuple[str, str]]:
@@ -185,6 +227,17 @@ class _Text:
         self.lines.append(
             f"  aie.objectfifo @{name}(%t{source[0]}_{source[1]}, {{{ends}}}, {number}) : "
             f"!aie.objectfifo<memref<{element}>>"
+        )
+
+    def link(self, sources: Sequence[str], targets: Sequence[str], part: int = 0) -> None:
+        """Each of several on one side has `part` elements of the one on the other."""
+        ins, outs = (", ".join(f"@{name}" for name in names) for names in (sources, targets))
+        places = [
+            ", ".join(str(part * i) for i in range(len(names))) if len(names) > 1 else ""
+            for names in (sources, targets)
+        ]
+        self.lines.append(
+            f"  aie.objectfifo.link [{ins}] -> [{outs}] ([{places[0]}] [{places[1]}])"
         )
 
     def take(self, name: str, port: str, element: str, value: str) -> str:
@@ -244,10 +297,10 @@ class _Text:
             f"      aie.dma_bd(%{argument} : {kind}, {transfer})\n      aie.end\n    }}{more}"
         )
 
-    def module(self, arguments: dict[str, str]) -> str:
+    def module(self, arguments: dict[str, str], device: str = "npu2") -> str:
         listed = ", ".join(f"%{name}: {kind}" for name, kind in arguments.items())
         lines = [
-            *("module {", "aie.device(npu2) {"),
+            *("module {", f"aie.device({device}) {{"),
             *self.works.values(),
             *self.lines,
             f"  aie.runtime_sequence @run({listed}) {{",

@@ -1,7 +1,7 @@
 """The array simulator against published times: what it is fitted to, and what it is judged on.
 
-`calibrate` fits three figures to rows that are marked so in aie_published.json: the memory's rate
-and the dispatch of npu2, and the cycles of two core functions that their owners do not publish.
+`calibrate` fits figures to rows that are marked so in aie_published.json: the memory's rate and the
+dispatch of npu2, and what three core functions take that their owners do not publish.
 `judge` runs the designs behind other rows. What a row needs that the simulator does not have is
 said beside it, and such a row counts in no error.
 """
@@ -10,17 +10,28 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from headrace.sim import aie_gemm
 from headrace.sim import aie_references as references
 from headrace.sim.aie_device import DEVICES, AieTiming, timing_of
 
-__all__ = ["PROVEN", "Judged", "Model", "calibrate", "judge", "mean_error", "published", "report"]
+__all__ = [
+    "PROVEN",
+    "Judged",
+    "Model",
+    "calibrate",
+    "judge",
+    "mean_error",
+    "published",
+    "report",
+    "shipped",
+]
 
 PUBLISHED = Path(__file__).with_name("aie_published.json")
 # A mean error above this makes modelled times unproven.
@@ -34,12 +45,13 @@ _Q4_BLOCK_CYCLES = 1000.0  # any number below what a block takes to come
 @dataclass(frozen=True)
 class Model:
     """timing: npu2 with fitted figures. tile_cycles: of adding a tile of 2048 elements.
-    step_cycles: of 64 columns of a row in a GEMV. fitted: the rows behind them, with what the model
-    says."""
+    step_cycles: of 64 columns of a row in a GEMV. macs: multiplications a cycle of a GEMM. fitted:
+    the rows behind them, with what the model says."""
 
     timing: AieTiming
     tile_cycles: float
     step_cycles: float
+    macs: float
     fitted: tuple[Judged, ...]
 
 
@@ -48,7 +60,7 @@ class Judged:
     """A published figure and the modelled one, None where nothing can be said.
 
     needs: what the simulator has not, so that the row counts in no error; what it says is then a
-    bound. More is better for every figure but `us`.
+    bound. More is better for every figure but `us`. device: that it was published of.
     """
 
     group: str
@@ -57,6 +69,7 @@ class Judged:
     published: float
     modelled: float | None
     needs: str = ""
+    device: str = "npu2"
 
     @property
     def error(self) -> float | None:
@@ -92,13 +105,25 @@ def calibrate() -> Model:
     timing = npu2.scaled(ddr_gb_per_s=float(1e-3 / slope), dispatch_us=float(dispatch))
     tile_cycles = _fit_tile(timing)
     step_cycles = _fit_step(timing)
-    unchecked = Model(timing, tile_cycles, step_cycles, ())
-    return Model(timing, tile_cycles, step_cycles, tuple(_fitted(unchecked)))
+    unchecked = Model(
+        timing, tile_cycles, step_cycles, aie_gemm.fit_macs(published()["gemm_core"], timing), ()
+    )
+    return replace(unchecked, fitted=tuple(_fitted(unchecked)))
 
 
-def judge(model: Model | None = None) -> list[Judged]:
-    """The model against every judged row."""
-    model = model or calibrate()
+def shipped() -> Model:
+    """With the rates of devices.json, which `aie.load` and all modelled times have."""
+    return replace(calibrate(), timing=timing_of("npu2"))
+
+
+def judge(
+    model: Model | None = None, macs: Mapping[tuple[str, str], float] | None = None
+) -> list[Judged]:
+    """The model against every judged row.
+
+    macs: multiplications a cycle of a core's matrix product by its slots, by device and type.
+    """
+    model, macs = model or calibrate(), macs or {}
     groups = published()
     found = [
         Judged("gemv_panels", _shape(row), "us", row["us"], _panels_us(model, row))
@@ -112,7 +137,8 @@ def judge(model: Model | None = None) -> list[Judged]:
     fused = groups["fused_q4"]
     for row in fused["rows"]:
         rate = _streamed(model, fused["columns"], row["channels"])
-        name = f"Llama-3.2-1B, {row['channels']} channels of {fused['columns']} shims"
+        many = "channels" if row["channels"] > 1 else "channel"
+        name = f"Llama-3.2-1B, {row['channels']} {many} of {fused['columns']} shims"
         found.append(Judged("fused_q4", name, "GB/s", row["gb_per_s"], rate, row["needs"]))
     tokens = groups["gemma3_tokens"]
     rate = _streamed(model, model.timing.columns, 2)
@@ -120,18 +146,27 @@ def judge(model: Model | None = None) -> list[Judged]:
         Judged("gemma3_tokens", row["model"], "GB/s", row["gb_per_s"], rate, tokens["needs"])
         for row in tokens["rows"]
     ]
-    needs = groups["gemm"]["needs"]
-    for row in groups["gemm"]["rows"]:
-        name = f"{row['device']}, {row['type']}"
-        found.append(Judged("gemm", name, "TOPS", row["tops"], _peak(row), needs))
+    tiles = groups["gemm_tiles"]
+    found += [_gemm("gemm_tiles", tiles, row, model) for row in tiles["rows"]]
+    whole = groups["gemm"]
+    for row in whole["rows"]:
+        name, kind = f"{row['device']}, {row['type']}", row.get("through", row["type"])
+        rate, needs = _peak(row["device"], kind), whole["needs"]
+        if (row["device"], row["type"]) in macs:
+            timing = model.timing if row["device"] == "npu2" else timing_of(row["device"])
+            size = {**dict.fromkeys("mkn", whole["size"]), "tile_m": whole["tile_m"]}
+            own = {**whole, "columns": timing.columns}
+            rate = 1e-3 * aie_gemm.gflop_per_s(own, size, timing, macs[row["device"], row["type"]])
+            needs = ""
+        found.append(Judged("gemm", name, "TOPS", row["tops"], rate, needs, row["device"]))
     return found
 
 
-def _peak(row: dict[str, Any]) -> float:
+def _peak(device: str, kind: str) -> float:
     """TOPS if every core did its most products in every cycle."""
-    facts = json.loads(DEVICES.read_text())["devices"][row["device"]]
+    facts = json.loads(DEVICES.read_text())["devices"][device]
     cores = facts["columns"] * facts["rows"]["core"]
-    return float(2e-3 * cores * facts["macs_per_cycle"][row["type"]] * facts["clock_ghz"])
+    return float(2e-3 * cores * facts["macs_per_cycle"][kind] * facts["clock_ghz"])
 
 
 def report(model: Model | None = None, rows: Sequence[Judged] | None = None) -> str:
@@ -144,7 +179,8 @@ def report(model: Model | None = None, rows: Sequence[Judged] | None = None) -> 
     return "\n".join(
         [
             f"fitted: {timing.ddr_gb_per_s:.1f} GB/s of memory, dispatch {timing.dispatch_us:.0f} "
-            f"us, {model.tile_cycles:.0f} cycles of a tile, {model.step_cycles:.1f} of a step",
+            f"us, {model.tile_cycles:.0f} cycles of a tile, {model.step_cycles:.1f} of a step, "
+            f"{model.macs:.1f} multiplications a cycle",
             *_table(model.fitted),
             f"mean error of the fit: {mean_error(model.fitted):.1%}",
             "judged:",
@@ -212,10 +248,16 @@ def _fit_step(timing: AieTiming) -> float:
     for row in published()["gemv_core"]["rows"]:
         steps = row["tile_m"] * row["k"] / _STEP
         probe = 20.0
-        us = _panels_us(Model(timing, 0, probe, ()), row)
+        us = _panels_us(Model(timing, 0, probe, 0, ()), row)
         rounds = row["m"] / (8 * row["tile_m"])
         found.append(probe + timing.cycles(row["us"] - us) / (rounds * steps))
     return sum(found) / len(found)
+
+
+def _gemm(name: str, group: dict[str, Any], row: dict[str, Any], model: Model) -> Judged:
+    rate = aie_gemm.gflop_per_s(group, row, model.timing, model.macs)
+    shape = f"{row['m']}x{row['k']}x{row['n']}"
+    return Judged(name, shape, "GFLOP/s", row["gflops"], rate)
 
 
 def _fitted(model: Model) -> list[Judged]:
@@ -232,4 +274,5 @@ def _fitted(model: Model) -> list[Judged]:
         Judged("gemv_core", _shape(row), "us", row["us"], _panels_us(model, row))
         for row in groups["gemv_core"]["rows"]
     ]
-    return found
+    group = groups["gemm_core"]
+    return [*found, *(_gemm("gemm_core", group, row, model) for row in group["rows"])]

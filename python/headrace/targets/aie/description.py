@@ -24,6 +24,9 @@ class AieDescription:
 
     rows: cores of a column. channels: of a column's shim tile, that read memory, and that write
     it. core_memory: bytes of a core. load_bits, store_bits: of one cycle of a core, each access.
+    mac_lanes: products of bf16 that a core adds to as many sums in a cycle. bf16_macs, bfp16_macs:
+    products of matrices in a cycle; 0 if there are none. multiply: tokens, columns and rows of
+    weights of the tiles that a core multiplies.
     """
 
     device: str
@@ -33,6 +36,10 @@ class AieDescription:
     core_memory: int
     load_bits: tuple[int, ...]
     store_bits: tuple[int, ...]
+    mac_lanes: int
+    bf16_macs: int
+    bfp16_macs: int
+    multiply: tuple[int, ...]
 
     def to_json(self) -> dict[str, Any]:
         """For manifests."""
@@ -72,4 +79,8 @@ def describe(option: str | None) -> AieDescription:
         core_memory=facts["core"]["memory_bytes"],
         load_bits=tuple(facts["load_bits"]),
         store_bits=tuple(facts["store_bits"]),
+        mac_lanes=facts["mac_lanes"],
+        bf16_macs=facts["macs_per_cycle"]["bf16"],
+        bfp16_macs=facts["macs_per_cycle"].get("bfp16", 0),
+        multiply=tuple(facts["multiply"]),
     )

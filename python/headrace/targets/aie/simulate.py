@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from headrace.sim import aie
 from headrace.sim.aie_library import compile_cores
 from headrace.targets.aie.cycles import cycles_of
 from headrace.targets.aie.description import describe
-from headrace.targets.aie.packing import pack_activations, pack_weights
-from headrace_runtime import Artifact
+from headrace.targets.base import Simulation
+from headrace_runtime import Artifact, aie_packing
 
 __all__ = ["CORES", "DESIGN", "load_design", "run_plan", "run_timed"]
 
@@ -33,27 +34,31 @@ SPEEDS = (1.0, 0.0, 4.0)
 
 def load_design(design: str, cores: str, device: str, speed: float = 1.0) -> aie.AieDesign:
     """The texts of an artifact, ready to run; calls take `speed` times what is modelled."""
-    library, cycles = _compiled(cores, device)
-    scaled = {name: speed * count for name, count in cycles.items()}
-    return aie.load(design, kernels=library, cycles=scaled)
+    loaded = _loaded(design, cores, device)
+    functions = {name: (entry, speed * count) for name, (entry, count) in loaded.functions.items()}
+    return replace(loaded, functions=functions)
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled(cores: str, device: str) -> tuple[ctypes.CDLL, Mapping[str, float]]:
+def _loaded(design: str, cores: str, device: str) -> aie.AieDesign:
+    """At the speed that is modelled. A check runs a design many times, at each speed."""
     with ir.Context(), tempfile.TemporaryDirectory(prefix="headrace-") as folder:
         # The text is a module with a module in it.
         module = ir.Module.parse(f"module {{\n{cores}\n}}")
         library = ctypes.CDLL(str(compile_cores(module, Path(folder) / "cores.so")))
-        return library, cycles_of(ir.Module.parse(cores), describe(device))
+        cycles = cycles_of(ir.Module.parse(cores), describe(device))
+    return aie.load(design, kernels=library, cycles=cycles)
 
 
-def run_plan(artifact: Artifact, inputs: Sequence[Array], order: int) -> list[Array]:
-    """All arguments after a run; outputs start as NaN.
+def run_plan(artifact: Artifact, inputs: Sequence[Array], order: int) -> Simulation:
+    """All arguments after a run, and its traffic with the memory of the host; outputs start as NaN.
 
     order: which of `SPEEDS` the cores have.
     Raises `ArraySimulationError` where an array would give no result.
     """
-    return run_timed(artifact, inputs, SPEEDS[order])[0]
+    arguments, run = run_timed(artifact, inputs, SPEEDS[order])
+    moved = run.ddr_read + run.ddr_written
+    return Simulation(arguments, moved / sum(array.nbytes for array in arguments))
 
 
 def run_timed(
@@ -71,11 +76,8 @@ def run_timed(
             )
     arrays = [np.ascontiguousarray(value) for value in inputs]
     array = artifact.manifest["array"]
-    weights = pack_weights(array, [arrays[i] for i in array["weights"]["arguments"]])
-    x = pack_activations(array, arrays[array["activations"]["argument"]])
-    # Bytes of NaN.
-    y = np.full(4 * array["results"]["elements"], 0xFF, np.uint8).view(np.float32)
+    memory = aie_packing.pack(array, arrays)
     sources = artifact.sources
     design = load_design(sources[DESIGN], sources[CORES], array["device"], speed)
-    run = design.run([weights, x, y])
-    return [*arrays, y[: array["results"]["rows"]].copy()], run
+    run = design.run(memory)
+    return [*arrays, *aie_packing.results(array, memory)], run

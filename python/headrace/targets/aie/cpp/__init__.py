@@ -11,7 +11,7 @@ from __future__ import annotations
 from headrace import ir
 from headrace.errors import CompileError
 from headrace.passmanager import PassManager
-from headrace.targets.aie.cpp.printer import FLOOR, FunctionPrinter
+from headrace.targets.aie.cpp.printer import FunctionPrinter
 
 __all__ = ["emit"]
 
@@ -31,11 +31,14 @@ def emit(module: ir.Module) -> str:
         except ir.MLIRError as error:
             raise CompileError(f"aie-cpp: cannot expand the cores' functions: {error}") from error
         printers = [
-            FunctionPrinter(op) for op in cores.body.operations if op.operation.name == "func.func"
+            FunctionPrinter(op)
+            for op in cores.body.operations
+            # Others are called by these, which name what they are in C++.
+            if op.operation.name == "func.func" and "sym_visibility" not in op.attributes
         ]
     lines = ["// What cores of an AI Engine array compute.", "#include <aie_api/aie.hpp>", ""]
-    if any(printer.floors for printer in printers):
-        lines += [FLOOR, ""]
+    for helper in sorted(set().union(*(printer.helpers for printer in printers))):
+        lines += [helper, ""]
     lines.append('extern "C" {')
     for printer in printers:
         lines += [*printer.lines, ""]
@@ -52,4 +55,12 @@ def _find(module: ir.Module) -> ir.Operation:
     raise CompileError(
         "aie-cpp: expected a module 'cores' with the functions that cores call, but found none; "
         "run aie-generate-cores first"
+    )
+
+
+def _is_public(function: ir.OpView) -> bool:
+    attributes = function.operation.attributes
+    return (
+        "sym_visibility" not in attributes
+        or ir.StringAttr(attributes["sym_visibility"]).value == "public"
     )

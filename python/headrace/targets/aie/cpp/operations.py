@@ -14,6 +14,48 @@ if TYPE_CHECKING:
 
 __all__ = ["OPERATIONS"]
 
+# aie_api has no floor. Right whichever way `to_fixed` rounds.
+FLOOR = """\
+// The largest whole numbers that are not above x, of less than 2^22.
+static inline aie::vector<float, 16> floor_of(const aie::vector<float, 16> &x) {
+  const auto near = aie::to_float<float>(aie::to_fixed<int32>(x));
+  const auto below = aie::sub(near, aie::broadcast<float, 16>(1.0f));
+  return aie::select(near, below, aie::gt(near, x));
+}"""
+SPLIT = """\
+// Numbers of which eight share an exponent: those nearest to x, and to what is left of it.
+using Blocks = aie::block_vector<bfp16ebs8, 64>;
+struct Parts {
+  Blocks first, rest;
+};
+static inline Parts split_bfp16(const aie::vector<bfloat16, 64> &x) {
+  alignas(aie::vector_decl_align) static const bfloat16 minus_identity[64] = {
+ROWS
+  };
+  const aie::accum<accfloat, 64> minus(aie::load_v<64>(minus_identity));
+  const aie::accum<accfloat, 64> all(x);
+  const Blocks first = all.to_vector<bfp16ebs8>();
+  const aie::accum<accfloat, 64> rest =
+      mac_8x8_8x8T(first, minus.to_vector<bfp16ebs8>(), all);
+  return {first, rest.to_vector<bfp16ebs8>()};
+}""".replace(
+    "ROWS",
+    "\n".join(
+        "      " + ", ".join(f"bfloat16({-1 if row == at else 0}.0f)" for at in range(8)) + ","
+        for row in range(8)
+    ),
+)
+MULTIPLY_ADD = """\
+// sum + a * b, of matrices of M x K and K x N numbers.
+template <unsigned M, unsigned K, unsigned N>
+static inline aie::accum<accfloat, M * N>
+multiply_add(const aie::accum<accfloat, M * N> &sum, const aie::vector<bfloat16, M * K> &a,
+             const aie::vector<bfloat16, K * N> &b) {
+  aie::mmul<M, K, N, bfloat16, bfloat16, accauto> product(sum);
+  product.mac(a, b);
+  return product.to_accum();
+}"""
+
 # An unordered comparison holds where the opposite ordered one does not.
 _COMPARISONS = {
     2: ("gt", False),  # ogt
@@ -145,7 +187,7 @@ def _negative(printer: FunctionPrinter, op: ir.Operation) -> None:
 def _floor(printer: FunctionPrinter, op: ir.Operation) -> None:
     if vector(op.results[0].type) != "float, 16":
         raise CompileError(f"{op.location}: aie-cpp: expected 16 lanes of f32, but got {op}")
-    printer.floors = True
+    printer.helpers.add(FLOOR)
     printer.define(op, "whole", f"floor_of({printer.vector(op.operands[0])})", "vector")
 
 
@@ -173,13 +215,78 @@ def _select(printer: FunctionPrinter, op: ir.Operation) -> None:
     printer.define(op, "chosen", f"aie::select({a}, {b}, {printer.text(which)})", "vector")
 
 
-def _rotate(printer: FunctionPrinter, op: ir.Operation) -> None:
+def _shuffle(printer: FunctionPrinter, op: ir.Operation) -> None:
     a, b = op.operands
+    (lanes_of, made) = (lanes(a.type), lanes(op.results[0].type))
     order = list(ir.DenseI64ArrayAttr(op.attributes["mask"]))
-    if a != b or order != [(order[0] + lane) % len(order) for lane in range(len(order))]:
-        raise CompileError(f"{op.location}: aie-cpp: expected a rotation, but got {op}")
-    text = f"aie::shuffle_down_rotate({printer.vector(a)}, {order[0]})"
-    printer.define(op, "turned", text, "vector")
+    text = _rearranged(printer.vector(a), lanes_of, order) if a == b else None
+    if text is None:
+        raise CompileError(
+            f"{op.location}: aie-cpp: expected a rotation, every other lane, copies, or parts "
+            f"beside themselves, but got {op}"
+        )
+    printer.define(op, "turned" if lanes_of == made else "lanes", text, "vector")
+
+
+def _rearranged(text: str, count: int, order: list[int]) -> str | None:
+    """The `count` lanes of `text` in another order, if there is a function for it."""
+    if len(order) == count:
+        if order == [(order[0] + lane) % count for lane in range(count)]:
+            return f"aie::shuffle_down_rotate({text}, {order[0]})"
+        step = count // 2
+        if order == [lane % 8 * 8 + lane // 8 for lane in range(64)]:
+            return f"aie::transpose({text}, 8, 8)"
+        while step:
+            zipped = [lane // (2 * step) * step + lane % step for lane in range(2 * count)]
+            for half, name in enumerate(("first", "second")):
+                if order == zipped[half * count : (half + 1) * count]:
+                    return f"aie::interleave_zip({text}, {text}, {step}).{name}"
+            step //= 2
+    for first, name in enumerate(("even", "odd")):
+        if order == list(range(first, count, 2)):
+            return f"aie::filter_{name}({text})"
+    if len(order) > count and order == [lane % count for lane in range(len(order))]:
+        return f"{text}.grow_replicate<{len(order)}>()"
+    return None
+
+
+# What `vector.contract` has to be: a product of two matrices, row by row, the second of which is
+# turned where it is of blocks.
+_PRODUCT = (
+    "[affine_map<(d0, d1, d2) -> (d0, d2)>, affine_map<(d0, d1, d2) -> ({right})>, "
+    "affine_map<(d0, d1, d2) -> (d0, d1)>]"
+)
+
+
+def _contract(printer: FunctionPrinter, op: ir.Operation) -> None:
+    left, right, addend = op.operands
+    kinds = [ir.VectorType(value.type) for value in op.operands]
+    blocks = all(printer.values[value].form == "blocks" for value in (left, right))
+    maps = _PRODUCT.format(right="d1, d2" if blocks else "d2, d1")
+    types = [str(kind.element_type) for kind in kinds]
+    if str(op.attributes["indexing_maps"]) != maps or types != ["bf16", "bf16", "f32"]:
+        raise CompileError(
+            f"{op.location}: aie-cpp: expected a product of matrices of bf16, but got {op}"
+        )
+    sums = printer.accum(addend)
+    if blocks:
+        text = f"mac_8x8_8x8T({printer.text(left)}, {printer.text(right)}, {sums})"
+    else:
+        shape = f"{kinds[0].shape[0]}, {kinds[0].shape[1]}, {kinds[1].shape[1]}"
+        factors = f"{printer.vector(left)}, {printer.vector(right)}"
+        text = f"multiply_add<{shape}>({sums}, {factors})"
+        printer.helpers.add(MULTIPLY_ADD)
+    printer.define(op, "sum", text, "accum")
+
+
+def _call(printer: FunctionPrinter, op: ir.Operation) -> None:
+    name = ir.FlatSymbolRefAttr(op.attributes["callee"]).value
+    if name != "split_bfp16":
+        raise CompileError(f"{op.location}: aie-cpp: expected a call of split_bfp16, but got {op}")
+    printer.helpers.add(SPLIT)
+    parts = printer.name("parts", f"{name}({printer.vector(op.operands[0])})")
+    for result, member in zip(op.results, ("first", "rest"), strict=True):
+        printer.values[result] = Value(f"{parts}.{member}", "blocks")
 
 
 def _constant_of(op: ir.Operation, value: ir.Value) -> ir.Operation:
@@ -208,12 +315,15 @@ OPERATIONS: dict[str, Callable[[FunctionPrinter, ir.Operation], None]] = {
     "arith.shli": _shift,
     "arith.subf": _sum,
     "arith.truncf": _narrow,
+    "func.call": _call,
     "math.floor": _floor,
     "math.fma": _fused,
     "vector.bitcast": _bits,
     "vector.broadcast": _broadcast,
+    "vector.contract": _contract,
     "vector.extract": _extract,
     "vector.extract_strided_slice": _part,
     "vector.fma": _fused,
-    "vector.shuffle": _rotate,
+    "vector.shape_cast": _same,
+    "vector.shuffle": _shuffle,
 }

@@ -11,39 +11,35 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from headrace import ir
 from headrace.errors import CompileError
 from headrace.targets.aie.cpp.operations import OPERATIONS
-from headrace.targets.aie.cpp.types import Value, bits, is_f32, lanes, scalar
+from headrace.targets.aie.cpp.types import Value, bits, is_f32, lanes, scalar, splat
 
-__all__ = ["FLOOR", "FunctionPrinter"]
-
-# aie_api has no floor. Right whichever way `to_fixed` rounds.
-FLOOR = """\
-// The largest whole numbers that are not above x, of less than 2^22.
-static inline aie::vector<float, 16> floor_of(const aie::vector<float, 16> &x) {
-  const auto near = aie::to_float<float>(aie::to_fixed<int32>(x));
-  const auto below = aie::sub(near, aie::broadcast<float, 16>(1.0f));
-  return aie::select(near, below, aie::gt(near, x));
-}"""
+__all__ = ["FunctionPrinter"]
 
 # What arguments of each kind of function are.
 _ARGUMENTS = {
     "zero": ("y",),
-    "sum_groups": ("x", "bias", "parts"),
+    "relay": ("bytes", "piece", "x", "bias", "parts", "number"),
+    "take": ("piece", "x", "bias", "parts", "number"),
     "accumulate": ("x", "bias", "parts", "w", "y", "block"),
     "gate": ("gate", "y"),
+    "dequantize": ("w", "weights", "part"),
+    "multiply": ("x", "weights", "y"),
 }
 # Smallest vector that is one: of fewer bits, the numbers are loaded one by one.
 _SMALLEST_BITS = 128
 
 
 class FunctionPrinter:
-    """The text of one function in `lines`; `floors` if it calls `floor_of`."""
+    """The text of one function in `lines`; `helpers` are functions that it calls."""
 
     def __init__(self, function: Any) -> None:
         self.lines: list[str] = []
-        self.floors = False
+        self.helpers: set[str] = set()
         self._depth = 1
         self.values: dict[ir.Value, Value] = {}
         self._counts: Counter[str] = Counter()
@@ -57,9 +53,14 @@ class FunctionPrinter:
 
     def _head(self, function: Any, block: Any) -> None:
         name = function.name.value
+        count = len(block.arguments)
         names = next(
-            (known for kind, known in _ARGUMENTS.items() if name.startswith(kind)),
-            tuple(f"arg{index}" for index in range(len(block.arguments))),
+            (
+                known
+                for kind, known in _ARGUMENTS.items()
+                if name.startswith(kind) and len(known) == count
+            ),
+            tuple(f"arg{index}" for index in range(count)),
         )
         parameters = []
         for argument, usual in zip(block.arguments, names, strict=True):
@@ -93,6 +94,12 @@ class FunctionPrinter:
         self._line(f"const {kind} {name} = {text};")
         self.values[op.results[0]] = Value(name, form)
 
+    def name(self, stem: str, text: str) -> str:
+        """A name, that starts with `stem`, for what `text` computes."""
+        name = self._fresh(stem)
+        self._line(f"const auto {name} = {text};")
+        return name
+
     def text(self, value: ir.Value) -> str:
         return self.values[value].text
 
@@ -109,14 +116,27 @@ class FunctionPrinter:
         if known.form == "accum":
             return known.text
         if not is_f32(value.type):
-            raise CompileError(f"aie-cpp: expected vectors of f32, but got {value}")
+            raise CompileError(f"aie-cpp: expected vectors of f32, but got {value.type}")
         return f"aie::accum<accfloat, {lanes(value.type)}>({known.text})"
 
     def factors(self, *values: ir.Value) -> str:
         """Factors of a product: bf16 if all of them are."""
-        if all(self.values[value].form == "bf16" for value in values):
-            return ", ".join(self.text(value) for value in values)
+        narrow = [self._bf16(value) for value in values]
+        if None not in narrow:
+            return ", ".join(map(str, narrow))
         return ", ".join(self.vector(value) for value in values)
+
+    def _bf16(self, value: ir.Value) -> str | None:
+        """A value of f32 that is one of bf16, or a constant which bf16 has too."""
+        if self.values[value].form == "bf16":
+            return self.text(value)
+        owner = value.owner
+        if isinstance(owner, ir.Block) or owner.name != "arith.constant":
+            return None
+        constant = splat(owner.operation)
+        if np.float32(constant).view(np.uint32) & 0xFFFF:
+            return None
+        return f"aie::broadcast<bfloat16, {lanes(value.type)}>(bfloat16({np.float32(constant)!s}f))"
 
     # --- operations ------------------------------------------------------------------------------
 
@@ -195,9 +215,9 @@ def _stores_to(op: ir.Operation, memref: ir.Value) -> bool:
 
 
 def _narrows(block: Any) -> bool:
-    """Whether f32 become bf16 anywhere."""
+    """Whether f32 become bf16 or bfp16 anywhere."""
     return any(
-        item.operation.name == "arith.truncf"
+        item.operation.name in ("arith.truncf", "func.call")
         or any(_narrows(inner) for region in item.operation.regions for inner in region.blocks)
         for item in block.operations
     )

@@ -30,7 +30,8 @@ class Value:
     """Text of a value, and what it is.
 
     form: "number", "vector" or "accum"; "bf16" is a vector of bf16 that stands for its f32;
-        "memory" the address of numbers that are loaded one by one; "mask" and "not mask".
+        "blocks" are bfp16; "memory" the address of numbers that are loaded one by one; "mask" and
+        "not mask".
     """
 
     text: str
@@ -87,8 +88,12 @@ def number(value: Any, kind: ir.Type) -> str:
         if not math.isfinite(value):
             raise CompileError(f"aie-cpp: expected a finite constant, but got {value}")
         return f"{np.float32(value)!s}f"
+    if name == "bfloat16" and math.isfinite(value):
+        return f"bfloat16({np.float32(value)!s}f)"
     if name == "uint16":
         return f"uint16(0x{int(value) & 0xFFFF:04X})"
     if name == "int32":
         return str(int(value))
-    raise CompileError(f"aie-cpp: expected a constant of f32, i16, i32 or index, but got {kind}")
+    raise CompileError(
+        f"aie-cpp: expected a constant of f32, bf16, i16, i32 or index, but got {kind}"
+    )
