@@ -114,8 +114,16 @@ def test_other_ends_of_a_kernel() -> None:
     found = failure(mutant(STORE, "*(device float*)(ulong(lane) + 4096ul) = 1.0f;"))
     assert found.kind == "address"
     assert "0x1000" in str(found)
-    deep = "thread float deep[100000]; deep[lane] = sums[0]; y[workgroup.x] = deep[uint(sums[1])];"
-    assert failure(mutant(STORE, deep)).kind in ("stack", "address")
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("elements", [70_000, 1_000_000, 100_000_000])
+def test_a_frame_larger_than_a_stack(elements: int, check: bool) -> None:
+    """Found in the page in front of the stack, however far below it the frame ends: what lies
+    there is another thread's, or this process's."""
+    deep = f"thread float deep[{elements}]; deep[lane] = sums[0]; y[workgroup.x] = deep[lane / 2u];"
+    for schedule in SCHEDULES:
+        assert failure(mutant(STORE, deep), schedule, check=check).kind == "stack"
 
 
 def test_a_failed_launch_leaves_the_arrays_and_the_next_launch_alone() -> None:

@@ -145,7 +145,9 @@ def _compile(
 ) -> None:
     (work / "kernel.cpp").write_text(cpp.source)
     machine = ["-ffp-contract=off", *_HOST_FLAGS.get(platform.machine(), [])]
-    general = ["-O2", "-gline-tables-only", "-fPIC", "-ffunction-sections", *machine]
+    # A frame larger than the page that guards a stack must not step over it.
+    probes = "-fstack-clash-protection"
+    general = ["-O2", "-gline-tables-only", "-fPIC", "-ffunction-sections", probes, *machine]
     hidden = ["-fvisibility=hidden", "-fvisibility-inlines-hidden"]
     source = [*COMMON_FLAGS, *hidden, "kernel.cpp"]
     if checked:
