@@ -29,7 +29,7 @@ bool Channel::idle() const {
 
 Buffer *Channel::buffer(Machine &machine) {
   return descriptor->buffer < 0 ? nullptr
-                                : machine.buffers[descriptor->buffer].get();
+                                : &machine.buffers[descriptor->buffer];
 }
 
 char *Channel::memory(Machine &machine) {

@@ -70,7 +70,7 @@ bool Core::access(Machine &machine, const HeadraceInstruction &instruction) {
   int32_t index;
   const int64_t address = registers[instruction.b];
   Buffer *buffer =
-      machine.bufferAt(reinterpret_cast<const void *>(address), index);
+      machine.buffers.at(reinterpret_cast<const void *>(address), index);
   const int64_t before =
       buffer ? address - reinterpret_cast<int64_t>(buffer->data()) : 0;
   if (!buffer || offset < 0 || before + offset + size > buffer->size()) {
@@ -93,88 +93,6 @@ bool Core::access(Machine &machine, const HeadraceInstruction &instruction) {
   return true;
 }
 
-/// How long the banks need for the call, if each argument is touched once;
-/// notes what share of its time the call keeps each bank busy.
-double Core::bankLoad(Machine &machine) {
-  const HeadraceTiming &timing = machine.timing;
-  const auto banks = static_cast<size_t>(timing.banks);
-  std::vector<double> accesses(banks, 0);
-  const int64_t *counted =
-      machine.bankAccesses.data() + core.tile * timing.banks;
-  bankBefore.assign(counted, counted + banks);
-  for (const int32_t index : callBuffers) {
-    const HeadraceBuffer &facts = machine.buffers[index]->facts();
-    if (facts.bank < 0)
-      continue;
-    double left = static_cast<double>(facts.bytes);
-    double room = timing.bankBytes - static_cast<double>(facts.bankOffset);
-    for (size_t bank = facts.bank; left > 0; ++bank) {
-      const double part = std::min(left, room);
-      accesses[bank % banks] += part / timing.vectorBytes;
-      left -= part;
-      room = timing.bankBytes;
-    }
-  }
-  const double longest = *std::max_element(accesses.begin(), accesses.end());
-  const double cycles = std::max(callCycles, longest);
-  bankShare.resize(banks);
-  for (size_t bank = 0; bank < banks; ++bank)
-    bankShare[bank] = cycles > 0 ? accesses[bank] / cycles : 0;
-  return cycles;
-}
-
-bool Core::call(Machine &machine, int32_t function) {
-  using Entry = void (*)(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
-                         int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
-                         int64_t, int64_t, int64_t, int64_t, float, float,
-                         float, float, float, float, float, float);
-  const HeadraceFunction &facts = machine.design.functions[function];
-  callBuffers.clear();
-  for (int32_t i = 0; i < integerCount; ++i) {
-    int32_t index;
-    if (machine.bufferAt(reinterpret_cast<const void *>(integers[i]), index))
-      callBuffers.push_back(index);
-  }
-  for (const int32_t index : callBuffers) {
-    Buffer &buffer = *machine.buffers[index];
-    const bool shared =
-        buffer.user != this->index && buffer.usedUntil > machine.now;
-    if (buffer.transfers > 0 || shared) {
-      HeadraceFailure &failure = machine.fail(failureRace, this);
-      failure.other = shared ? buffer.user : buffer.mover;
-      failure.buffer = index;
-      failure.function = function;
-      return false;
-    }
-  }
-  // Where integers and floats go does not depend on each other here, and
-  // arguments that a function does not take are not looked at.
-  const int64_t *i = integers;
-  const float *f = floats;
-  reinterpret_cast<Entry>(facts.entry)(i[0], i[1], i[2], i[3], i[4], i[5], i[6],
-                                       i[7], i[8], i[9], i[10], i[11], i[12],
-                                       i[13], i[14], i[15], f[0], f[1], f[2],
-                                       f[3], f[4], f[5], f[6], f[7]);
-  integerCount = floatCount = 0;
-  callCycles = facts.cycles;
-  const double cycles = bankLoad(machine);
-  this->facts.conflicts += cycles - callCycles;
-  for (const int32_t index : callBuffers) {
-    Buffer &buffer = *machine.buffers[index];
-    if (!buffer.intact()) {
-      HeadraceFailure &failure = machine.fail(failureOverwrite, this);
-      failure.buffer = index;
-      failure.function = function;
-      return false;
-    }
-    buffer.usedUntil = machine.now + cycles;
-    buffer.user = this->index;
-  }
-  callCycles = cycles;
-  calling = true;
-  return true;
-}
-
 bool Core::execute(Machine &machine, const HeadraceInstruction &instruction) {
   const int32_t a = instruction.a;
   const auto immediate = static_cast<int32_t>(instruction.immediate);
@@ -190,13 +108,12 @@ bool Core::execute(Machine &machine, const HeadraceInstruction &instruction) {
       at = immediate - 1;
     return true;
   case opBuffer:
-    registers[a] =
-        reinterpret_cast<int64_t>(machine.buffers[immediate]->data());
+    registers[a] = reinterpret_cast<int64_t>(machine.buffers[immediate].data());
     return true;
   case opElement: {
     const int64_t which = registers[instruction.c] % instruction.immediate;
     const int32_t found = machine.design.table[instruction.b + which];
-    registers[a] = reinterpret_cast<int64_t>(machine.buffers[found]->data());
+    registers[a] = reinterpret_cast<int64_t>(machine.buffers[found].data());
     return true;
   }
   case opLoad:
@@ -204,7 +121,7 @@ bool Core::execute(Machine &machine, const HeadraceInstruction &instruction) {
     return access(machine, instruction);
   case opPoison: {
     int32_t index;
-    if (Buffer *buffer = machine.bufferAt(
+    if (Buffer *buffer = machine.buffers.at(
             reinterpret_cast<const void *>(registers[a]), index))
       buffer->poison();
     return true;
@@ -240,7 +157,7 @@ void Core::step(Machine &machine) {
     callCycles = 0;
     if (stalled > 0) {
       for (const int32_t index : callBuffers)
-        machine.buffers[index]->usedUntil = machine.now + stalled;
+        machine.buffers[index].usedUntil = machine.now + stalled;
       machine.schedule(*this, machine.now + stalled);
       return;
     }

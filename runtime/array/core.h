@@ -3,9 +3,13 @@
 #ifndef HEADRACE_ARRAY_CORE_H
 #define HEADRACE_ARRAY_CORE_H
 
+#include "../faults/faults.h"
 #include "machine.h"
 
 namespace array {
+
+/// A fault of a function ends its call.
+void takeFault(const faults::Fault &fault);
 
 /// Runs instructions; functions run on the host and take the cycles that the
 /// design says.
@@ -23,6 +27,8 @@ private:
   int64_t compute(Machine &machine, const HeadraceInstruction &instruction);
   bool access(Machine &machine, const HeadraceInstruction &instruction);
   bool call(Machine &machine, int32_t function);
+  /// Null, or why the function did not come to its end.
+  const faults::Fault *run(void *function);
   double bankLoad(Machine &machine);
 
   const HeadraceCore &core;

@@ -28,7 +28,10 @@ enum HeadraceFailureKind {
   failureSurplus,       // agent, or lock: data is left that nobody takes
   failureLimit,         // the design does not come to an end
   failureIndex,         // agent, buffer, offset: a core's load or store
-  failureDivision       // agent: a core divides by zero
+  failureDivision,      // agent: a core divides by zero
+  failureFault, // agent, function, other: the signal; buffer, offset: near
+                // which
+  failureHost   // this machine has no memory for the buffers
 };
 
 /// What an agent waits for.

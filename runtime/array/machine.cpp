@@ -12,12 +12,6 @@ using namespace array;
 Machine::Machine(const HeadraceDesign &design, HeadraceResult &result)
     : design(design), timing(design.timing), result(result),
       limit(design.timing.limit) {
-  for (int32_t i = 0; i < design.bufferCount; ++i)
-    buffers.push_back(
-        std::make_unique<Buffer>(design.buffers[i], static_cast<uint32_t>(i)));
-  for (int32_t i = 0; i < design.bufferCount; ++i)
-    byAddress.emplace_back(buffers[i]->data(), i);
-  std::sort(byAddress.begin(), byAddress.end());
   locks.resize(static_cast<size_t>(design.lockCount));
   for (int32_t i = 0; i < design.lockCount; ++i)
     locks[i].value = design.locks[i].value;
@@ -47,20 +41,6 @@ Machine::Machine(const HeadraceDesign &design, HeadraceResult &result)
 }
 
 Machine::~Machine() = default;
-
-Buffer *Machine::bufferAt(const void *address, int32_t &index) {
-  const auto *at = static_cast<const char *>(address);
-  auto found = std::upper_bound(byAddress.begin(), byAddress.end(),
-                                std::make_pair(at, INT32_MAX));
-  index = -1;
-  if (found == byAddress.begin())
-    return nullptr;
-  Buffer *buffer = buffers[(--found)->second].get();
-  if (at >= buffer->data() + buffer->size())
-    return nullptr;
-  index = found->second;
-  return buffer;
-}
 
 void Machine::schedule(Agent &agent, Time time) {
   const Event event = {time, ordered++, &agent};
@@ -180,6 +160,11 @@ void Machine::findSurplus() {
 }
 
 void Machine::run() {
+  if (!buffers.place(design.buffers, design.bufferCount)) {
+    fail(failureHost, nullptr);
+    return;
+  }
+  const faults::Handler handler(takeFault);
   const Agent &sequence = *agents.back();
   for (const auto &agent : agents)
     schedule(*agent, 0);

@@ -9,7 +9,6 @@
 #include <deque>
 #include <memory>
 #include <queue>
-#include <utility>
 #include <vector>
 
 namespace array {
@@ -62,14 +61,12 @@ public:
   const HeadraceDesign &design;
   const HeadraceTiming &timing;
   Time now = 0;
-  std::vector<std::unique_ptr<Buffer>> buffers;
+  Memory buffers;
   std::vector<Stream> streams;
   std::vector<Channel *> channels;   // of `agents`
   std::vector<int64_t> bankAccesses; // of DMA, by tile and bank
   int64_t ddrRead = 0, ddrWritten = 0;
 
-  /// The buffer that an address is in; `index` becomes -1 where there is none.
-  Buffer *bufferAt(const void *address, int32_t &index);
   void schedule(Agent &agent, Time time);
   void block(Agent &agent, HeadraceWait wait, int32_t what, int32_t needs,
              Waiters &waiters);
@@ -102,9 +99,8 @@ private:
   HeadraceResult &result;
   std::vector<std::unique_ptr<Agent>> agents;
   std::vector<Lock> locks;
-  std::vector<std::pair<const char *, int32_t>> byAddress; // of buffers
-  std::priority_queue<Event> events;                       // later
-  std::deque<Event> due;                                   // now
+  std::priority_queue<Event> events; // later
+  std::deque<Event> due;             // now
   uint64_t ordered = 0;
   Time ddrFree = 0, limit;
   HeadraceFailure discarded = {};

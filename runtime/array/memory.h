@@ -5,17 +5,22 @@
 
 #include "headrace_array.h"
 
+#include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <vector>
 
 namespace array {
 
-/// A buffer of a tile, between two stretches that nobody may write.
+/// A buffer of a tile. Up to the ends of its pages nobody may write, and behind
+/// them there is nothing.
 class Buffer {
 public:
-  Buffer(const HeadraceBuffer &description, uint32_t index);
+  /// The bytes of pages that a buffer needs.
+  static size_t pagesOf(const HeadraceBuffer &description);
+  /// `pages` are `pagesOf` bytes that are there and zero.
+  Buffer(const HeadraceBuffer &description, uint32_t index, char *pages);
 
-  char *data() { return bytes.get() + guard; }
+  char *data() { return start; }
   int64_t size() const { return description->bytes; }
   const HeadraceBuffer &facts() const { return *description; }
 
@@ -34,12 +39,38 @@ public:
   int32_t mover = -1;    // and the agent of one
 
 private:
-  static constexpr int64_t guard = 512;
   uint32_t poisonOf(int64_t word) const;
 
   const HeadraceBuffer *description;
-  std::unique_ptr<char[]> bytes;
+  char *pages, *start;
   uint32_t seed;
+};
+
+/// The buffers of a design, far apart: what a function of a core accesses next
+/// to one faults.
+class Memory {
+public:
+  Memory() = default;
+  ~Memory();
+  Memory(const Memory &) = delete;
+  Memory &operator=(const Memory &) = delete;
+
+  /// False if there is no memory for them.
+  bool place(const HeadraceBuffer *descriptions, int32_t count);
+  Buffer &operator[](int32_t index) { return buffers[index]; }
+  /// The buffer that an address is in; `index` becomes -1 where there is none.
+  Buffer *at(const void *address, int32_t &index);
+  /// The buffer that an address is in or next to; -1 where there is none.
+  int32_t near(const void *address);
+
+private:
+  // Between two buffers: more than the memory of any tile.
+  static constexpr size_t gap = 1 << 20;
+
+  std::vector<Buffer> buffers;
+  std::vector<size_t> ends; // of the half of a gap behind each buffer
+  char *range = nullptr;
+  size_t size = 0;
 };
 
 } // namespace array

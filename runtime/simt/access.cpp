@@ -12,11 +12,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <ucontext.h>
-
-#if defined(__aarch64__)
-#include <asm/sigcontext.h>
-#endif
 
 using namespace simt;
 
@@ -97,91 +92,23 @@ void headrace_simt_fill(void *to, char byte, unsigned long size, bool) {
 
 // --- faults ------------------------------------------------------------------
 
-static void *programCounter(void *context) {
-  auto *machine = &static_cast<ucontext_t *>(context)->uc_mcontext;
-#if defined(__x86_64__)
-  return reinterpret_cast<void *>(machine->gregs[REG_RIP]);
-#elif defined(__aarch64__)
-  return reinterpret_cast<void *>(machine->pc);
-#else
-  return nullptr;
-#endif
-}
-
-static bool faultWrites([[maybe_unused]] void *context) {
-#if defined(__x86_64__)
-  // Bit 1 of a page fault's error code.
-  auto *machine = &static_cast<ucontext_t *>(context)->uc_mcontext;
-  return machine->gregs[REG_ERR] & 2;
-#elif defined(__aarch64__)
-  // "Write, not read" of the syndrome register, which is one of the records
-  // behind the registers.
-  auto *machine = &static_cast<ucontext_t *>(context)->uc_mcontext;
-  auto *at = reinterpret_cast<unsigned char *>(machine->__reserved);
-  for (;;) {
-    auto *record = reinterpret_cast<_aarch64_ctx *>(at);
-    if (record->magic == ESR_MAGIC)
-      return reinterpret_cast<esr_context *>(at)->esr & 1 << 6;
-    if (!record->magic || !record->size)
-      return false;
-    at += record->size;
-  }
-#else
-  return false;
-#endif
-}
-
-static struct sigaction previousActions[4];
-static constexpr int faults[4] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
-
-static void handleFault(int signal, siginfo_t *info, void *context) {
-  void *pc = programCounter(context);
-  if (!simulator.running) { // not the fault of a kernel
-    FaultHandler::restore();
+void simt::takeFault(const faults::Fault &fault) {
+  if (!simulator.running)
     return;
-  }
-  if (signal == SIGILL || signal == SIGFPE) {
-    simulator.failure->pc = reinterpret_cast<uint64_t>(pc);
+  auto *pc = const_cast<void *>(fault.pc);
+  simulator.failure->pc = reinterpret_cast<uint64_t>(pc);
+  if (fault.signal == SIGILL || fault.signal == SIGFPE)
     simulator.fail(failureInstruction);
-  }
-  if (simulator.running->fiber.guards(info->si_addr))
+  if (simulator.running->fiber.guards(fault.address))
     simulator.fail(failureStack);
-  bool writes = faultWrites(context);
-  if (Region *region = simulator.memory.find(info->si_addr)) {
-    long offset = static_cast<char *>(info->si_addr) - region->base;
+  const auto *at = static_cast<const char *>(fault.address);
+  if (Region *region = simulator.memory.find(at)) {
+    long offset = at - region->base;
     bool inside = offset >= 0 && size_t(offset) < region->size;
     simulator.failAt(inside ? failureReadOnly : failureOutOfBounds, *region,
-                     offset, 0, inside || writes, pc);
+                     offset, 0, inside || fault.writes, pc);
   }
-  simulator.failure->offset = reinterpret_cast<int64_t>(info->si_addr);
-  simulator.failure->writes = writes;
-  simulator.failure->pc = reinterpret_cast<uint64_t>(pc);
+  simulator.failure->offset = reinterpret_cast<int64_t>(at);
+  simulator.failure->writes = fault.writes;
   simulator.fail(failureAddress);
-}
-
-FaultHandler::FaultHandler() {
-  // A stack of its own: the fault may be that there is no stack left. This one
-  // and the handlers are the process's own again after the launch.
-  static char stack[64 << 10];
-  stack_t own = {};
-  own.ss_sp = stack;
-  own.ss_size = sizeof stack;
-  sigaltstack(&own, &previousStack);
-  struct sigaction action = {};
-  action.sa_sigaction = handleFault;
-  // Not blocked when a failed launch is left by a jump.
-  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-  for (int index = 0; index < 4; ++index)
-    sigaction(faults[index], &action, &previousActions[index]);
-}
-
-void FaultHandler::restore() {
-  for (int index = 0; index < 4; ++index)
-    sigaction(faults[index], &previousActions[index], nullptr);
-}
-
-FaultHandler::~FaultHandler() {
-  restore();
-  // A jump out of the handler may leave its stack marked as in use.
-  sigaltstack(&previousStack, nullptr);
 }

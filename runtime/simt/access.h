@@ -3,20 +3,12 @@
 #ifndef HEADRACE_SIMT_ACCESS_H
 #define HEADRACE_SIMT_ACCESS_H
 
-#include <csignal>
+#include "../faults/faults.h"
 
 namespace simt {
 
-/// While it lives, faults of kernels end the launch instead of the process.
-class FaultHandler {
-public:
-  FaultHandler();
-  ~FaultHandler();
-  static void restore();
-
-private:
-  stack_t previousStack;
-};
+/// A fault of a kernel ends the launch.
+void takeFault(const faults::Fault &fault);
 
 } // namespace simt
 

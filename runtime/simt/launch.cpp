@@ -131,7 +131,7 @@ int headrace_simt_launch(const HeadraceLaunch *launch, HeadraceFailure *failure,
   if (launch->traced)
     simulator.traffic = std::make_unique<Traffic>(
         (count + subgroupSize - 1) / subgroupSize, traffic);
-  FaultHandler handler;
+  faults::Handler handler(takeFault);
   jmp_buf escape;
   simulator.escape = &escape;
   if (!setjmp(escape))

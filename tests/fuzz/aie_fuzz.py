@@ -63,7 +63,7 @@ LIMIT_US = 2000.0
 SECONDS = 5
 
 # What the simulator says of data: passes do not look into the functions of cores.
-_DATA = "uninitialized|overwrite|index|division"
+_DATA = "uninitialized|overwrite|index|division|fault"
 
 # Where a mistake was found, the earliest first. SAME needs none: results are right.
 TEXT, CHECKED, SIMULATED, RESULT, SAME = "text", "check", "simulator", "result", "same"
@@ -135,7 +135,8 @@ class Design:
 
 
 def apart(work: Callable[[], Verdict]) -> Verdict:
-    """In a process of its own: a function of a core that gets a wrong number may read anywhere."""
+    """In a process of its own: a function of a core that gets a wrong number may write into other
+    memory of this one, or go on for hours."""
     end, begin = os.pipe()
     child = os.fork()
     if child == 0:
@@ -151,7 +152,10 @@ def apart(work: Callable[[], Verdict]) -> Verdict:
         where, _, said = pipe.read().partition(" ")
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
-        return Verdict(SIMULATED, f"index: signal {os.WTERMSIG(status)} in a function of a core")
+        ended = signal.Signals(os.WTERMSIG(status))
+        if ended == signal.SIGALRM:
+            return Verdict(SIMULATED, "fault: a function of a core does not come to its end")
+        return Verdict(SIMULATED, f"the simulator ends with {ended.name}")
     return Verdict(where, said)
 
 

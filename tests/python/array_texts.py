@@ -12,7 +12,13 @@ KERNELS = """
 #include <string.h>
 void copy_64(const float *x, float *y) { memcpy(y, x, 256); }
 void half_64(const float *x, float *y) { memcpy(y, x, 128); }
+void before_64(const float *x, float *y) { memset(y - 1, 0, 260); }
 void beyond_64(const float *x, float *y) { memset(y, 0, 260); }
+void far_64(const float *x, float *y) { y[100000] = x[0]; }
+void after_64(const float *x, float *y) { memcpy(y, x + 1, 256); }
+void nowhere_64(const float *x, float *y) { *(volatile float *)4096 = 0; }
+void divide_64(const float *x, float *y) { volatile int i = 7, j = 0; y[0] = i / j; }
+void trap_64(const float *x, float *y) { __builtin_trap(); }
 void scale_64(const float *x, float *y, int by, float plus) {
   for (int i = 0; i < 64; ++i) y[i] = x[i] * (float)by + plus;
 }
@@ -25,7 +31,13 @@ void accumulate(const float *x, const float *w, float *y) {
 CYCLES = {
     "copy_64": 20.0,
     "half_64": 20.0,
+    "before_64": 20.0,
     "beyond_64": 20.0,
+    "far_64": 20.0,
+    "after_64": 20.0,
+    "nowhere_64": 20.0,
+    "divide_64": 20.0,
+    "trap_64": 20.0,
     "scale_64": 40.0,
     "zero_16": 8.0,
     "accumulate": 600.0,
@@ -41,10 +53,13 @@ def build_kernels(folder: Path) -> Path:
 
 def declarations() -> str:
     x, w, y = "memref<64xf32>", "memref<1024xf32>", "memref<16xf32>"
+    copies = "\n  ".join(
+        f'func.func private @{name}({x}, {x}) attributes {{link_with = "cores.o"}}'
+        for name in CYCLES
+        if name.endswith("_64") and name != "scale_64"
+    )
     return f"""
-  func.func private @copy_64({x}, {x}) attributes {{link_with = "cores.o"}}
-  func.func private @half_64({x}, {x}) attributes {{link_with = "cores.o"}}
-  func.func private @beyond_64({x}, {x}) attributes {{link_with = "cores.o"}}
+  {copies}
   func.func private @scale_64({x}, {x}, i32, f32) attributes {{link_with = "cores.o"}}
   func.func private @zero_16({y}) attributes {{link_with = "cores.o"}}
   func.func private @accumulate({x}, {w}, {y}) attributes {{link_with = "cores.o"}}"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 
 from headrace.sim import aie_native as native
@@ -11,6 +12,12 @@ from headrace.sim.aie_errors import ArraySimulationError, DeadlockError, Stuck
 __all__ = ["error_of"]
 
 _SHOWN = 16  # agents of a chain in a message
+_SIGNALS = {
+    signal.SIGSEGV: "loads or stores at an address of no buffer",
+    signal.SIGBUS: "loads or stores at an address of no buffer",
+    signal.SIGILL: "has an instruction that this machine has not",
+    signal.SIGFPE: "divides by 0",
+}
 
 
 def error_of(
@@ -86,6 +93,16 @@ def _text(
         return "the design does not come to an end in the time that is allowed"
     if kind == "index":
         return f"loads or stores at byte {failure.offset}, outside of {buffer()}"
+    if kind == "fault":
+        if failure.buffer >= 0:
+            size = design.buffers[failure.buffer].size
+            return (
+                f"{function()} loads or stores at byte {failure.offset} of buffer {buffer()}, "
+                f"which has {size}"
+            )
+        return f"{function()} {_SIGNALS[failure.other]}"
+    if kind == "host":
+        return "this machine has no memory for the buffers of the design"
     return "divides by 0"
 
 

@@ -14,7 +14,7 @@ __all__ = ["FAILURES", "WAITS", "library"]
 DIMENSIONS = 4
 FAILURES = (
     *("none", "deadlock", "bounds", "uninitialized", "race", "overwrite", "lock", "task queue"),
-    *("surplus", "limit", "index", "division"),
+    *("surplus", "limit", "index", "division", "fault", "host"),
 )
 WAITS = ("none", "lock", "room", "data", "task")
 
