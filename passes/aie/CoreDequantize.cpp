@@ -22,7 +22,7 @@ using namespace headrace::dataflow;
 
 namespace {
 
-constexpr int64_t kGroups = kBlockColumns / kGroupColumns;
+constexpr int64_t kGroups = kPieceColumns / kGroupColumns;
 constexpr int64_t kScales = kGroups * kBlockRows;
 /// Rows whose codes of a column lie together, in bytes for each column.
 constexpr int64_t kHalfRows = 16, kColumnBytes = kHalfRows / 2;
@@ -42,7 +42,7 @@ public:
   Dequantize(VectorBuilder &v, StringRef format, aie::TileShape tile,
              int64_t columns, ValueRange arguments)
       : v(v), format(format), tile(tile), columns(columns),
-        layout(*getBlockLayout(format)), w(arguments[0]), out(arguments[1]),
+        layout(*getPieceLayout(format)), w(arguments[0]), out(arguments[1]),
         bf16(v.b.getBF16Type()) {
     part = arith::IndexCastOp::create(v.b, v.loc, v.b.getIndexType(),
                                       arguments[2]);
@@ -75,7 +75,7 @@ private:
     int64_t bytes = tile.k * kColumnBytes, size = tile.k * tile.n;
     Value from =
         v.add(v.add(start, v.mul(group, kGroupColumns * kColumnBytes)),
-              v.add(v.mul(half, kBlockColumns * kColumnBytes), layout.codes));
+              v.add(v.mul(half, kPieceColumns * kColumnBytes), layout.codes));
     // Tiles of a row lie behind each other.
     int64_t row = columns / tile.k * size;
     Value to = v.add(v.mul(rows, tiles * row), v.mul(target, steps * size));
@@ -229,10 +229,10 @@ LogicalResult aie::buildDequantize(VectorBuilder &v, StringRef format,
     return cast<MemRefType>(function.getArgumentTypes()[number])
         .getNumElements();
   };
-  if (columns <= 0 || columns % kGroupColumns || kBlockColumns % columns)
-    return function.emitOpError("expected 32, 64, 128 or 256 columns, but got ")
+  if (columns <= 0 || columns % kGroupColumns || kPieceColumns % columns)
+    return function.emitOpError("expected 32, 64 or 128 columns, but got ")
            << columns;
-  int64_t bytes = getBlockLayout(format)->bytes, blocks = sizeOf(0) / bytes;
+  int64_t bytes = getPieceLayout(format)->bytes, blocks = sizeOf(0) / bytes;
   if (blocks * bytes != sizeOf(0) || blocks * kBlockRows * columns != sizeOf(1))
     return function.emitOpError("expected b blocks of ")
            << bytes << " bytes and b x " << kBlockRows * columns

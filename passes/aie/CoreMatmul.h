@@ -38,7 +38,7 @@ struct TileShape {
 std::optional<TileShape> parseTile(llvm::StringRef text);
 
 /// Weights of columns `part * columns` to `(part + 1) * columns` of blocks of
-/// 32 rows. Arguments: the blocks' bytes, the weights, the part.
+/// 32 rows by 128 columns. Arguments: the blocks' bytes, the weights, the part.
 mlir::LogicalResult buildDequantize(common::VectorBuilder &v,
                                     llvm::StringRef format, TileShape tile,
                                     int64_t columns,

@@ -27,6 +27,17 @@ headrace::dataflow::getUnitLayout(StringRef format) {
   return BlockLayout{block->codes / 2, block->bytes / 2};
 }
 
+std::optional<headrace::dataflow::BlockLayout>
+headrace::dataflow::getPieceLayout(StringRef format) {
+  std::optional<BlockLayout> block = getBlockLayout(format);
+  if (!block)
+    return std::nullopt;
+  // Four numbers of each row do not depend on the columns.
+  int64_t ofRows = format == "q4_k" ? 4 * 2 * kBlockRows : 0;
+  int64_t before = (block->codes - ofRows) / 2 + ofRows;
+  return BlockLayout{before, before + kBlockRows * kPieceColumns / 2};
+}
+
 void headrace::dataflow::callCore(OpBuilder &builder, Location loc,
                                   ModuleOp module, StringRef kind, int64_t size,
                                   ValueRange arguments) {

@@ -44,6 +44,13 @@ constexpr int64_t kUnitRows = kBlockRows / 2;
 /// Of a half.
 std::optional<BlockLayout> getUnitLayout(llvm::StringRef format);
 
+/// Columns of a product with many tokens that a core gets at a time. Their
+/// blocks are the other halves: the same, of the first or the last columns,
+/// where d and -dmin are in both.
+constexpr int64_t kPieceColumns = kBlockColumns / 2;
+/// Of such a half.
+std::optional<BlockLayout> getPieceLayout(llvm::StringRef format);
+
 /// Calls the function `kind` for vectors of this size, declaring it in `module`
 /// if it is not there.
 void callCore(mlir::OpBuilder &builder, mlir::Location loc,

@@ -40,6 +40,12 @@ int64_t getFixedBytes(int64_t blockBytes) {
 }
 constexpr int64_t kBytesOfToken = kCoreDepth * kTileColumns * 2 + kTileRows * 4;
 
+/// Pieces of columns of a row of the matrix: an even number, with zeros behind
+/// the last column.
+int64_t countPieces(PackedType weight) {
+  return llvm::alignTo(llvm::divideCeil(weight.getCols(), kPieceColumns), 2);
+}
+
 /// Builds the graph of one product.
 class MatmulGraph : GraphBuilder {
 public:
@@ -52,9 +58,8 @@ public:
         shape((Twine(m) + "x" + Twine(kColumnsAtATime) + "x" + Twine(n)).str()),
         weight(op.getWeight().getType()),
         module(op->getParentOfType<ModuleOp>()),
-        format(weight.getFormat().getFormatName()),
-        blocks(llvm::divideCeil(weight.getCols(), kBlockColumns)),
-        block(getMemory(kTileRows / kBlockRows * getBlockLayout(format)->bytes,
+        format(weight.getFormat().getFormatName()), pieces(countPieces(weight)),
+        block(getMemory(kTileRows / kBlockRows * getPieceLayout(format)->bytes,
                         b.getI8Type())),
         x(getMemory(tiles.tokens * kTileColumns, b.getBF16Type())),
         y(getMemory(tiles.tokens * kTileRows, b.getF32Type())) {}
@@ -80,20 +85,18 @@ public:
   }
 
 private:
-  /// Columns of the matrix with those that fill the last block.
-  int64_t columns() const { return blocks * kBlockColumns; }
-  /// Tiles of a row of the matrix in a packed block.
-  static constexpr int64_t kTilesOfBlock = kBlockColumns / kTileColumns;
+  /// Columns of the matrix with those that fill the last piece.
+  int64_t columns() const { return pieces * kPieceColumns; }
+  /// Tiles of a row of the matrix in a piece.
+  static constexpr int64_t kTilesOfPiece = kPieceColumns / kTileColumns;
   /// Packed weights that a column of the array gets in a round.
-  int64_t bytesOfRound() const { return blocks * block.getNumElements(); }
+  int64_t bytesOfRound() const { return pieces * block.getNumElements(); }
 
   /// Elements of weights that a core has. With two, the compiler of the array
-  /// unrolls the loop over them by two; where it is short or odd, what is left
-  /// of it makes the loop around it be unrolled, too, and the code does not
-  /// fit.
-  int64_t getWeightDepth() const {
-    return blocks >= 4 && blocks % 2 == 0 ? kCoreDepth : 1;
-  }
+  /// unrolls the loop over them by two. Were it shorter than this, or odd, what
+  /// is left of it would make the loop around it be unrolled, too, and the code
+  /// would not fit.
+  int64_t getWeightDepth() const { return pieces >= 4 ? kCoreDepth : 1; }
 
   /// A column is a group of two cores for the packer: two rows of blocks.
   DictionaryAttr packing() {
@@ -212,9 +215,9 @@ private:
     addLoop(tiles.tokenRounds * tiles.rowRounds, [&](Value) {
       inWindow<PushOp>(yOfCores[column][row], [&](Value sums) {
         callCore(b, loc, module, "zero", y.getNumElements(), {sums});
-        addLoop(blocks, [&](Value) {
+        addLoop(pieces, [&](Value) {
           inWindow<PopOp>(wOfCores[column][row], [&](Value packed) {
-            addLoop(kTilesOfBlock, [&](Value part) {
+            addLoop(kTilesOfPiece, [&](Value part) {
               callCore(b, loc, module,
                        ("dequantize_" + format + "_" + shape).str(),
                        kTileColumns, {packed, weights, asArgument(part)});
@@ -240,8 +243,8 @@ private:
   PackedType weight;
   ModuleOp module;
   StringRef format;
-  /// Packed blocks of a row of the matrix.
-  int64_t blocks;
+  /// Pieces of a row of the matrix.
+  int64_t pieces;
   /// Elements.
   MemRefType block, x, y;
   GraphOp graph;
@@ -300,10 +303,10 @@ private:
       return makeTokenTiles(1, many, kTokenUnit, columns, rows).paddedRows();
     };
     int64_t bytesOfBlock =
-        getBlockLayout(weight.getFormat().getFormatName())->bytes;
-    int64_t blocks = llvm::divideCeil(weight.getCols(), kBlockColumns);
+        getPieceLayout(weight.getFormat().getFormatName())->bytes;
+    int64_t pieces = countPieces(weight);
     auto bytesOf = [&](int64_t many) {
-      return paddedRows(many) / kBlockRows * blocks * bytesOfBlock;
+      return paddedRows(many) / kBlockRows * pieces * bytesOfBlock;
     };
     if (int64_t padded = paddedRows(weight.getRows()); padded > kMostRows) {
       int64_t most = std::min(kMostRows, getMostRows(kTileRows, bytesOf));
@@ -321,7 +324,7 @@ private:
   /// The most tokens that a core has memory for.
   FailureOr<int64_t> fitMemory(MatmulOp op) {
     StringRef format = op.getWeight().getType().getFormat().getFormatName();
-    int64_t fixed = stack + getFixedBytes(getBlockLayout(format)->bytes);
+    int64_t fixed = stack + getFixedBytes(getPieceLayout(format)->bytes);
     int64_t most =
         (coreMemory - fixed) / kBytesOfToken / kTokenUnit * kTokenUnit;
     if (coreMemory >= fixed && most >= kTokenUnit)

@@ -17,8 +17,8 @@ namespace headrace::dataflow {
 /// Attribute of a graph's argument that holds packed weights: a dictionary of
 /// what they are and in which order their blocks are stored.
 constexpr llvm::StringLiteral kPackingAttr = "headrace.packing";
-/// Its entry with a dictionary for each product with a vector, which has the
-/// following entries.
+/// Its entry with a dictionary for each product, which has the following
+/// entries.
 constexpr llvm::StringLiteral kPackingProducts = "products";
 /// How many cores each channel of a column has, and of each column how many
 /// units of rows each of its cores gets.
@@ -31,7 +31,8 @@ constexpr llvm::StringLiteral kPackingActivations = "activations";
 constexpr llvm::StringLiteral kPackingResults = "results";
 /// The types of the matrices that the blocks come from.
 constexpr llvm::StringLiteral kPackingSources = "sources";
-/// Its entry with the number of cores and of rounds of each group.
+/// For many tokens, instead of channels and rounds: the number of cores and of
+/// rounds of each group.
 constexpr llvm::StringLiteral kPackingGroups = "groups";
 
 } // namespace headrace::dataflow

@@ -1,10 +1,12 @@
 """Weights for arrays of cores: blocks of q4nx, in the order in which streams bring them.
 
     blocks = core_blocks(data, 10240, 2560, "q4_k")
-    weights = group_blocks([blocks], [4, 5, 2, 11, ...])
+    weights = column_blocks([unit_blocks(blocks, "q4_k")], [2, 2], [20, 20, ...])
+    weights = group_blocks([piece_blocks(blocks, "q4_k")], [2, 20, 2, 20, ...])
 
-A core takes blocks of 32 rows by 256 columns. Those of q4nx are as in the file. Others have their
-codes in the same order, and before them what says their scales, without loss:
+Blocks have 32 rows and 256 columns, and a core takes a half at a time: 16 rows for a vector, 128
+columns for many tokens. Those of q4nx are as in the file. Others have their codes in the same
+order, and before them what says their scales, without loss:
 
     q4_0, 5120 bytes   256 bf16 and 256 bf16: the two parts of each f16 scale, index 32 g + r
     q4_k, 4864 bytes   256 u8 scales, 256 u8 minima, index 32 g + r;
@@ -24,7 +26,15 @@ import numpy.typing as npt
 
 from .errors import ArgumentError
 
-__all__ = ["FORMATS", "bf16_bits", "column_blocks", "core_blocks", "group_blocks", "unit_blocks"]
+__all__ = [
+    "FORMATS",
+    "bf16_bits",
+    "column_blocks",
+    "core_blocks",
+    "group_blocks",
+    "piece_blocks",
+    "unit_blocks",
+]
 
 U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
@@ -168,6 +178,28 @@ def unit_blocks(blocks: U8, name: str) -> U8:
     return np.concatenate(parts, axis=2)
 
 
+def piece_blocks(blocks: U8, name: str) -> U8:
+    """Halves of blocks, of 128 columns each: [rows / 32, columns / 128, bytes].
+
+    blocks: what `core_blocks` gives for format `name`. A half is the same for its columns; what
+    says the scales of whole rows is in both.
+    """
+    bands, columns, _ = blocks.shape
+    # Bytes of a row in a group of each of the tables before the codes, and the number of tables.
+    size, count = (1, 2) if name == "q4_k" else (2, 2)
+    end = size * count * _GROUPS * _ROWS
+    tables = blocks[:, :, :end].reshape(bands, columns, count, 2, -1).transpose(0, 1, 3, 2, 4)
+    codes = blocks[:, :, -_ROWS * _COLS // 2 :].reshape(bands, columns, 2, 2, -1)
+    of_rows = blocks[:, :, end : -_ROWS * _COLS // 2]
+    parts = [
+        tables.reshape(bands, columns, 2, -1),
+        np.repeat(of_rows[:, :, np.newaxis], 2, axis=2),
+        # [half of the rows, of the columns] to [of the columns, of the rows]
+        codes.transpose(0, 1, 3, 2, 4).reshape(bands, columns, 2, -1),
+    ]
+    return np.concatenate(parts, axis=3).reshape(bands, 2 * columns, -1)
+
+
 def column_blocks(matrices: Sequence[U8], channels: Sequence[int], rounds: Sequence[int]) -> U8:
     """The bytes of all halves of blocks of `matrices` (one, or gate and up), as streams bring them.
 
@@ -196,9 +228,10 @@ def column_blocks(matrices: Sequence[U8], channels: Sequence[int], rounds: Seque
 def group_blocks(matrices: Sequence[U8], groups: Sequence[int]) -> U8:
     """The bytes of all blocks of `matrices` (one, or gate and up) in the order of streams.
 
-    groups: for each group its number of cores and of rounds. The order is: group, round, matrix,
-    256 columns, core; the row of blocks of a core in a round is the next one. Blocks behind the
-    last row are zero. Raises `ArgumentError` where the groups have fewer blocks than the matrices.
+    matrices: what `piece_blocks` gives. groups: for each group its number of cores and of rounds.
+    The order is: group, round, matrix, 128 columns, core; the row of blocks of a core in a round is
+    the next one. Blocks behind the last row are zero. Raises `ArgumentError` where the groups have
+    fewer blocks than the matrices.
     """
     shape = matrices[0].shape
     stacked = _stacked(matrices, sum(c * r for c, r in _pairs(groups)), "rows of blocks")

@@ -133,12 +133,12 @@ def of_function(kind, size, types, device):
 @pytest.mark.parametrize(
     ("name", "size", "device", "bound"),
     [
-        ("q4nx", 10240, "npu2", 0.12),
-        ("q4_0", 10240, "npu2", 0.12),
-        ("q4_k", 9728, "npu2", 0.16),
-        ("q4nx", 10240, "npu1", 0.22),
-        ("q4_0", 10240, "npu1", 0.22),
-        ("q4_k", 9728, "npu1", 0.26),
+        ("q4nx", 5120, "npu2", 0.12),
+        ("q4_0", 5120, "npu2", 0.12),
+        ("q4_k", 5120, "npu2", 0.16),
+        ("q4nx", 5120, "npu1", 0.22),
+        ("q4_0", 5120, "npu1", 0.22),
+        ("q4_k", 5120, "npu1", 0.26),
     ],
 )
 def test_weights_are_dequantized_in_so_many_cycles(name, size, device, bound):

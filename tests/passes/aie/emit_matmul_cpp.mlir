@@ -46,12 +46,12 @@ func.func private @multiply_4x8x4_64(memref<2048xbf16>, memref<4096xbf16>, memre
 // CHECK: [[TILE]].cast_to<uint4>();
 // CHECK: aie::bit_or(uint16(0x4300),
 // CHECK: aie::store_v(weights + {{.*}}, {{.*}});
-func.func private @dequantize_q4nx_8x8x8_64(memref<10240xi8>, memref<4096xbf16>, i32)
+func.func private @dequantize_q4nx_8x8x8_64(memref<5120xi8>, memref<4096xbf16>, i32)
     attributes {headrace.core = {kind = "dequantize_q4nx_8x8x8", size = 64 : i64}}
 
 // CHECK-LABEL: void dequantize_q4_k_4x8x4_64(
 // CHECK: [[TWO:turned[0-9]+]] = aie::interleave_zip({{.*}}, 4).second;
 // CHECK: aie::interleave_zip([[TWO]], [[TWO]], 8).first;
 // CHECK: aie::filter_odd(
-func.func private @dequantize_q4_k_4x8x4_64(memref<9728xi8>, memref<4096xbf16>, i32)
+func.func private @dequantize_q4_k_4x8x4_64(memref<5120xi8>, memref<4096xbf16>, i32)
     attributes {headrace.core = {kind = "dequantize_q4_k_4x8x4", size = 64 : i64}}

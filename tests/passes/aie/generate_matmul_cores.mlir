@@ -50,7 +50,7 @@ func.func private @multiply_4x8x4_32(memref<512xbf16>, memref<1024xbf16>, memref
 
 // The eight rows of a tile are 32 bits of codes: every other one goes to the next tile.
 // doc: dequantize
-// CHECK: func.func @dequantize_q4nx_8x8x8_64(%[[W:.*]]: memref<10240xi8>, %[[OUT:.*]]: memref<4096xbf16>, %{{.*}}: i32)
+// CHECK: func.func @dequantize_q4nx_8x8x8_64(%[[W:.*]]: memref<5120xi8>, %[[OUT:.*]]: memref<4096xbf16>, %{{.*}}: i32)
 // CHECK-COUNT-3: scf.for
 // CHECK: %[[SCALES:.*]] = vector.load %[[W]]{{.*}} vector<32xi8>
 // CHECK: %[[D:.*]] = vector.bitcast %[[SCALES]] : vector<32xi8> to vector<16xbf16>
@@ -68,7 +68,7 @@ func.func private @multiply_4x8x4_32(memref<512xbf16>, memref<1024xbf16>, memref
 // CHECK: vector.fma
 // CHECK: arith.truncf %{{.*}} : vector<32xf32> to vector<32xbf16>
 // CHECK: vector.store %{{.*}}, %[[OUT]]
-func.func private @dequantize_q4nx_8x8x8_64(memref<10240xi8>, memref<4096xbf16>, i32)
+func.func private @dequantize_q4nx_8x8x8_64(memref<5120xi8>, memref<4096xbf16>, i32)
     attributes {headrace.core = {kind = "dequantize_q4nx_8x8x8", size = 64 : i64}}
 // doc: end
 
@@ -83,21 +83,21 @@ func.func private @dequantize_q4nx_8x8x8_64(memref<10240xi8>, memref<4096xbf16>,
 // CHECK: arith.extui %{{.*}} : vector<32xi4> to vector<32xi16>
 // CHECK-COUNT-2: vector.fma
 // CHECK: vector.store
-func.func private @dequantize_q4_0_4x8x4_32(memref<5120xi8>, memref<1024xbf16>, i32)
+func.func private @dequantize_q4_0_4x8x4_32(memref<2560xi8>, memref<1024xbf16>, i32)
     attributes {headrace.core = {kind = "dequantize_q4_0_4x8x4", size = 32 : i64}}
 
 // -----
 
 // Integer scales times d, in two parts again; the same for minima.
-// CHECK: func.func @dequantize_q4_k_8x8x8_256(
+// CHECK: func.func @dequantize_q4_k_8x8x8_128(
 // CHECK: %[[BYTES:.*]] = vector.load %{{.*}} vector<16xi8>
 // CHECK: arith.extui %[[BYTES]] : vector<16xi8> to vector<16xi16>
 // CHECK: arith.mulf
 // CHECK: vector.fma
 // CHECK-COUNT-2: arith.truncf %{{.*}} : vector<16xf32> to vector<16xbf16>
 // CHECK: vector.load %{{.*}} vector<16xi8>
-func.func private @dequantize_q4_k_8x8x8_256(memref<4864xi8>, memref<8192xbf16>, i32)
-    attributes {headrace.core = {kind = "dequantize_q4_k_8x8x8", size = 256 : i64}}
+func.func private @dequantize_q4_k_8x8x8_128(memref<2560xi8>, memref<4096xbf16>, i32)
+    attributes {headrace.core = {kind = "dequantize_q4_k_8x8x8", size = 128 : i64}}
 
 // -----
 
@@ -134,14 +134,14 @@ func.func private @multiply_4x8x4_64(memref<1024xbf16>, memref<1536xbf16>, memre
 
 // -----
 
-// expected-error@+1 {{expected 32, 64, 128 or 256 columns, but got 96}}
+// expected-error@+1 {{expected 32, 64 or 128 columns, but got 96}}
 func.func private @dequantize_q4nx_8x8x8_96(memref<5120xi8>, memref<3072xbf16>, i32)
     attributes {headrace.core = {kind = "dequantize_q4nx_8x8x8", size = 96 : i64}}
 
 // -----
 
-// expected-error@+1 {{expected b blocks of 4864 bytes and b x 2048 weights, but got 5120 and 2048}}
-func.func private @dequantize_q4_k_8x8x8_64(memref<5120xi8>, memref<2048xbf16>, i32)
+// expected-error@+1 {{expected b blocks of 2560 bytes and b x 2048 weights, but got 4864 and 2048}}
+func.func private @dequantize_q4_k_8x8x8_64(memref<4864xi8>, memref<2048xbf16>, i32)
     attributes {headrace.core = {kind = "dequantize_q4_k_8x8x8", size = 64 : i64}}
 
 // -----

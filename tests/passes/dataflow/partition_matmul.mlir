@@ -1,14 +1,14 @@
 // RUN: %headrace_opt %s --dataflow-partition-matmul="columns=2 rows=2" --split-input-file | FileCheck %s
 // RUN: %headrace_opt %s --dataflow-partition-matmul="columns=4 multiply-tokens=4 multiply-rows=4" --split-input-file | FileCheck %s --check-prefix=NPU1
-// RUN: %headrace_opt %s --dataflow-partition-matmul="core-memory=49152" --split-input-file | FileCheck %s --check-prefix=SMALL
+// RUN: %headrace_opt %s --dataflow-partition-matmul="core-memory=38912" --split-input-file | FileCheck %s --check-prefix=SMALL
 
 // 200 rows are 4 tiles of 64: each of two columns has two rounds. 150 tokens are
-// two rounds of two cores with 48; 320 columns are padded to two blocks of 256.
+// two rounds of two cores with 48; 320 columns are padded to four pieces of 128.
 // doc: matmul
 !w = !qlinear.packed<200x320, #qlinear.q4nx, padded = 224x512>
 
 // CHECK: func.func private @multiply_8x8x8_64(memref<3072xbf16>, memref<4096xbf16>, memref<3072xf32>) attributes {headrace.core = {kind = "multiply_8x8x8", size = 64 : i64}}
-// CHECK: func.func private @dequantize_q4nx_8x8x8_64(memref<10240xi8>, memref<4096xbf16>, i32) attributes {headrace.core = {kind = "dequantize_q4nx_8x8x8", size = 64 : i64}}
+// CHECK: func.func private @dequantize_q4nx_8x8x8_64(memref<5120xi8>, memref<4096xbf16>, i32) attributes {headrace.core = {kind = "dequantize_q4nx_8x8x8", size = 64 : i64}}
 // CHECK: func.func private @zero_3072(memref<3072xf32>)
 
 // CHECK-LABEL: dataflow.graph @main(
@@ -24,8 +24,8 @@ func.func @main(%w: !w, %x: tensor<150x320xbf16>) -> tensor<150x200xf32> {
 // CHECK: dataflow.broadcast %[[X0]] to %[[X0_0]], %{{.*}} order sizes [6, 8, 8, 8] strides [512, 8, 64, 1] at [0, 1] :
 // CHECK: %[[X1:.*]] = dataflow.stream "x1"
 // CHECK: dataflow.broadcast %[[X1]] to %{{.*}}, %{{.*}} order {{.*}} at [1, 1] :
-// CHECK: %[[W0:.*]] = dataflow.stream "w0" depth 4 : !dataflow.stream<memref<10240xi8>>
-// CHECK: %[[W0_0:.*]] = dataflow.stream "w0_0" depth 1 : !dataflow.stream<memref<10240xi8>>
+// CHECK: %[[W0:.*]] = dataflow.stream "w0" depth 4 : !dataflow.stream<memref<5120xi8>>
+// CHECK: %[[W0_0:.*]] = dataflow.stream "w0_0" depth 2 : !dataflow.stream<memref<5120xi8>>
 // CHECK: %[[Y0_0:.*]] = dataflow.stream "y0_0" depth 1 : !dataflow.stream<memref<3072xf32>>
 // CHECK: %[[Y0:.*]] = dataflow.stream "y0" depth 2 : !dataflow.stream<memref<6144xf32>>
 // CHECK: dataflow.broadcast %[[W0]] to %[[W0_0]], %{{.*}} at [0, 1] :
@@ -50,10 +50,10 @@ func.func @main(%w: !w, %x: tensor<150x320xbf16>) -> tensor<150x200xf32> {
 // CHECK: scf.for %{{.*}} = %{{.*}} to %[[ROUNDS]]
 // CHECK: dataflow.push %[[Y0_0]] as %[[SUMS:.*]]: memref<3072xf32> {
 // CHECK: call @zero_3072(%[[SUMS]])
-// CHECK: %[[BLOCKS:.*]] = arith.constant 2 : index
-// CHECK: scf.for %{{.*}} = %{{.*}} to %[[BLOCKS]]
-// CHECK: dataflow.pop %[[W0_0]] as %[[PACKED:.*]]: memref<10240xi8> {
-// CHECK: %[[PARTS:.*]] = arith.constant 4 : index
+// CHECK: %[[PIECES:.*]] = arith.constant 4 : index
+// CHECK: scf.for %{{.*}} = %{{.*}} to %[[PIECES]]
+// CHECK: dataflow.pop %[[W0_0]] as %[[PACKED:.*]]: memref<5120xi8> {
+// CHECK: %[[PARTS:.*]] = arith.constant 2 : index
 // CHECK: scf.for %[[PART:.*]] = %{{.*}} to %[[PARTS]]
 // CHECK: %[[AT:.*]] = arith.index_cast %[[PART]] : index to i32
 // CHECK: call @dequantize_q4nx_8x8x8_64(%[[PACKED]], %[[WEIGHTS]], %[[AT]])
@@ -107,7 +107,7 @@ func.func @one(%w: !w, %x: tensor<1x160xbf16>) -> tensor<1x10xf32> {
 // CHECK-LABEL: dataflow.graph @long(
 // CHECK: dataflow.port read %{{.*}} offset 0 sizes [4, 16, 64] strides [64, 256, 1] repeat 256 stream %[[X:.*]] at [0, 0] : memref
 // CHECK: dataflow.port read %{{.*}} offset 0 sizes [4, 16, 64] strides [64, 256, 1] repeat 256 stream %[[X]] at [0, 0] step 1 : memref
-// CHECK: dataflow.port read %{{.*}} offset 2490368 sizes [2490368] strides [1] stream %{{.*}} at [0, 0] step 1 : memref
+// CHECK: dataflow.port read %{{.*}} offset 2621440 sizes [2621440] strides [1] stream %{{.*}} at [0, 0] step 1 : memref
 // CHECK: dataflow.port write %{{.*}} offset 16384 sizes [256, 16, 64] strides [64, 76800, 1] stream %{{.*}} at [0, 0] step 1 : memref
 // CHECK: dataflow.port read %{{.*}} offset 0 sizes [4, 16, 64] strides [64, 256, 1] repeat 88 stream %[[X]] at [0, 0] step 2 : memref
 func.func @long(%w: !w, %x: tensor<9x256xbf16>) -> tensor<9x76800xf32> {
@@ -118,14 +118,25 @@ func.func @long(%w: !w, %x: tensor<9x256xbf16>) -> tensor<9x76800xf32> {
 
 // -----
 
-// Two blocks of weights in a core, where a loop unrolled by two has no rest.
-!w = !qlinear.packed<64x1024, #qlinear.q4nx>
+// A core has two elements of weights where the loop over them, unrolled by two, stays a loop and
+// has no rest: for one block of columns it has one. Of an odd number there are even halves.
+!w = !qlinear.packed<64x1152, #qlinear.q4nx, padded = 64x1280>
+!v = !qlinear.packed<64x256, #qlinear.q4nx>
 
-// CHECK-LABEL: dataflow.graph @even(
-// CHECK: dataflow.stream "w0_0" depth 2 : !dataflow.stream<memref<10240xi8>>
-func.func @even(%w: !w, %x: tensor<16x1024xbf16>) -> tensor<16x64xf32> {
+// CHECK-LABEL: dataflow.graph @odd(
+// CHECK: dataflow.stream "w0_0" depth 2 : !dataflow.stream<memref<5120xi8>>
+// CHECK: dataflow.port read %{{.*}} offset 0 sizes [20, 16, 64] strides [64, 1280, 1]
+// CHECK: arith.constant 10 : index
+// CHECK-LABEL: dataflow.graph @single(
+// CHECK: dataflow.stream "w0_0" depth 1 : !dataflow.stream<memref<5120xi8>>
+func.func @odd(%w: !w, %x: tensor<16x1152xbf16>) -> tensor<16x64xf32> {
   %0 = tensor.empty() : tensor<16x64xf32>
-  %y = qlinear.matmul ins(%w, %x : !w, tensor<16x1024xbf16>) outs(%0 : tensor<16x64xf32>) -> tensor<16x64xf32>
+  %y = qlinear.matmul ins(%w, %x : !w, tensor<16x1152xbf16>) outs(%0 : tensor<16x64xf32>) -> tensor<16x64xf32>
+  return %y : tensor<16x64xf32>
+}
+func.func @single(%w: !v, %x: tensor<16x256xbf16>) -> tensor<16x64xf32> {
+  %0 = tensor.empty() : tensor<16x64xf32>
+  %y = qlinear.matmul ins(%w, %x : !v, tensor<16x256xbf16>) outs(%0 : tensor<16x64xf32>) -> tensor<16x64xf32>
   return %y : tensor<16x64xf32>
 }
 

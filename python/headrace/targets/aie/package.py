@@ -96,7 +96,7 @@ def _array(
     memory = [value.type for value in sequence.regions[0].blocks[0].arguments]
     packing: Any = ir.DictAttr(module.operation.attributes["headrace.packing"])
     recipe: Any = ir.DictAttr(packing[function.name.value])
-    recipes = list(recipe["products"]) if "products" in recipe else [_whole(recipe, memory)]
+    recipes = list(recipe["products"])
     products = _products(function)
     described = [
         _described(product, ir.DictAttr(part), memory, _returned(function), arguments)
@@ -111,15 +111,6 @@ def _array(
         ],
         "products": described,
     }
-
-
-def _whole(recipe: Any, memory: list[Any]) -> Any:
-    """The recipe of a product that has all of the sequence's arguments."""
-    parts = {
-        name: ir.DenseI64ArrayAttr.get([index, 0, _bytes(memory[index])])
-        for index, name in enumerate(KINDS)
-    }
-    return ir.DictAttr.get({"groups": recipe["groups"], **parts})
 
 
 def _described(
