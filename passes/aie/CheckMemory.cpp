@@ -36,9 +36,23 @@ struct AieCheckMemory
     for (auto &[key, ends] : design.tiles())
       if (TileOp tile = key; !tile.isShim())
         fits &= checkTile(design, tile, ends, model.of(tile).memoryBytes);
-    for (auto core : device.getBodyRegion().getOps<CoreOp>())
+    for (auto core : device.getBodyRegion().getOps<CoreOp>()) {
       fits &= checkUses(core);
+      fits &= checkStack(core, model.core);
+    }
     return fits;
+  }
+
+  /// The compiler of the array would put buffers on a stack that is larger than
+  /// the bank where it begins.
+  static bool checkStack(CoreOp core, const TileModel &model) {
+    int64_t bank = model.memoryBytes / model.banks, stack = core.getStackSize();
+    if (stack <= bank)
+      return true;
+    core.emitOpError("needs a stack of ")
+        << stack << " bytes, but a bank of " << core.getTileOp().describe()
+        << " has " << bank;
+    return false;
   }
 
   /// What another core uses as well would need locks of its own.

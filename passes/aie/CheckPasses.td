@@ -27,7 +27,8 @@ def AieCheckMemory : Pass<"aie-check-memory", "::mlir::ModuleOp"> {
     objectFifos that end there; a memory tile holds the same but the stack. Fifos
     of a link share buffers, and so do the ends of a fifo between neighbours. The
     message says what the tile holds, and for the largest fifo the depth that
-    would fit. A core uses buffers of its own tile only.
+    would fit. A core uses buffers of its own tile only, and its stack fits a
+    bank.
 
     <!-- lit: tests/passes/aie/check_memory.mlir#memory -->
   }];

@@ -52,8 +52,10 @@ std::optional<StringRef> readTile(const llvm::json::Object &from,
         object, {{"iterations", &tile.iterations}, {"queue", &tile.queue}});
   if (kind == "core")
     if (std::optional<StringRef> missing =
-            readNumbers(object, {{"program_bytes", &tile.programBytes}}))
-      return missing;
+            readNumbers(object, {{"program_bytes", &tile.programBytes},
+                                 {"banks", &tile.banks}});
+        missing || tile.banks == 0)
+      return missing.value_or("banks");
   return readNumbers(object, {{"memory_bytes", &tile.memoryBytes}});
 }
 

@@ -14,6 +14,7 @@ inline constexpr llvm::StringLiteral kCodeBytes = "code_bytes";
 struct TileModel {
   int64_t rows = 0;
   int64_t memoryBytes = 0;
+  int64_t banks = 0;
   int64_t programBytes = 0;
   int64_t locks = 0;
   int64_t descriptors = 0;

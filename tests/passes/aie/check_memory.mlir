@@ -110,3 +110,15 @@ module { aie.device(npu2) {
     aie.end
   }
 } }
+
+// -----
+
+// Buffers follow the stack in its bank, and the compiler of the array looks no further.
+
+module { aie.device(npu2) {
+  %a = aie.tile(0, 2)
+  // expected-error @below {{needs a stack of 20000 bytes, but a bank of core tile (0, 2) has 16384}}
+  %core = aie.core(%a) {
+    aie.end
+  } {stack_size = 20000 : i32}
+} }
