@@ -86,14 +86,18 @@ struct AieAssignDma : headrace::aie::impl::AieAssignDmaBase<AieAssignDma> {
   }
 
 private:
-  /// A task of a step, and for one that writes how much the step reads in the
-  /// same column.
+  /// A task of a step, and for one that writes when what the step reads in the
+  /// same column is likely to have come.
   struct Task {
     Value value;
     bool writes;
-    int64_t bytesRead;
+    int64_t end;
   };
   using Started = SmallVector<Task>;
+
+  /// A channel of a shim moves about so many bytes while the sequence writes a
+  /// task, and it takes so many of them to start.
+  static constexpr int64_t kBytesOfTask = 1024, kTasksOfStart = 4;
 
   static int64_t columnOf(dataflow::PortOp port) {
     return port.getPlace() ? (*port.getPlace())[0] : 0;
@@ -157,46 +161,90 @@ private:
            });
   }
 
+  /// Ports that read, in the order in which their tasks start: as they are, but
+  /// one behind another of its channel when that is about to end, as others
+  /// have to wait for each that is in front of them.
+  static SmallVector<dataflow::PortOp>
+  orderReads(ArrayRef<dataflow::PortOp> ports) {
+    SmallVector<dataflow::PortOp> ordered, behind;
+    llvm::DenseMap<Value, int64_t> free;
+    auto add = [&](dataflow::PortOp port) {
+      int64_t start = free.contains(port.getStream())
+                          ? free[port.getStream()]
+                          : ordered.size() + kTasksOfStart;
+      free[port.getStream()] = start + getBytes(port) / kBytesOfTask;
+      ordered.push_back(port);
+    };
+    auto addBehind = [&](bool all) {
+      for (auto *port = behind.begin(); port != behind.end();)
+        if (all || free[port->getStream()] <= int64_t(ordered.size())) {
+          add(*port);
+          port = behind.erase(port);
+        } else {
+          ++port;
+        }
+    };
+    for (dataflow::PortOp port : ports) {
+      if (port.getDirection() != dataflow::Direction::Read)
+        continue;
+      if (free.contains(port.getStream()))
+        behind.push_back(port);
+      else
+        add(port);
+      addBehind(/*all=*/false);
+    }
+    addBehind(/*all=*/true);
+    return ordered;
+  }
+
   /// Starts ports, those that read first: it takes longer until something
   /// arrives. None after an error.
   static std::optional<Started> start(OpBuilder &b,
                                       ArrayRef<dataflow::PortOp> ports) {
+    SmallVector<dataflow::PortOp> ordered = orderReads(ports);
+    for (dataflow::PortOp port : ports)
+      if (port.getDirection() == dataflow::Direction::Write)
+        ordered.push_back(port);
     Started started;
-    std::map<int64_t, int64_t> read;
-    for (auto direction :
-         {dataflow::Direction::Read, dataflow::Direction::Write})
-      for (dataflow::PortOp port : ports) {
-        if (port.getDirection() != direction)
-          continue;
-        Value task = configure(b, port);
-        if (!task)
-          return std::nullopt;
-        // At once: the next one is configured while it runs.
-        aiex::DMAStartTaskOp::create(b, port.getLoc(), task);
-        bool writes = direction == dataflow::Direction::Write;
-        int64_t &bytes = read[columnOf(port)];
-        if (!writes)
-          bytes += port.getElementCount() * getElementBytes(port);
-        started.push_back({task, writes, bytes});
+    // By stream and by column.
+    llvm::DenseMap<Value, int64_t> endOfStream;
+    std::map<int64_t, int64_t> endOfColumn;
+    for (auto [number, port] : llvm::enumerate(ordered)) {
+      Value task = configure(b, port);
+      if (!task)
+        return std::nullopt;
+      // At once: the next one is configured while it runs.
+      aiex::DMAStartTaskOp::create(b, port.getLoc(), task);
+      bool writes = port.getDirection() == dataflow::Direction::Write;
+      int64_t &last = endOfColumn[columnOf(port)];
+      if (!writes) {
+        int64_t &end =
+            endOfStream.try_emplace(port.getStream(), number * kBytesOfTask)
+                .first->second;
+        end += getBytes(port);
+        last = std::max(last, end);
       }
+      started.push_back({task, writes, last});
+    }
     return started;
   }
 
-  static int64_t getElementBytes(dataflow::PortOp port) {
+  static int64_t getBytes(dataflow::PortOp port) {
     MemRefType element = port.getStream().getType().getElement();
-    return element.getNumElements() * element.getElementTypeBitWidth() / 8;
+    return port.getElementCount() * element.getNumElements() *
+           element.getElementTypeBitWidth() / 8;
   }
 
   /// Waits for what writes; then all that was read has been used for it. Each
-  /// wait takes its time, so what is likely to end last is awaited last.
+  /// wait takes its time, so what is likely to end last is awaited last: what
+  /// reads more, and what started later.
   static void finish(OpBuilder &b, Started &started) {
     // Reads are in front.
     Task *firstWrite =
         llvm::find_if(started, [](const Task &task) { return task.writes; });
-    std::stable_sort(firstWrite, started.end(),
-                     [](const Task &one, const Task &other) {
-                       return one.bytesRead < other.bytesRead;
-                     });
+    std::stable_sort(
+        firstWrite, started.end(),
+        [](const Task &one, const Task &other) { return one.end < other.end; });
     for (const Task *task = firstWrite; task != started.end(); ++task)
       aiex::DMAAwaitTaskOp::create(b, task->value.getLoc(), task->value);
     for (const Task *task = started.begin(); task != firstWrite; ++task)

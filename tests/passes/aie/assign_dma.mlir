@@ -92,7 +92,8 @@ aie.device(npu2) {
 
 // -----
 
-// Column 0 reads most, so what it writes is likely to come last.
+// Column 0 reads most, so what it writes is likely to come last, though it starts
+// first.
 module {
 aie.device(npu2) {
   %shim0 = aie.tile(0, 0)
@@ -108,15 +109,53 @@ aie.device(npu2) {
   // CHECK: %[[Y1:.*]] = aiex.dma_configure_task_for @y1 {
   // CHECK: aiex.dma_await_task(%[[Y1]])
   // CHECK-NEXT: aiex.dma_await_task(%[[Y0]])
-  aie.runtime_sequence @columns(%x: memref<24xf32>, %y: memref<16xf32>) {
+  aie.runtime_sequence @columns(%x: memref<1032xf32>, %y: memref<16xf32>) {
     %x0 = dataflow.stream "x0" depth 1 : !dataflow.stream<memref<8xf32>>
     %y0 = dataflow.stream "y0" depth 1 : !dataflow.stream<memref<8xf32>>
     %x1 = dataflow.stream "x1" depth 1 : !dataflow.stream<memref<8xf32>>
     %y1 = dataflow.stream "y1" depth 1 : !dataflow.stream<memref<8xf32>>
-    dataflow.port read %x offset 0 sizes [16] strides [1] stream %x0 at [0, 0] : memref<24xf32>, !dataflow.stream<memref<8xf32>>
-    dataflow.port read %x offset 16 sizes [8] strides [1] stream %x1 at [1, 0] : memref<24xf32>, !dataflow.stream<memref<8xf32>>
+    dataflow.port read %x offset 0 sizes [1024] strides [1] stream %x0 at [0, 0] : memref<1032xf32>, !dataflow.stream<memref<8xf32>>
+    dataflow.port read %x offset 1024 sizes [8] strides [1] stream %x1 at [1, 0] : memref<1032xf32>, !dataflow.stream<memref<8xf32>>
     dataflow.port write %y offset 0 sizes [8] strides [1] stream %y0 at [0, 0] : memref<16xf32>, !dataflow.stream<memref<8xf32>>
     dataflow.port write %y offset 8 sizes [8] strides [1] stream %y1 at [1, 0] : memref<16xf32>, !dataflow.stream<memref<8xf32>>
+  }
+}
+}
+
+// -----
+
+// What comes behind another task of its channel starts behind tasks of others. Of
+// columns that read as much, those that start later end later.
+module {
+aie.device(npu2) {
+  %shim0 = aie.tile(0, 0)
+  %core0 = aie.tile(0, 2)
+  %shim1 = aie.tile(1, 0)
+  %core1 = aie.tile(1, 2)
+  aie.objectfifo @x0(%shim0, {%core0}, 1 : i32) : !aie.objectfifo<memref<8xf32>>
+  aie.objectfifo @y0(%core0, {%shim0}, 1 : i32) : !aie.objectfifo<memref<8xf32>>
+  aie.objectfifo @x1(%shim1, {%core1}, 1 : i32) : !aie.objectfifo<memref<8xf32>>
+  aie.objectfifo @y1(%core1, {%shim1}, 1 : i32) : !aie.objectfifo<memref<8xf32>>
+  // CHECK-LABEL: aie.runtime_sequence @behind(
+  // CHECK: aiex.dma_configure_task_for @x0 {
+  // CHECK-NEXT: aie.dma_bd({{.*}}, 0, 8)
+  // CHECK: aiex.dma_configure_task_for @x1 {
+  // CHECK: aiex.dma_configure_task_for @x0 {
+  // CHECK-NEXT: aie.dma_bd({{.*}}, 8, 8)
+  // CHECK: %[[Y1:.*]] = aiex.dma_configure_task_for @y1 {
+  // CHECK: %[[Y0:.*]] = aiex.dma_configure_task_for @y0 {
+  // CHECK: aiex.dma_await_task(%[[Y0]])
+  // CHECK-NEXT: aiex.dma_await_task(%[[Y1]])
+  aie.runtime_sequence @behind(%x: memref<32xf32>, %y: memref<16xf32>) {
+    %x0 = dataflow.stream "x0" depth 1 : !dataflow.stream<memref<8xf32>>
+    %y0 = dataflow.stream "y0" depth 1 : !dataflow.stream<memref<8xf32>>
+    %x1 = dataflow.stream "x1" depth 1 : !dataflow.stream<memref<8xf32>>
+    %y1 = dataflow.stream "y1" depth 1 : !dataflow.stream<memref<8xf32>>
+    dataflow.port read %x offset 0 sizes [8] strides [1] stream %x0 at [0, 0] : memref<32xf32>, !dataflow.stream<memref<8xf32>>
+    dataflow.port read %x offset 8 sizes [8] strides [1] stream %x0 at [0, 0] : memref<32xf32>, !dataflow.stream<memref<8xf32>>
+    dataflow.port read %x offset 16 sizes [16] strides [1] stream %x1 at [1, 0] : memref<32xf32>, !dataflow.stream<memref<8xf32>>
+    dataflow.port write %y offset 8 sizes [8] strides [1] stream %y1 at [1, 0] : memref<16xf32>, !dataflow.stream<memref<8xf32>>
+    dataflow.port write %y offset 0 sizes [8] strides [1] stream %y0 at [0, 0] : memref<16xf32>, !dataflow.stream<memref<8xf32>>
   }
 }
 }
