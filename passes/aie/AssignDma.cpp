@@ -242,11 +242,13 @@ private:
     // Reads are in front.
     Task *firstWrite =
         llvm::find_if(started, [](const Task &task) { return task.writes; });
-    std::stable_sort(
-        firstWrite, started.end(),
-        [](const Task &one, const Task &other) { return one.end < other.end; });
+    SmallVector<std::pair<int64_t, int64_t>> order; // of ends, then of starts
     for (const Task *task = firstWrite; task != started.end(); ++task)
-      aiex::DMAAwaitTaskOp::create(b, task->value.getLoc(), task->value);
+      order.push_back({task->end, task - firstWrite});
+    llvm::sort(order);
+    for (auto [end, number] : order)
+      aiex::DMAAwaitTaskOp::create(b, firstWrite[number].value.getLoc(),
+                                   firstWrite[number].value);
     for (const Task *task = started.begin(); task != firstWrite; ++task)
       aiex::DMAFreeTaskOp::create(b, task->value.getLoc(), task->value);
   }

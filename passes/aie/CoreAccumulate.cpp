@@ -20,9 +20,6 @@ using namespace headrace::dataflow;
 
 namespace {
 
-/// Groups of columns with a scale of their own, and scales of a block.
-constexpr int64_t kGroups = kBlockColumns / kGroupColumns;
-constexpr int64_t kScales = kGroups * kUnitRows;
 /// Bytes of codes of a column, and columns that fill a load of 256 bits.
 constexpr int64_t kColumnBytes = kUnitRows / 2;
 constexpr int64_t kColumns = 32 / kColumnBytes;
@@ -32,10 +29,13 @@ constexpr int64_t kChains = 4;
 
 class Accumulate {
 public:
-  Accumulate(VectorBuilder &v, StringRef format, ValueRange arguments)
-      : v(v), format(format), codes(getUnitLayout(format)->codes),
-        x(arguments[0]), bias(arguments[1]), parts(arguments[2]),
-        w(arguments[3]), y(arguments[4]), bf16(v.b.getBF16Type()) {
+  Accumulate(VectorBuilder &v, StringRef format, int64_t columns,
+             ValueRange arguments)
+      : v(v), format(format), groups(columns / kGroupColumns),
+        scales(groups * kUnitRows),
+        codes(getUnitLayout(format, columns)->codes), x(arguments[0]),
+        bias(arguments[1]), parts(arguments[2]), w(arguments[3]),
+        y(arguments[4]), bf16(v.b.getBF16Type()) {
     block = arith::IndexCastOp::create(v.b, v.loc, v.b.getIndexType(),
                                        arguments[5]);
   }
@@ -46,7 +46,7 @@ public:
     SmallVector<Value> sums = {row};
     if (twoLevels) // of integer scales, then of integer minima
       sums.assign(2, v.splat(v.vec(aie::kLanes, v.f32()), 0));
-    sums = v.loop(v.index(0), v.index(kGroups), 1, sums,
+    sums = v.loop(v.index(0), v.index(groups), 1, sums,
                   [&](Value group, ValueRange carried) {
                     return addGroup(group, carried);
                   });
@@ -60,7 +60,7 @@ public:
 private:
   /// Adds the columns of one scale, to rows, or to sums of integers.
   SmallVector<Value> addGroup(Value group, ValueRange carried) {
-    Value number = v.add(v.mul(block, kGroups), group);
+    Value number = v.add(v.mul(block, groups), group);
     Value zero = v.splat(v.vec(aie::kLanes, v.f32()), 0);
     SmallVector<Value> sums(kChains, zero);
     sums.front() = v.broadcast(loadNumber(bias, number), aie::kLanes);
@@ -82,14 +82,14 @@ private:
     Value &row = next.front();
     if (format == "q4_0") {
       row = addProducts(loadBf16(at, 0), two, row);
-      row = aie::multiplyAdd(v, loadBf16(at, kScales), two.first, row);
+      row = aie::multiplyAdd(v, loadBf16(at, scales), two.first, row);
     } else if (format == "q4nx") {
       row = addProducts(loadBf16(at, 0), two, row);
-      row = addProducts(loadBf16(at, kScales), loadSum(number), row);
+      row = addProducts(loadBf16(at, scales), loadSum(number), row);
     } else {
       row = addProducts(loadIntegers(at, 0), two, row);
       Value &minima = next[1];
-      minima = addProducts(loadIntegers(at, kScales), loadSum(number), minima);
+      minima = addProducts(loadIntegers(at, scales), loadSum(number), minima);
     }
     return next;
   }
@@ -102,9 +102,9 @@ private:
 
   /// The activations' sum of a group, which minima are multiplied with.
   std::pair<Value, Value> loadSum(Value number) {
-    int64_t groups = cast<MemRefType>(bias.getType()).getNumElements();
+    int64_t all = cast<MemRefType>(bias.getType()).getNumElements();
     Value first = loadNumber(parts, number);
-    Value second = loadNumber(parts, v.add(number, groups));
+    Value second = loadNumber(parts, v.add(number, all));
     return {v.broadcast(first, aie::kLanes), v.broadcast(second, aie::kLanes)};
   }
 
@@ -112,7 +112,7 @@ private:
   /// integers.
   Value addScaled(Value sum, int64_t at, Value acc) {
     std::pair<Value, Value> two = aie::split(v, sum);
-    Value index = v.index(kScales + at);
+    Value index = v.index(scales + at);
     acc = addProducts(loadBf16(index, 0), two, acc);
     return aie::multiplyAdd(v, loadBf16(index, kUnitRows), two.first, acc);
   }
@@ -123,9 +123,12 @@ private:
     Value xs = v.load(x, column, kColumns);
     Value packed = v.load(w, bytes, kColumns * kColumnBytes);
     constexpr int64_t kCount = kColumns * kUnitRows;
-    Value wide = v.extU(v.cast(packed, kCount, v.b.getIntegerType(4)), v.i16());
-    Value offset = v.splat(v.vec(kCount, v.i16()), aie::k128);
-    Value numbers = v.cast(v.orI(wide, offset), kCount, bf16);
+    // The upper byte of bf16 128 between codes: cheaper than to widen and add.
+    Value bytesOf =
+        v.extU(v.cast(packed, kCount, v.b.getIntegerType(4)), v.i8());
+    Value upper = v.splat(v.vec(kCount, v.i8()), aie::k128 >> 8);
+    Value both = vector::InterleaveOp::create(v.b, v.loc, bytesOf, upper);
+    Value numbers = v.cast(both, kCount, bf16);
     for (int64_t i = 0; i < kColumns; ++i) {
       Value rows = vector::ExtractStridedSliceOp::create(
           v.b, v.loc, numbers, ArrayRef<int64_t>{i * kUnitRows},
@@ -152,14 +155,16 @@ private:
 
   VectorBuilder &v;
   StringRef format;
-  int64_t codes;
+  /// Groups of columns with a scale of their own, scales of a block, and where
+  /// its codes begin.
+  int64_t groups, scales, codes;
   Value x, bias, parts, w, y, block;
   Type bf16;
 };
 
 } // namespace
 
-void aie::buildAccumulate(VectorBuilder &v, StringRef format,
+void aie::buildAccumulate(VectorBuilder &v, StringRef format, int64_t columns,
                           ValueRange arguments) {
-  Accumulate(v, format, arguments).build();
+  Accumulate(v, format, columns, arguments).build();
 }

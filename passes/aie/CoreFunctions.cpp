@@ -60,12 +60,21 @@ void aie::buildZero(VectorBuilder &v, ValueRange arguments) {
     v.store(zero, y, v.index(at));
 }
 
+void aie::buildCopy(VectorBuilder &v, ValueRange arguments) {
+  Value from = arguments[0], to = arguments[1];
+  v.loop(v.index(0), v.index(sizeOf(from)), kCopied, {},
+         [&](Value at, ValueRange) {
+           v.store(v.load(from, at, kCopied), to, at);
+           return SmallVector<Value>();
+         });
+}
+
 void aie::buildTake(VectorBuilder &v, StringRef format, ValueRange arguments) {
   // Codes are multiplied as 128 + code; of q4_0, 8 stands for zero.
   double excess = format == "q4_0" ? 136 : 128;
   Value piece = arguments[0], x = arguments[1], bias = arguments[2];
   Value parts = arguments[3];
-  int64_t groups = sizeOf(piece) / kGroupColumns, all = sizeOf(bias);
+  int64_t groups = sizeOf(piece) / 2 / kGroupColumns, all = sizeOf(bias);
   Value first = v.mul(
       arith::IndexCastOp::create(v.b, v.loc, v.b.getIndexType(), arguments[4]),
       groups);
@@ -73,8 +82,11 @@ void aie::buildTake(VectorBuilder &v, StringRef format, ValueRange arguments) {
     Value number = v.add(first, group);
     Value at = v.mul(group, kGroupColumns);
     Value to = v.mul(number, kGroupColumns);
-    Value low = v.load(piece, at, kLanes);
-    Value high = v.load(piece, v.add(at, kLanes), kLanes);
+    auto load = [&](Value from) {
+      return v.loadAs(piece, v.mul(from, 2), 2 * kLanes, kLanes,
+                      v.b.getBF16Type());
+    };
+    Value low = load(at), high = load(v.add(at, kLanes));
     v.store(low, x, to);
     v.store(high, x, v.add(to, kLanes));
     Value sum = v.addf(widen(v, low), widen(v, high));
@@ -95,19 +107,6 @@ void aie::buildTake(VectorBuilder &v, StringRef format, ValueRange arguments) {
     store(rest, parts, v.add(number, all));
     return SmallVector<Value>();
   });
-}
-
-void aie::buildRelay(VectorBuilder &v, StringRef format, ValueRange arguments) {
-  Value bytes = arguments[0], numbers = arguments[1];
-  constexpr int64_t kCount = 2 * kLanes;
-  v.loop(v.index(0), v.index(sizeOf(numbers)), kCount, {},
-         [&](Value at, ValueRange) {
-           Value two = v.loadAs(bytes, v.mul(at, 2), 2 * kCount, kCount,
-                                v.b.getBF16Type());
-           v.store(two, numbers, at);
-           return SmallVector<Value>();
-         });
-  buildTake(v, format, arguments.drop_front());
 }
 
 void aie::buildGate(VectorBuilder &v, qlinear::Activation activation,

@@ -34,19 +34,20 @@ std::pair<mlir::Value, mlir::Value> split(common::VectorBuilder &v,
 
 /// `y = 0`.
 void buildZero(common::VectorBuilder &v, mlir::ValueRange arguments);
-/// Puts piece `number` of the activations to the others, x. Of each 32 of them
+/// Bytes that are copied at a time.
+constexpr int64_t kCopied = 64;
+/// `to = from`.
+void buildCopy(common::VectorBuilder &v, mlir::ValueRange arguments);
+/// Puts piece `number` of the activations, whose bytes came as weights do, to
+/// the others, x. Of each 32 of them
 /// the sum: times what codes of `format` have too much, negative, to `bias`; as
 /// two bf16 to `parts` (all first ones, then all second).
 void buildTake(common::VectorBuilder &v, llvm::StringRef format,
                mlir::ValueRange arguments);
-/// Copies a piece of activations from where bytes of weights come; then the
-/// same with it.
-void buildRelay(common::VectorBuilder &v, llvm::StringRef format,
-                mlir::ValueRange arguments);
-/// Adds the product of block `number` of 16 rows with its 256 columns of x to
-/// y.
+/// Adds the product of block `number` of 16 rows with its `columns` columns of
+/// x to y.
 void buildAccumulate(common::VectorBuilder &v, llvm::StringRef format,
-                     mlir::ValueRange arguments);
+                     int64_t columns, mlir::ValueRange arguments);
 /// `y = act(gate) * y`.
 void buildGate(common::VectorBuilder &v, qlinear::Activation activation,
                mlir::ValueRange arguments);

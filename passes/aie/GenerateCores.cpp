@@ -116,19 +116,26 @@ constexpr Core kCores[] = {
        aie::buildZero(v, function.getArguments());
        return verifyMultiples(function, aie::kLanes);
      }},
-    {"relay_", isFormat, "i8 bf16 bf16 f32 bf16 number",
-     [](VectorBuilder &v, StringRef format, int64_t, func::FuncOp function) {
-       aie::buildRelay(v, format, function.getArguments());
-       return success();
+    {"copy", isNothing, "i8 i8",
+     [](VectorBuilder &v, StringRef, int64_t, func::FuncOp function) {
+       aie::buildCopy(v, function.getArguments());
+       return verifyMultiples(function, aie::kCopied);
      }},
-    {"take_", isFormat, "bf16 bf16 f32 bf16 number",
+    {"take_", isFormat, "i8 bf16 f32 bf16 number",
      [](VectorBuilder &v, StringRef format, int64_t, func::FuncOp function) {
        aie::buildTake(v, format, function.getArguments());
        return success();
      }},
     {"accumulate_", isFormat, "bf16 f32 bf16 i8 f32 number",
      [](VectorBuilder &v, StringRef format, int64_t, func::FuncOp function) {
-       aie::buildAccumulate(v, format, function.getArguments());
+       auto weights = cast<MemRefType>(function.getArgumentTypes()[3]);
+       std::optional<int64_t> columns =
+           dataflow::getUnitColumns(format, weights.getNumElements());
+       if (!columns)
+         return LogicalResult(function.emitOpError("expected a block of ")
+                              << format << " for " << dataflow::kUnitRows
+                              << " rows, but got " << weights);
+       aie::buildAccumulate(v, format, *columns, function.getArguments());
        return success();
      }},
     {"gate_", isActivation, "f32 f32",
@@ -230,7 +237,7 @@ private:
     if (core == std::end(kCores))
       return declaration.emitOpError()
              << "expected a function that cores have, but got kind \"" << kind
-             << "\"; allowed: zero, relay_FORMAT, take_FORMAT, "
+             << "\"; allowed: zero, copy, take_FORMAT, "
                 "accumulate_FORMAT "
                 "(q4nx, q4_0, q4_k), gate_silu, gate_gelu_tanh, "
                 "dequantize_FORMAT_TILE, multiply_TILE (4x8x4, 8x8x8)";

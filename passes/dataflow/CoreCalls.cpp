@@ -20,11 +20,22 @@ headrace::dataflow::getBlockLayout(StringRef format) {
 }
 
 std::optional<headrace::dataflow::BlockLayout>
-headrace::dataflow::getUnitLayout(StringRef format) {
+headrace::dataflow::getUnitLayout(StringRef format, int64_t columns) {
   std::optional<BlockLayout> block = getBlockLayout(format);
-  if (!block)
+  if (!block || !llvm::is_contained(kUnitColumns, columns) ||
+      (format == "q4_k" && columns != kBlockColumns))
     return std::nullopt;
-  return BlockLayout{block->codes / 2, block->bytes / 2};
+  int64_t parts = kBlockRows / kUnitRows * (kBlockColumns / columns);
+  return BlockLayout{block->codes / parts, block->bytes / parts};
+}
+
+std::optional<int64_t> headrace::dataflow::getUnitColumns(StringRef format,
+                                                          int64_t bytes) {
+  for (int64_t columns : kUnitColumns)
+    if (std::optional<BlockLayout> layout = getUnitLayout(format, columns))
+      if (layout->bytes == bytes)
+        return columns;
+  return std::nullopt;
 }
 
 std::optional<headrace::dataflow::BlockLayout>

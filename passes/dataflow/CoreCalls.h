@@ -39,10 +39,17 @@ struct BlockLayout {
 std::optional<BlockLayout> getBlockLayout(llvm::StringRef format);
 
 /// Rows of a product with a vector that a core has at a time. Their blocks are
-/// halves of those above: the same, of the first or the last rows.
+/// the same as those above, of the first or the last rows, and of all columns,
+/// half of them or a quarter.
 constexpr int64_t kUnitRows = kBlockRows / 2;
-/// Of a half.
-std::optional<BlockLayout> getUnitLayout(llvm::StringRef format);
+constexpr int64_t kUnitColumns[] = {kBlockColumns, kBlockColumns / 2,
+                                    kBlockColumns / 4};
+/// Of such a block; none also where fewer columns cannot be alone: those of
+/// q4_k share d and dmin.
+std::optional<BlockLayout> getUnitLayout(llvm::StringRef format,
+                                         int64_t columns);
+/// The columns of such a block by its bytes.
+std::optional<int64_t> getUnitColumns(llvm::StringRef format, int64_t bytes);
 
 /// Columns of a product with many tokens that a core gets at a time. Their
 /// blocks are the other halves: the same, of the first or the last columns,

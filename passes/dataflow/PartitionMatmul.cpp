@@ -112,6 +112,7 @@ private:
     Attribute recipe = b.getDictionaryAttr(
         {b.getNamedAttr(kPackingSources, b.getArrayAttr(TypeAttr::get(weight))),
          b.getNamedAttr(kPackingGroups, b.getDenseI64ArrayAttr(groups)),
+         b.getNamedAttr(kPackingColumns, b.getI64IntegerAttr(kPieceColumns)),
          b.getNamedAttr(kPackingWeights, whole(0)),
          b.getNamedAttr(kPackingActivations, whole(1)),
          b.getNamedAttr(kPackingResults, whole(2))});

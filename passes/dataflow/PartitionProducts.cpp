@@ -79,6 +79,9 @@ struct PartitionProducts
       for (const Product &product : products)
         if (failed(verifyProduct(product, products.front())))
           return signalPassFailure();
+      // The code of several products has no room for what small blocks need.
+      if (products.size() == 1)
+        chooseBlocks(products.front(), {columns, rows, channels});
       if (failed(verifyFunction(products, function)) ||
           failed(verifyMemory(products)))
         return signalPassFailure();
@@ -93,7 +96,8 @@ struct PartitionProducts
       std::string name = function.getName().str();
       // The graph takes the function's name.
       function.setName(name + "__partitioned");
-      buildProducts(products, {columns, rows, channels}, builder, name);
+      buildProducts(products, {columns, rows, channels}, handsOver(products),
+                    builder, name);
       function.erase();
     }
   }
@@ -131,27 +135,45 @@ struct PartitionProducts
            blocks * product.blockBytes();
   }
 
+  static const Product *findLongest(ArrayRef<Product> products) {
+    return llvm::max_element(products, [](const Product &a, const Product &b) {
+      return a.pieces() < b.pieces();
+    });
+  }
+  static bool isGated(ArrayRef<Product> products) {
+    return llvm::any_of(products,
+                        [](const Product &each) { return !each.gate.empty(); });
+  }
+  int64_t getNeeded(ArrayRef<Product> products, bool handsOver) {
+    const Product *longest = findLongest(products);
+    return getCoreMemory(*longest, longest->pieces(), isGated(products),
+                         handsOver) +
+           stack;
+  }
+  /// Activations come in half the time, where there is memory for it: for code,
+  /// too, which several products have more of.
+  bool handsOver(ArrayRef<Product> products) {
+    return products.size() == 1 &&
+           getNeeded(products, /*handsOver=*/true) <= coreMemory;
+  }
+
   /// Activations stay in a core: their number is limited.
   LogicalResult verifyMemory(ArrayRef<Product> products) {
-    const Product *product =
-        llvm::max_element(products, [](const Product &a, const Product &b) {
-          return a.pieces() < b.pieces();
-        });
-    bool gated = llvm::any_of(
-        products, [](const Product &each) { return !each.gate.empty(); });
-    int64_t needed = getCoreMemory(*product, product->pieces(), gated) + stack;
+    const Product *product = findLongest(products);
+    bool gated = isGated(products);
+    int64_t needed = getNeeded(products, /*handsOver=*/false);
     if (needed <= coreMemory)
       return success();
     int64_t most = product->pieces();
     while (most > 0 &&
-           getCoreMemory(*product, most, gated) + stack > coreMemory)
+           getCoreMemory(*product, most, gated, false) + stack > coreMemory)
       --most;
     int64_t fitting = most * product->blockBytes() / 2 / kBlockColumns;
     InFlightDiagnostic error =
         product->op->emitOpError()
         << "needs " << needed << " bytes of memory in a core for "
-        << product->blocks() * kBlockColumns << " columns, but a core has "
-        << coreMemory.getValue();
+        << product->blocks() * product->blockColumns
+        << " columns, but a core has " << coreMemory.getValue();
     if (fitting == 0)
       return error << "; no number of columns fits";
     error << "; nearest that fits: " << fitting * kBlockColumns << " columns";

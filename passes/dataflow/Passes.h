@@ -24,6 +24,8 @@ constexpr llvm::StringLiteral kPackingProducts = "products";
 /// units of rows each of its cores gets.
 constexpr llvm::StringLiteral kPackingChannels = "channels";
 constexpr llvm::StringLiteral kPackingRounds = "rounds";
+/// Columns of its blocks.
+constexpr llvm::StringLiteral kPackingColumns = "columns";
 /// Where its weights, activations and results are: number of the argument,
 /// offset and size in bytes.
 constexpr llvm::StringLiteral kPackingWeights = "weights";

@@ -9,8 +9,11 @@ def PartitionProducts : Pass<"dataflow-partition-products", "::mlir::ModuleOp"> 
   let summary = "Matrix-vector products for the cores of an array";
   let description = [{
     Each function that is a `qlinear.matvec` or a `qlinear.gated_matvec` becomes a
-    graph. A core has 16 rows at a time and adds up blocks of 16 rows by 256
-    columns in f32, in the memory where its results leave it. Activations go to
+    graph. A core has 16 rows at a time and adds up blocks of 16 rows by 256, 128 or
+    64 columns in f32, in the memory where its results leave it. Blocks of fewer
+    columns are sooner through behind the last byte that is read, but more of them
+    cost more: a short product that is alone has small ones. Those of q4_k have
+    always 256 columns, which share a scale. Activations go to
     all cores once and stay there, with the sums of each 32 of them that the
     minima are multiplied with.
 
@@ -18,18 +21,19 @@ def PartitionProducts : Pass<"dataflow-partition-products", "::mlir::ModuleOp"> 
     and the same of them: each column has as many rounds, or one more. An element of
     a channel's stream has a block for each of its cores. Activations come ahead of
     the weights of the first channel, in pieces as large as blocks: the first core
-    passes them on to all others. The other cores of that channel get a part of each
-    element too, and drop it.
+    passes them on to all others. The second core of that channel gets every other
+    piece and hands it over to the first one, its neighbour; where there is no
+    memory for that, or code of other products, it drops what comes, as other cores of the channel do.
 
     Results of a column come by one channel. Rounds follow each other in memory, and
     so do channels and columns: each port reads one range of the weights or writes
     one of the results.
 
     The weights are thus packed anew, on the host, once: `headrace.packing` has the
-    matrices that the blocks come from, the cores of a column's channels and the
-    rounds of each column. In order of column, channel, round, matrix (gate, then
-    up), 256 columns and core there is one block; those behind the last row are
-    zero. No format loses anything: q4_0 and q4_k have blocks of their own
+    matrices that the blocks come from, the cores of a column's channels, the
+    rounds of each column and the columns of a block. In order of column, channel,
+    round, matrix (gate, then up), columns and core there is one block; those behind
+    the last row are zero. No format loses anything: q4_0 and q4_k have blocks of their own
     (passes/dataflow/CoreCalls.h), with codes in the order of q4nx.
 
     A function may be several products of its arguments, in one format, whose
@@ -52,22 +56,23 @@ def PartitionProducts : Pass<"dataflow-partition-products", "::mlir::ModuleOp"> 
     ```
     After (shortened):
     ```mlir
-    dataflow.graph @main(%w: memref<81920xi8> {headrace.packing = ...}, %x: memref<5120xi8>, %y: memref<256xf32>) {
+    dataflow.graph @main(%w: memref<81920xi8> {headrace.packing = ...}, %x: memref<1280xi8>, %y: memref<256xf32>) {
       ...
       dataflow.distribute %w0 to %w0_0, %w0_1 : ...
       dataflow.broadcast %x to %x1, ... : ...
-      dataflow.port read %x offset 0 sizes [1, 2, 2560] strides [2560, 2560, 1] stream %w0 : ...
+      dataflow.port read %x offset 0 sizes [1, 2, 640] strides [1280, 640, 1] stream %w0 : ...
       dataflow.port read %w offset 0 sizes [20480] strides [1] stream %w0 : ...
       dataflow.task "core0_0" {
-        dataflow.pop %w0_0 as %bytes: memref<2560xi8> {
-          dataflow.push %x as %piece: memref<1280xbf16> {
-            func.call @relay_q4nx_1536(%bytes, %piece, %xs, %bias, %parts, %at) : ...
+        dataflow.pop %w0_0 as %piece: memref<640xi8> {
+          dataflow.push %x as %on: memref<640xi8> {
+            func.call @copy_640(%piece, %on) : ...
+          func.call @take_q4nx_1024(%piece, %xs, %bias, %parts, %at) : ...
         scf.for %round = %c0 to %c2 step %c1 {
           dataflow.push %y0_0 as %ys: memref<16xf32> {
             func.call @zero_16(%ys) : ...
-            scf.for %block = %c0 to %c2 step %c1 {
-              dataflow.pop %w0_0 as %ws: memref<2560xi8> {
-                func.call @accumulate_q4nx_1536(%xs, %bias, %parts, %ws, %ys, %at) : ...
+            scf.for %block = %c0 to %c8 step %c1 {
+              dataflow.pop %w0_0 as %ws: memref<640xi8> {
+                func.call @accumulate_q4nx_1024(%xs, %bias, %parts, %ws, %ys, %at) : ...
     ```
 
     <!-- lit: tests/passes/dataflow/partition_products.mlir#matvec -->

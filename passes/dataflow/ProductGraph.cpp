@@ -6,6 +6,7 @@
 #include "passes/dataflow/Passes.h"
 #include "passes/dataflow/Repeats.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "llvm/Support/MathExtras.h"
@@ -15,30 +16,7 @@
 using namespace mlir;
 using namespace headrace::dataflow;
 
-int64_t Product::blocks() const {
-  return llvm::divideCeil(columns(), kBlockColumns);
-}
-
-int64_t Product::pieces() const {
-  return llvm::divideCeil(2 * blocks() * kBlockColumns, blockBytes());
-}
-
 namespace {
-
-/// Elements of weights that a memory tile holds: what it has descriptors for.
-constexpr int64_t kMemoryDepth = 3;
-/// Elements of weights that a core holds: cores take less time for one, with
-/// its way to them, than the memory of the host. Of a fifo with two, loops of
-/// the core's code would be there twice, once for each.
-constexpr int64_t kCoreDepth = 1;
-
-/// Columns of x that a core has room for, so many pieces of them. Their sums,
-/// of 4 bytes for each group, fill whole vectors then.
-int64_t countColumns(const Product &product, int64_t pieces) {
-  constexpr int64_t kVectorBytes = 64;
-  return llvm::alignTo(pieces * product.blockBytes() / 2,
-                       kVectorBytes / 4 * kGroupColumns);
-}
 
 /// What a core is connected with.
 struct Core {
@@ -47,8 +25,10 @@ struct Core {
   /// The first core takes activations from where weights come, and gives them
   /// to the others.
   Value passOn;
-  /// Those that share its channel get activations there too, for nothing.
+  /// Those that share its channel get a part of each element there, too.
   bool sharesFirst = false;
+  /// From the second core to the first one: every other piece.
+  Value hands, handed;
 };
 
 /// Where a product is in the arguments.
@@ -58,14 +38,14 @@ struct Place {
 
 class ProductGraph : GraphBuilder {
 public:
-  ProductGraph(ArrayRef<Product> products, const Array &array, OpBuilder &b)
+  ProductGraph(ArrayRef<Product> products, const Array &array, bool handsOver,
+               OpBuilder &b)
       : GraphBuilder{b, products.front().op->getLoc()}, products(products),
         array(array), channels(shareChannels(array)),
         module(products.front().op->getParentOfType<ModuleOp>()),
         format(products.front().format()),
         blockBytes(products.front().blockBytes()),
         block(getMemory(blockBytes, b.getI8Type())),
-        piece(getMemory(blockBytes / 2, b.getBF16Type())),
         results(getMemory(kUnitRows, b.getF32Type())) {
     for (const Product &product : products) {
       rounds.push_back(
@@ -73,7 +53,8 @@ public:
       usedColumns = std::max(usedColumns, rounds.back().size());
       pieces = std::max(pieces, product.pieces());
     }
-    stored = countColumns(products.front(), pieces);
+    stored = getStoredColumns(products.front(), pieces);
+    turns = handsOver ? std::min<int64_t>(2, channels.front()) : 1;
     SmallVector<size_t> kinds;
     for (size_t number = 0; number < products.size(); ++number)
       kinds.push_back(findAlike(number));
@@ -121,9 +102,13 @@ private:
   int64_t bytesOf(size_t number) const {
     return roundsOf(number) * bytesOfRound(products[number], array.rows);
   }
-  /// The first channel's cores get each piece together with those behind it.
+  /// Elements of the first channel that hold the activations: the parts of two
+  /// cores are pieces, those of others what is behind them.
+  int64_t xElementsOf(size_t number) const {
+    return llvm::divideCeil(products[number].pieces(), turns);
+  }
   int64_t xBytesOf(size_t number) const {
-    return (products[number].pieces() + channels.front() - 1) * blockBytes;
+    return (turns * (xElementsOf(number) - 1) + channels.front()) * blockBytes;
   }
   int64_t yRowsOf(size_t number) const {
     return roundsOf(number) * array.rows * kUnitRows;
@@ -167,6 +152,8 @@ private:
       recipes.push_back(b.getDictionaryAttr(
           {b.getNamedAttr(kPackingSources, b.getArrayAttr(sources)),
            b.getNamedAttr(kPackingChannels, b.getDenseI64ArrayAttr(channels)),
+           b.getNamedAttr(kPackingColumns,
+                          b.getI64IntegerAttr(product.blockColumns)),
            b.getNamedAttr(kPackingRounds,
                           b.getDenseI64ArrayAttr(rounds[number])),
            b.getNamedAttr(kPackingWeights, place(at.weightsArgument, at.weights,
@@ -208,20 +195,24 @@ private:
       weights.push_back(w);
     }
     sums.push_back(
-        addStream("y" + Twine(column), 2,
+        addStream("y" + Twine(column), kResultsDepth,
                   getMemory(array.rows * kUnitRows, b.getF32Type())));
     JoinOp::create(b, loc, ys, sums.back(), DenseI64ArrayAttr());
   }
 
-  /// From the first core to all others.
+  /// From the first core to all others. The second one is its neighbour.
   void addActivations() {
     if (cores.size() == 1)
       return;
-    cores.front().passOn = addStream("x", 1, piece);
+    if (turns > 1 && pieces > 1)
+      cores[0].handed = cores[1].hands =
+          addStream("x_other", products.front().xDepth(), block);
+    cores.front().passOn = addStream("x", products.front().xDepth(), block);
     SmallVector<Value> xs;
     for (auto [index, core] :
          llvm::enumerate(MutableArrayRef(cores).drop_front())) {
-      core.x = addStream("x" + Twine(index + 1), 1, piece);
+      core.x =
+          addStream("x" + Twine(index + 1), products.front().xDepth(), block);
       xs.push_back(core.x);
     }
     BroadcastOp::create(b, loc, cores.front().passOn, xs, DenseI64ArrayAttr());
@@ -240,10 +231,9 @@ private:
   void addPorts(size_t number) {
     const Product &product = products[number];
     const Place &at = places[number];
-    // To the first core a piece, to the others of its channel those behind it.
     addPort(number, Direction::Read, xArgument, at.x,
-            {product.pieces(), channels.front(), blockBytes},
-            {blockBytes, blockBytes, 1}, weights.front());
+            {xElementsOf(number), channels.front(), blockBytes},
+            {turns * blockBytes, blockBytes, 1}, weights.front());
     int64_t offset = at.weights;
     for (auto [column, count] : llvm::enumerate(rounds[number]))
       for (auto [i, coreCount] : llvm::enumerate(channels)) {
@@ -296,33 +286,59 @@ private:
   void addProduct(size_t number, const Core &core, size_t column) {
     const Product &product = products[number];
     int64_t count = column < rounds[number].size() ? rounds[number][column] : 0;
-    addLoop(product.pieces(),
-            [&](Value at) { takePiece(core, at, count > 0); });
+    int64_t whole = product.pieces() / turns;
+    if (whole)
+      addLoop(whole,
+              [&](Value at) { takeElement(core, at, turns, count > 0); });
+    if (product.pieces() % turns)
+      takeElement(core, arith::ConstantIndexOp::create(b, loc, whole), 1,
+                  count > 0);
     if (count)
       addLoop(count, [&](Value) { addRound(core, product); });
   }
 
-  /// The next piece of activations; dropped if they are not `needed`. The first
-  /// core needs them always.
-  void takePiece(const Core &core, Value at, bool needed) {
-    Value number = asArgument(at);
+  /// The `count` pieces of an element of activations; dropped if they are not
+  /// `needed`. The first core needs them always.
+  void takeElement(const Core &core, Value at, int64_t count, bool needed) {
     if (core.sharesFirst)
-      inWindow<PopOp>(core.w, [](Value) {});
-    if (core.x)
-      return inWindow<PopOp>(core.x, [&](Value window) {
-        if (needed)
-          callCore(b, loc, module, "take_" + format.str(), stored,
-                   {window, x, bias, parts, number});
+      inWindow<PopOp>(core.w, [&](Value piece) {
+        if (core.hands && count > 1)
+          copyTo(core.hands, piece);
       });
-    inWindow<PopOp>(core.w, [&](Value bytes) {
-      auto relay = [&](Value window) {
-        callCore(b, loc, module, "relay_" + format.str(), stored,
-                 {bytes, window, x, bias, parts, number});
-      };
+    for (int64_t i = 0; i < count; ++i) {
+      Value number = at;
+      if (turns > 1) {
+        Value two = arith::ConstantIndexOp::create(b, loc, turns);
+        number = arith::MulIOp::create(b, loc, number, two);
+      }
+      if (i)
+        number = arith::AddIOp::create(b, loc, number, one);
+      takePiece(core, i ? core.handed : core.w, asArgument(number), needed);
+    }
+  }
+
+  void copyTo(Value stream, Value piece) {
+    inWindow<PushOp>(stream, [&](Value window) {
+      callCore(b, loc, module, "copy", blockBytes, {piece, window});
+    });
+  }
+
+  /// A piece of activations, to the first core from stream `from`.
+  void takePiece(const Core &core, Value from, Value number, bool needed) {
+    auto take = [&](Value piece) {
+      callCore(b, loc, module, "take_" + format.str(), stored,
+               {piece, x, bias, parts, number});
+    };
+    if (core.x)
+      return inWindow<PopOp>(core.x, [&](Value piece) {
+        if (needed)
+          take(piece);
+      });
+    inWindow<PopOp>(from, [&](Value piece) {
+      // On its way to the others while this core takes it.
       if (core.passOn)
-        inWindow<PushOp>(core.passOn, relay);
-      else // the only core
-        relay(memref::AllocaOp::create(b, loc, piece));
+        copyTo(core.passOn, piece);
+      take(piece);
     });
   }
 
@@ -354,7 +370,7 @@ private:
   ModuleOp module;
   StringRef format;
   int64_t blockBytes;
-  MemRefType block, piece, results;
+  MemRefType block, results;
   /// Of each product, by column.
   SmallVector<SmallVector<int64_t>> rounds;
   SmallVector<Place> places;
@@ -363,6 +379,8 @@ private:
   size_t usedColumns = 0;
   /// The most pieces of activations, and the columns that they hold.
   int64_t pieces = 0, stored = 0;
+  /// Pieces of activations in an element of the first channel.
+  int64_t turns = 1;
 
   GraphOp graph;
   unsigned xArgument = 0;
@@ -376,18 +394,8 @@ private:
 
 } // namespace
 
-int64_t headrace::dataflow::getCoreMemory(const Product &product,
-                                          int64_t pieces, bool gated) {
-  int64_t columns = countColumns(product, pieces);
-  int64_t buffers = kCoreDepth * product.blockBytes() + kUnitRows * 4 +
-                    (gated ? kUnitRows * 4 : 0);
-  // A piece on its way, all activations, and their sums.
-  return buffers + product.blockBytes() + columns * 2 +
-         columns / kGroupColumns * 8;
-}
-
 GraphOp headrace::dataflow::buildProducts(ArrayRef<Product> products,
-                                          const Array &array,
+                                          const Array &array, bool handsOver,
                                           OpBuilder &builder, StringRef name) {
-  return ProductGraph(products, array, builder).build(name);
+  return ProductGraph(products, array, handsOver, builder).build(name);
 }

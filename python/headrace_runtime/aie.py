@@ -183,6 +183,8 @@ def _check_product(product: Table, memory: Sequence[int], arguments: int) -> Non
             weights.counts(key)
     elif len(weights.counts("groups")) % 2:
         raise ArtifactError(f"{weights.where('groups')}: expected pairs of numbers")
+    if weights.count("columns") not in (64, 128, 256):
+        raise ArtifactError(f"{weights.where('columns')}: expected 64, 128 or 256")
     parts = [product.table("activations"), product.table("results")]
     for part, size in zip(parts, (2, 4), strict=True):
         shape, padded = part.counts("shape"), part.counts("padded")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .core_blocks import column_blocks, core_blocks, group_blocks, piece_blocks, unit_blocks
+from .core_blocks import column_blocks, core_blocks, cut_blocks, group_blocks, unit_blocks
 from .errors import ArgumentError
 
 __all__ = ["pack", "pack_activations", "pack_weights", "put_activations", "results", "sizes"]
@@ -73,11 +73,17 @@ def pack_weights(part: Part, matrices: Sequence[Array]) -> U8:
         )
     blocks = [core_blocks(data, part["rows"], part["cols"], part["format"]) for data in matrices]
     if "groups" in part:
-        pieces = [piece_blocks(matrix, part["format"]) for matrix in blocks]
-        packed = group_blocks(pieces, part["groups"])
+        packed = group_blocks(
+            [cut_blocks(matrix, part["format"], part["columns"]) for matrix in blocks],
+            part["groups"],
+        )
     else:
         units = [unit_blocks(matrix, part["format"]) for matrix in blocks]
-        packed = column_blocks(units, part["channels"], part["rounds"])
+        packed = column_blocks(
+            [cut_blocks(matrix, part["format"], part["columns"]) for matrix in units],
+            part["channels"],
+            part["rounds"],
+        )
     if packed.nbytes != part["bytes"]:
         raise ArgumentError(f"weights: expected {part['bytes']} bytes, but got {packed.nbytes}")
     return packed

@@ -2,10 +2,11 @@
 
     blocks = core_blocks(data, 10240, 2560, "q4_k")
     weights = column_blocks([unit_blocks(blocks, "q4_k")], [2, 2], [20, 20, ...])
-    weights = group_blocks([piece_blocks(blocks, "q4_k")], [2, 20, 2, 20, ...])
+    weights = group_blocks([cut_blocks(blocks, "q4_k", 128)], [2, 20, 2, 20, ...])
 
-Blocks have 32 rows and 256 columns, and a core takes a half at a time: 16 rows for a vector, 128
-columns for many tokens. Those of q4nx are as in the file. Others have their codes in the same
+Blocks have 32 rows and 256 columns, and a core takes a part at a time: for many tokens 128 columns
+of them, for a vector 16 rows (`unit_blocks`), of q4nx and q4_0 also of 128 or 64 columns
+(`cut_blocks`). Those of q4nx are as in the file. Others have their codes in the same
 order, and before them what says their scales, without loss:
 
     q4_0, 5120 bytes   256 bf16 and 256 bf16: the two parts of each f16 scale, index 32 g + r
@@ -31,8 +32,8 @@ __all__ = [
     "bf16_bits",
     "column_blocks",
     "core_blocks",
+    "cut_blocks",
     "group_blocks",
-    "piece_blocks",
     "unit_blocks",
 ]
 
@@ -178,34 +179,36 @@ def unit_blocks(blocks: U8, name: str) -> U8:
     return np.concatenate(parts, axis=2)
 
 
-def piece_blocks(blocks: U8, name: str) -> U8:
-    """Halves of blocks, of 128 columns each: [rows / 32, columns / 128, bytes].
+def cut_blocks(blocks: U8, name: str, columns: int) -> U8:
+    """Blocks of format `name` cut to `columns` columns each: [..., 256 / columns times as many,
+    bytes].
 
-    blocks: what `core_blocks` gives for format `name`. A half is the same for its columns; what
-    says the scales of whole rows is in both.
+    blocks: what `core_blocks` or `unit_blocks` gives. A part is the same for its columns; what says
+    the scales of whole rows is in each.
     """
-    bands, columns, _ = blocks.shape
-    # Bytes of a row in a group of each of the tables before the codes, and the number of tables.
-    size, count = (1, 2) if name == "q4_k" else (2, 2)
-    end = size * count * _GROUPS * _ROWS
-    tables = blocks[:, :, :end].reshape(bands, columns, count, 2, -1).transpose(0, 1, 3, 2, 4)
-    codes = blocks[:, :, -_ROWS * _COLS // 2 :].reshape(bands, columns, 2, 2, -1)
-    of_rows = blocks[:, :, end : -_ROWS * _COLS // 2]
+    across, blocks_of_row, size = blocks.shape
+    # Bytes of a row: in both tables of its groups, behind them, and in all.
+    tables, of_row = (2 * _GROUPS, 8) if name == "q4_k" else (4 * _GROUPS, 0)
+    rows, count = size // (tables + of_row + _COLS // 2), _COLS // columns
+    head, middle, codes = np.split(blocks, [rows * tables, rows * (tables + of_row)], axis=2)
+    shape = (across, blocks_of_row, count, -1)
     parts = [
-        tables.reshape(bands, columns, 2, -1),
-        np.repeat(of_rows[:, :, np.newaxis], 2, axis=2),
-        # [half of the rows, of the columns] to [of the columns, of the rows]
-        codes.transpose(0, 1, 3, 2, 4).reshape(bands, columns, 2, -1),
+        head.reshape(across, blocks_of_row, 2, count, -1).swapaxes(2, 3).reshape(shape),
+        np.repeat(middle[:, :, np.newaxis], count, axis=2),
+        # 16 rows by all columns follow each other.
+        codes.reshape(across, blocks_of_row, rows // _UNIT, count, -1)
+        .swapaxes(2, 3)
+        .reshape(shape),
     ]
-    return np.concatenate(parts, axis=3).reshape(bands, 2 * columns, -1)
+    return np.concatenate(parts, axis=3).reshape(across, blocks_of_row * count, -1)
 
 
 def column_blocks(matrices: Sequence[U8], channels: Sequence[int], rounds: Sequence[int]) -> U8:
     """The bytes of all halves of blocks of `matrices` (one, or gate and up), as streams bring them.
 
     channels: the number of cores of each channel of a column; rounds: of each column, how many
-    units of 16 rows each of its cores gets. The order is: column, channel, round, matrix, 256
-    columns, core; the units of a column follow each other by round and core, and columns follow
+    units of 16 rows each of its cores gets. The order is: column, channel, round, matrix, columns
+    of a block, core; the units of a column follow each other by round and core, and columns follow
     each other. What is behind the last row is zero. Raises `ArgumentError` where there are more
     rows than the cores have.
     """
@@ -228,10 +231,10 @@ def column_blocks(matrices: Sequence[U8], channels: Sequence[int], rounds: Seque
 def group_blocks(matrices: Sequence[U8], groups: Sequence[int]) -> U8:
     """The bytes of all blocks of `matrices` (one, or gate and up) in the order of streams.
 
-    matrices: what `piece_blocks` gives. groups: for each group its number of cores and of rounds.
-    The order is: group, round, matrix, 128 columns, core; the row of blocks of a core in a round is
-    the next one. Blocks behind the last row are zero. Raises `ArgumentError` where the groups have
-    fewer blocks than the matrices.
+    groups: for each group its number of cores and of rounds. The order is: group, round, matrix,
+    columns of a block, core; the row of blocks of a core in a round is the next one. Blocks behind
+    the last row are zero. Raises `ArgumentError` where the groups have fewer blocks than the
+    matrices.
     """
     shape = matrices[0].shape
     stacked = _stacked(matrices, sum(c * r for c, r in _pairs(groups)), "rows of blocks")

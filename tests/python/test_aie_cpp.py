@@ -33,8 +33,9 @@ def declare(name, kind, types):
 def declarations():
     x, groups = f"memref<{COLUMNS}xbf16>", COLUMNS // 32
     bias, parts, y = f"memref<{groups}xf32>", f"memref<{2 * groups}xbf16>", "memref<16xf32>"
-    piece = "memref<256xbf16>"
-    found = [declare("zero_16", "zero", [y])]
+    piece = "memref<512xi8>"
+    found = [declare("copy_512", "copy", [piece, piece])]
+    found.append(declare("zero_16", "zero", [y]))
     found += [declare(f"gate_{act}_16", f"gate_{act}", [y, y]) for act in ("silu", "gelu_tanh")]
     for name, size in FORMATS.items():
         kind = f"accumulate_{name}"
@@ -42,8 +43,6 @@ def declarations():
         found.append(declare(f"{kind}_{COLUMNS}", kind, types))
         types = [piece, x, bias, parts, "i32"]
         found.append(declare(f"take_{name}_{COLUMNS}", f"take_{name}", types))
-        kind = f"relay_{name}"
-        found.append(declare(f"{kind}_{COLUMNS}", kind, ["memref<512xi8>", *types]))
     return "\n".join(found)
 
 

@@ -14,7 +14,7 @@ from test_aie_cpp import aligned, assert_same, compiled, drawn, generated
 from headrace import formats, ir
 from headrace.sim.aie_library import compile_cores
 from headrace.targets.aie import cpp
-from headrace_runtime.core_blocks import FORMATS, core_blocks, piece_blocks
+from headrace_runtime.core_blocks import FORMATS, core_blocks, cut_blocks
 
 # Half a block, 32 rows by 128 columns, of each format.
 PIECE = 2560
@@ -142,7 +142,7 @@ def dequantize(library, blocks, name, shape):
     """64 rows of bf16 in pieces of 64 columns, by a call each."""
     tile = "x".join(map(str, shape))
     parts = []
-    for piece in piece_blocks(blocks, name).transpose(1, 0, 2):
+    for piece in cut_blocks(blocks, name, 128).transpose(1, 0, 2):
         for part in range(128 // COLUMNS):
             out = aligned(np.full(ROWS * COLUMNS, 0x7FC0, np.uint16))
             both = aligned(piece.reshape(-1))

@@ -15,13 +15,19 @@ from headrace.passmanager import PassManager
 from headrace.sim import aie
 from headrace.sim.aie_library import compile_cores
 from headrace_runtime import ArgumentError
-from headrace_runtime.core_blocks import column_blocks, core_blocks, group_blocks, unit_blocks
+from headrace_runtime.core_blocks import (
+    column_blocks,
+    core_blocks,
+    cut_blocks,
+    group_blocks,
+    unit_blocks,
+)
 
 DEVICES = Path(headrace.__file__).parent / "targets" / "aie" / "devices.json"
 COLUMNS = {"npu1": 4, "npu2": 8}
 # What a call takes; the time of a run is no matter here.
 BOUND = 1e-4
-CYCLES = {"accumulate": 1120.0, "take": 1000.0, "relay": 1060.0, "zero": 10.0, "gate": 100.0}
+CYCLES = {"accumulate": 1120.0, "take": 1000.0, "copy": 60.0, "zero": 10.0, "gate": 100.0}
 
 
 def packed(rows, cols, name):
@@ -62,9 +68,11 @@ def run(text, device, folder, name, matrices, x):
         library = compile_cores(module, folder / "cores.so")
         (recipe,) = ir.DictAttr(module.operation.attributes["headrace.packing"])["main"]["products"]
         channels, rounds = (list(recipe[key]) for key in ("channels", "rounds"))
+        columns = recipe["columns"].value
         (device_op,) = [op for op in module.body.operations if op.operation.name == "aie.device"]
         text = f"module {{\n{device_op}\n}}"
-    weights = column_blocks([unit_blocks(each, name) for each in matrices], channels, rounds)
+    units = [unit_blocks(each, name) for each in matrices]
+    weights = column_blocks([cut_blocks(each, name, columns) for each in units], channels, rounds)
     names = re.findall(r"func.func private @(\w+)", text)
     cycles = {name: next(CYCLES[k] for k in CYCLES if name.startswith(k)) for name in names}
     columns_stored = int(re.search(r"memref<(\d+)xi8>, %\w+: memref<\d+xf32>\)", text)[1]) // 2
@@ -124,6 +132,20 @@ def test_gated_matvec(name, device, activation, tmp_path):
     else:
         want = g / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (g + 0.044715 * g**3))) * u
     assert error(y, want) < BOUND
+
+
+def test_blocks_are_cut_by_columns():
+    units = np.random.default_rng(0).integers(0, 256, (3, 2, 2560), dtype=np.uint8)
+    cut = cut_blocks(units, "q4_0", 64)
+    assert cut.shape == (3, 8, 640)
+    # Two tables of 8 groups, each of 16 bf16; then 256 columns of 8 bytes.
+    tables = units[..., :512].reshape(3, 2, 2, 8, 32)
+    codes = units[..., 512:].reshape(3, 2, 4, 512)
+    for block, part in np.ndindex(2, 4):
+        found = cut[:, 4 * block + part]
+        scales = tables[:, block, :, 2 * part : 2 * part + 2]
+        assert (found[:, :128] == scales.reshape(3, -1)).all()
+        assert (found[:, 128:] == codes[:, block, part]).all()
 
 
 def test_a_projection_of_a_model_near_the_limit_of_memory(tmp_path):

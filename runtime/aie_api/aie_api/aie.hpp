@@ -67,6 +67,17 @@ interleave_zip(const vector<T, Elems> &a, const vector<T, Elems> &b,
   }
   return result;
 }
+/// The lanes of `b` behind those of `a`.
+template <class T, unsigned Elems>
+vector<T, 2 * Elems> concat(const vector<T, Elems> &a,
+                            const vector<T, Elems> &b) {
+  vector<T, 2 * Elems> result;
+  for (unsigned i = 0; i < Elems; ++i) {
+    result.set(a.get(i), i);
+    result.set(b.get(i), Elems + i);
+  }
+  return result;
+}
 /// Rows and columns of a matrix of `rows` by `columns` exchanged.
 template <class T, unsigned Elems>
 vector<T, Elems> transpose(const vector<T, Elems> &from, unsigned rows,

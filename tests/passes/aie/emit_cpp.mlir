@@ -15,9 +15,10 @@
 // CHECK: for (int32 i2 = 0; i2 < 32; i2 += 4) {
 // CHECK: [[BYTES:w_[0-9]+]] = aie::load_v<32>(w + {{.*}});
 // CHECK-NEXT: [[CODES:bits[0-9]+]] = [[BYTES]].cast_to<uint4>();
-// CHECK-NEXT: [[WIDE:wide[0-9]+]] = [[CODES]].unpack().unpack();
-// CHECK-NEXT: [[OFFSET:code[0-9]+]] = aie::bit_or(uint16(0x4300), [[WIDE]]);
-// CHECK-NEXT: [[NUMBERS:bits[0-9]+]] = [[OFFSET]].cast_to<bfloat16>();
+// CHECK-NEXT: [[WIDE:wide[0-9]+]] = [[CODES]].unpack().cast_to<int8>();
+// CHECK-NEXT: [[BOTH:both[0-9]+]] = aie::interleave_zip([[WIDE]], aie::broadcast<int8, 64>(int8(67)), 1);
+// CHECK-NEXT: [[LANES:lanes[0-9]+]] = aie::concat([[BOTH]].first, [[BOTH]].second);
+// CHECK-NEXT: [[NUMBERS:bits[0-9]+]] = [[LANES]].cast_to<bfloat16>();
 // CHECK-NEXT: [[PART:part[0-9]+]] = [[NUMBERS]].extract<16>(0);
 // CHECK-NEXT: const bfloat16 [[ONE:one[0-9]+]] = x[{{.*}} + 0];
 // CHECK-NEXT: [[ALL:all[0-9]+]] = aie::broadcast<bfloat16, 16>([[ONE]]);
@@ -36,21 +37,20 @@ func.func private @accumulate_q4nx_512(memref<512xbf16>, memref<16xf32>, memref<
 // CHECK-NEXT: }
 func.func private @zero_32(memref<32xf32>) attributes {headrace.core = {kind = "zero", size = 32 : i64}}
 
-// CHECK-LABEL: void take_q4_0_512(const bfloat16 *__restrict piece, bfloat16 *__restrict x, float *__restrict bias, bfloat16 *__restrict parts, int32 number) {
-// CHECK: aie::store_v(x + {{.*}}, piece_{{.*}});
+// CHECK-LABEL: void take_q4_0_512(const int8 *__restrict piece, bfloat16 *__restrict x, float *__restrict bias, bfloat16 *__restrict parts, int32 number) {
+// CHECK: [[BYTES:piece_[0-9]+]] = aie::load_v<32>(piece + {{.*}});
+// CHECK-NEXT: [[LOW:bits[0-9]+]] = [[BYTES]].cast_to<bfloat16>();
+// CHECK: aie::store_v(x + {{.*}}, [[LOW]]);
 // CHECK: aie::shuffle_down_rotate(sum1.to_vector<float>(), 8);
 // CHECK: aie::broadcast<float, 16>(-136.0f)
 // CHECK: bias[{{.*}}] = one1;
-func.func private @take_q4_0_512(memref<256xbf16>, memref<512xbf16>, memref<16xf32>, memref<32xbf16>, i32)
+func.func private @take_q4_0_512(memref<512xi8>, memref<512xbf16>, memref<16xf32>, memref<32xbf16>, i32)
     attributes {headrace.core = {kind = "take_q4_0", size = 512 : i64}}
 
-// CHECK-LABEL: void relay_q4nx_512(const int8 *__restrict bytes, bfloat16 *__restrict piece, bfloat16 *__restrict x, float *__restrict bias, bfloat16 *__restrict parts, int32 number) {
-// CHECK: aie::load_v<64>(bytes + {{.*}});
-// CHECK: .cast_to<bfloat16>();
-// CHECK: aie::store_v(piece + {{.*}});
-// CHECK: aie::store_v(x + {{.*}}, piece_{{.*}});
-func.func private @relay_q4nx_512(memref<512xi8>, memref<256xbf16>, memref<512xbf16>, memref<16xf32>, memref<32xbf16>, i32)
-    attributes {headrace.core = {kind = "relay_q4nx", size = 512 : i64}}
+// CHECK-LABEL: void copy_512(const int8 *__restrict from, int8 *__restrict to) {
+// CHECK: [[BYTES:from_[0-9]+]] = aie::load_v<64>(from + {{.*}});
+// CHECK-NEXT: aie::store_v(to + {{.*}}, [[BYTES]]);
+func.func private @copy_512(memref<512xi8>, memref<512xi8>) attributes {headrace.core = {kind = "copy", size = 512 : i64}}
 
 // The exponential as a polynomial. Where a comparison fails, a NaN among them, the
 // first of two is chosen.

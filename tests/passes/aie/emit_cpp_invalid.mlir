@@ -110,7 +110,7 @@ module @cores {
 
 // -----
 
-// CHECK: error: {{.*}}aie-cpp: expected i4 or i8 that become i16, but got {{.*}}arith.extui
+// CHECK: error: {{.*}}aie-cpp: expected i4 or i8 that become i8 or i16, but got {{.*}}arith.extui
 module @cores {
   func.func @zero_32(%x: memref<32xi8>, %y: memref<32xi32>) {
     %c0 = arith.constant 0 : index
@@ -243,12 +243,12 @@ module @cores {
 
 // -----
 
-// CHECK: error: {{.*}}aie-cpp: expected a constant of f32, bf16, i16, i32 or index, but got vector<16xi8>
+// CHECK: error: {{.*}}aie-cpp: expected a constant of f32, bf16, i8, i16, i32 or index, but got vector<16xi4>
 module @cores {
-  func.func @zero_32(%y: memref<32xi8>) {
+  func.func @zero_32(%y: memref<32xi4>) {
     %c0 = arith.constant 0 : index
-    %a = arith.constant dense<1> : vector<16xi8>
-    vector.store %a, %y[%c0] : memref<32xi8>, vector<16xi8>
+    %a = arith.constant dense<1> : vector<16xi4>
+    vector.store %a, %y[%c0] : memref<32xi4>, vector<16xi4>
     return
   }
 }

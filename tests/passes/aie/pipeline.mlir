@@ -6,23 +6,23 @@
 
 !w = !qlinear.packed<700x640, #qlinear.q4nx, padded = 704x768>
 
-// CHECK: module attributes {headrace.packing = {product = {products = [{activations = array<i64: 1, 0, 5120>, channels = array<i64: 2, 2>, results = array<i64: 2, 0, 2816>, rounds = array<i64: 2, 3, 3, 3>, sources = [!qlinear.packed<700x640, #qlinear.q4nx, padded = 704x768>], weights = array<i64: 0, 0, 337920>}]}}} {
+// CHECK: module attributes {headrace.packing = {product = {products = [{activations = array<i64: 1, 0, 2560>, channels = array<i64: 2, 2>, columns = 64 : i64, results = array<i64: 2, 0, 2816>, rounds = array<i64: 2, 3, 3, 3>, sources = [!qlinear.packed<700x640, #qlinear.q4nx, padded = 704x768>], weights = array<i64: 0, 0, 337920>}]}}} {
 // CHECK: module @cores {
-// CHECK: func.func @take_q4nx_1536(
-// CHECK: func.func @relay_q4nx_1536(
+// CHECK-DAG: func.func @take_q4nx_1024(
+// CHECK-DAG: func.func @copy_640(
 // CHECK-NOT: func.func private
 // CHECK: aie.device(npu1) @product {
-// CHECK: func.func private @take_q4nx_1536(memref<1280xbf16>, memref<1536xbf16>, memref<48xf32>, memref<96xbf16>, i32) attributes {code_bytes = {{[0-9]+}} : i32, link_with = "cores.o"}
-// CHECK: aie.objectfifo.link [@w1] -> [@w1_0, @w1_1]([] [0, 2560])
+// CHECK: func.func private @take_q4nx_1024(memref<640xi8>, memref<1024xbf16>, memref<32xf32>, memref<64xbf16>, i32) attributes {code_bytes = {{[0-9]+}} : i32, link_with = "cores.o"}
+// CHECK: aie.objectfifo.link [@w1] -> [@w1_0, @w1_1]([] [0, 640])
 // CHECK-COUNT-16: aie.core(
 // CHECK-NOT: aie.core(
-// CHECK: aie.runtime_sequence @sequence(%[[W:.*]]: memref<337920xi8>, %[[X:.*]]: memref<5120xi8>, %[[Y:.*]]: memref<704xf32>) {
+// CHECK: aie.runtime_sequence @sequence(%[[W:.*]]: memref<337920xi8>, %[[X:.*]]: memref<2560xi8>, %[[Y:.*]]: memref<704xf32>) {
 // CHECK: aiex.dma_configure_task_for @w0 {
-// CHECK-NEXT: aie.dma_bd(%[[X]] : memref<5120xi8>, 0, 5120)
-// CHECK: aiex.dma_configure_task_for @w0 {
-// CHECK-NEXT: aie.dma_bd(%[[W]] : memref<337920xi8>, 0, 30720)
+// CHECK-NEXT: aie.dma_bd(%[[X]] : memref<2560xi8>, 0, 2560)
 // CHECK: aiex.dma_configure_task_for @w1 {
 // CHECK-NEXT: aie.dma_bd(%[[W]] : memref<337920xi8>, 30720, 30720)
+// CHECK: aiex.dma_configure_task_for @w0 {
+// CHECK-NEXT: aie.dma_bd(%[[W]] : memref<337920xi8>, 0, 30720)
 func.func @product(%w: !w, %x: tensor<640xbf16>) -> tensor<700xf32> {
   %0 = tensor.empty() : tensor<700xf32>
   %y = qlinear.matvec ins(%w, %x : !w, tensor<640xbf16>) outs(%0 : tensor<700xf32>) -> tensor<700xf32>

@@ -12,7 +12,7 @@
 // CHECK: func.func private @zero_3072(memref<3072xf32>)
 
 // CHECK-LABEL: dataflow.graph @main(
-// CHECK-SAME: %[[W:.*]]: memref<81920xi8> {headrace.packing = {products = [{activations = array<i64: 1, 0, 196608>, groups = array<i64: 2, 2, 2, 2>, results = array<i64: 2, 0, 196608>, sources = [!qlinear.packed<200x320, #qlinear.q4nx, padded = 224x512>], weights = array<i64: 0, 0, 81920>}]}}
+// CHECK-SAME: %[[W:.*]]: memref<81920xi8> {headrace.packing = {products = [{activations = array<i64: 1, 0, 196608>, columns = 128 : i64, groups = array<i64: 2, 2, 2, 2>, results = array<i64: 2, 0, 196608>, sources = [!qlinear.packed<200x320, #qlinear.q4nx, padded = 224x512>], weights = array<i64: 0, 0, 81920>}]}}
 // CHECK-SAME: %[[X:.*]]: memref<192x512xbf16>, %[[Y:.*]]: memref<192x256xf32>) {
 func.func @main(%w: !w, %x: tensor<150x320xbf16>) -> tensor<150x200xf32> {
   %0 = tensor.empty() : tensor<150x200xf32>
@@ -87,7 +87,7 @@ func.func @main(%w: !w, %x: tensor<150x320xbf16>) -> tensor<150x200xf32> {
 !w = !qlinear.packed<10x160, #qlinear.gguf<q4_0>>
 
 // CHECK-LABEL: dataflow.graph @one(
-// CHECK-SAME: memref<10240xi8> {headrace.packing = {products = [{activations = array<i64: 1, 0, 8192>, groups = array<i64: 2, 1>,
+// CHECK-SAME: memref<10240xi8> {headrace.packing = {products = [{activations = array<i64: 1, 0, 8192>, columns = 128 : i64, groups = array<i64: 2, 1>,
 // CHECK-SAME: memref<16x256xbf16>, %{{.*}}: memref<16x64xf32>
 // CHECK: dataflow.task "core0_0"
 // CHECK: call @dequantize_q4_0_8x8x8_64(

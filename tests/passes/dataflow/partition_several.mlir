@@ -9,10 +9,10 @@
 
 // CHECK-LABEL: dataflow.graph @layers(
 // CHECK-SAME: %[[W:.*]]: memref<92160xi8> {headrace.packing = {products = [
-// CHECK-SAME: {activations = array<i64: 1, 0, 5120>, channels = array<i64: 2>, results = array<i64: 2, 0, 512>, rounds = array<i64: 2, 2>, sources = [!qlinear.packed<128x256, #qlinear.q4nx>], weights = array<i64: 0, 0, 20480>},
-// CHECK-SAME: {activations = array<i64: 1, 5120, 5120>, channels = array<i64: 2>, results = array<i64: 2, 512, 128>, rounds = array<i64: 1>, sources = [!qlinear.packed<16x512, #qlinear.q4nx, padded = 32x512>], weights = array<i64: 0, 20480, 10240>},
+// CHECK-SAME: {activations = array<i64: 1, 0, 5120>, channels = array<i64: 2>, columns = 256 : i64, results = array<i64: 2, 0, 512>, rounds = array<i64: 2, 2>, sources = [!qlinear.packed<128x256, #qlinear.q4nx>], weights = array<i64: 0, 0, 20480>},
+// CHECK-SAME: {activations = array<i64: 1, 5120, 5120>, channels = array<i64: 2>, columns = 256 : i64, results = array<i64: 2, 512, 128>, rounds = array<i64: 1>, sources = [!qlinear.packed<16x512, #qlinear.q4nx, padded = 32x512>], weights = array<i64: 0, 20480, 10240>},
 // CHECK-SAME: %[[X:.*]]: memref<35840xi8>, %[[Y:.*]]: memref<416xf32>) {
-// CHECK: %[[W0:.*]] = dataflow.stream "w0" depth 3
+// CHECK: %[[W0:.*]] = dataflow.stream "w0" depth 4
 // CHECK: dataflow.port read %[[X]] offset 0 {{.*}} stream %[[W0]] :
 // CHECK: dataflow.port read %[[W]] offset 0 {{.*}} stream %[[W0]] :
 // CHECK: dataflow.port read %[[X]] offset 5120 {{.*}} stream %[[W0]] step 1 :
@@ -20,24 +20,24 @@
 // CHECK: dataflow.port read %[[W]] {{.*}} stream %[[W0]] step 6 :
 // CHECK: dataflow.task "core0_0" {
 // CHECK: scf.for %{{.*}} = %c0 to %c2{{.*}} step %c1 {
-// CHECK:   call @relay_q4nx_1536
+// CHECK:   call @take_q4nx_1536
 // CHECK:   scf.for %{{.*}} = %c0 to %c2{{.*}} step %c1 {
 // CHECK:     dataflow.push
 // CHECK:   scf.for %{{.*}} = %c0 to %c2{{.*}} step %c1 {
-// CHECK:     call @relay_q4nx_1536
+// CHECK:     call @take_q4nx_1536
 // CHECK:     dataflow.push
-// CHECK: call @relay_q4nx_1536
+// CHECK: call @take_q4nx_1536
 // CHECK: call @gate_silu_16
-// CHECK-NOT: call @relay_q4nx_1536
+// CHECK-NOT: call @take_q4nx_1536
 // CHECK: dataflow.task "core0_1" {
 
 // Column 1 has no rows of the second product: its cores drop the activations.
 // CHECK: dataflow.task "core1_1" {
-// CHECK: dataflow.pop %[[XS:.*]] as %{{.*}}: memref<1280xbf16> {
+// CHECK: dataflow.pop %[[XS:.*]] as %{{.*}}: memref<2560xi8> {
 // CHECK-NEXT: func.call @take_q4nx_1536
-// CHECK: dataflow.pop %[[XS]] as %{{.*}}: memref<1280xbf16> {
+// CHECK: dataflow.pop %[[XS]] as %{{.*}}: memref<2560xi8> {
 // CHECK-NEXT: }
-// CHECK: dataflow.pop %[[XS]] as %{{.*}}: memref<1280xbf16> {
+// CHECK: dataflow.pop %[[XS]] as %{{.*}}: memref<2560xi8> {
 // CHECK-NEXT: }
 // CHECK-NOT: dataflow.pop
 func.func @layers(%w0: !w, %x0: tensor<256xbf16>, %v0: !v, %u0: !v, %z0: tensor<512xbf16>,

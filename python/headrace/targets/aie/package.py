@@ -126,11 +126,12 @@ def _described(
     outputs = [i for i, argument in enumerate(arguments) if argument["role"] == "output"]
     y = outputs[returned.index(product.results[0])]
     packed = arguments[weights[0]]["packed"]
-    order = {
+    order: dict[str, Any] = {
         key: list(ir.DenseI64ArrayAttr(recipe[key]))
         for key in ("groups", "channels", "rounds")
         if key in recipe
     }
+    order["columns"] = ir.IntegerAttr(recipe["columns"]).value
     places = {name: _place(recipe[name]) for name in KINDS}
     return {
         "op": product.name,

@@ -128,14 +128,21 @@ def _bits(printer: FunctionPrinter, op: ir.Operation) -> None:
 
 def _unsigned(printer: FunctionPrinter, op: ir.Operation) -> None:
     (value,) = op.operands
-    steps = {("uint4", "uint16"): 2, ("int8", "uint16"): 1}
+    steps = {("uint4", "uint16"): 2, ("int8", "uint16"): 1, ("uint4", "int8"): 1}
     pair = (scalar(value.type), scalar(op.results[0].type))
     if pair not in steps:
         raise CompileError(
-            f"{op.location}: aie-cpp: expected i4 or i8 that become i16, but got {op}"
+            f"{op.location}: aie-cpp: expected i4 or i8 that become i8 or i16, but got {op}"
         )
     text = printer.vector(value) + (".cast_to<uint8>()" if pair[0] == "int8" else "")
-    printer.define(op, "wide", text + ".unpack()" * steps[pair], "vector")
+    text += ".unpack()" * steps[pair] + (".cast_to<int8>()" if pair[1] == "int8" else "")
+    printer.define(op, "wide", text, "vector")
+
+
+def _interleave(printer: FunctionPrinter, op: ir.Operation) -> None:
+    a, b = (printer.vector(value) for value in op.operands)
+    both = printer.name("both", f"aie::interleave_zip({a}, {b}, 1)")
+    printer.define(op, "lanes", f"aie::concat({both}.first, {both}.second)", "vector")
 
 
 def _or(printer: FunctionPrinter, op: ir.Operation) -> None:
@@ -324,6 +331,7 @@ OPERATIONS: dict[str, Callable[[FunctionPrinter, ir.Operation], None]] = {
     "vector.extract": _extract,
     "vector.extract_strided_slice": _part,
     "vector.fma": _fused,
+    "vector.interleave": _interleave,
     "vector.shape_cast": _same,
     "vector.shuffle": _shuffle,
 }

@@ -23,7 +23,7 @@ __all__ = ["FunctionPrinter"]
 # What arguments of each kind of function are.
 _ARGUMENTS = {
     "zero": ("y",),
-    "relay": ("bytes", "piece", "x", "bias", "parts", "number"),
+    "copy": ("from", "to"),
     "take": ("piece", "x", "bias", "parts", "number"),
     "accumulate": ("x", "bias", "parts", "w", "y", "block"),
     "gate": ("gate", "y"),

@@ -92,8 +92,10 @@ def number(value: Any, kind: ir.Type) -> str:
         return f"bfloat16({np.float32(value)!s}f)"
     if name == "uint16":
         return f"uint16(0x{int(value) & 0xFFFF:04X})"
+    if name == "int8":
+        return f"int8({int(value)})"
     if name == "int32":
         return str(int(value))
     raise CompileError(
-        f"aie-cpp: expected a constant of f32, bf16, i16, i32 or index, but got {kind}"
+        f"aie-cpp: expected a constant of f32, bf16, i8, i16, i32 or index, but got {kind}"
     )
