@@ -38,14 +38,38 @@ private:
   int64_t loop(scf::ForOp op);
 
   const ProgramModel &program;
+  /// How often loops in front of this one, in the same block, are unrolled.
+  int64_t beside = 1;
 };
+
+/// How often the fifos that are acquired in a loop want it to be unrolled: the
+/// least common multiple of their depths, so that each copy has its own buffer.
+int64_t getFactor(scf::ForOp op) {
+  int64_t factor = 1;
+  for (auto acquire : op.getBody()->getOps<AcquireOp>())
+    if (auto fifo = SymbolTable::lookupNearestSymbolFrom<ObjectFifoOp>(
+            acquire, acquire.getObjFifoNameAttr())) {
+      auto core = acquire->getParentOfType<CoreOp>();
+      std::optional<unsigned> consumer = fifo.findConsumer(core.getTileOp());
+      bool produces = acquire.getPort() == Port::Produce;
+      factor = std::min(
+          kTooMany,
+          std::lcm(factor, fifo.getDepth(produces ? 0 : *consumer + 1)));
+    }
+  return factor;
+}
 
 } // namespace
 
 int64_t Estimate::block(Block &block) {
-  int64_t bytes = 0;
-  for (Operation &op : block)
+  int64_t bytes = 0, outside = beside;
+  for (Operation &op : block) {
     bytes = std::min(kTooMany, bytes + operation(&op));
+    // It unrolls those behind it, too, and what is in them.
+    if (auto forOp = dyn_cast<scf::ForOp>(op))
+      beside = std::min(kTooMany, std::lcm(beside, getFactor(forOp)));
+  }
+  beside = outside;
   return bytes;
 }
 
@@ -69,20 +93,9 @@ int64_t Estimate::operation(Operation *op) {
   return bytes;
 }
 
-/// A loop in which fifos are acquired is unrolled by the least common multiple
-/// of their depths, so that each copy has its own buffer; what remains follows.
+/// A loop in which fifos are acquired is unrolled; what remains follows.
 int64_t Estimate::loop(scf::ForOp op) {
-  int64_t factor = 1;
-  for (auto acquire : op.getBody()->getOps<AcquireOp>())
-    if (auto fifo = SymbolTable::lookupNearestSymbolFrom<ObjectFifoOp>(
-            acquire, acquire.getObjFifoNameAttr())) {
-      auto core = acquire->getParentOfType<CoreOp>();
-      std::optional<unsigned> consumer = fifo.findConsumer(core.getTileOp());
-      bool produces = acquire.getPort() == Port::Produce;
-      factor = std::min(
-          kTooMany,
-          std::lcm(factor, fifo.getDepth(produces ? 0 : *consumer + 1)));
-    }
+  int64_t factor = std::min(kTooMany, std::lcm(beside, getFactor(op)));
   int64_t copies = factor;
   if (std::optional<int64_t> trips = getTripCount(op))
     copies = *trips < factor ? std::max<int64_t>(1, *trips)

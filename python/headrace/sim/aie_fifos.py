@@ -93,7 +93,9 @@ class Fifos:
 
     def lower(self) -> None:
         for fifo in self.fifos:
-            if not self._shares(fifo):
+            if self._shares(fifo):
+                self.pool(fifo, PRODUCER)  # in the order in which they are declared
+            else:
                 self._move(fifo)
 
     def pool(self, fifo: Fifo, end: int) -> Pool:

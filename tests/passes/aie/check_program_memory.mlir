@@ -56,3 +56,33 @@ module { aie.device(npu2) {
     aie.end
   }
 } }
+
+// -----
+
+// The compiler of the array unrolls by two also the loop behind that over @x, and what is in it.
+
+module { aie.device(npu2) {
+  func.func private @step(memref<16xi32>) attributes {code_bytes = 15000 : i32}
+  %shim = aie.tile(0, 0)
+  %tile = aie.tile(0, 2)
+  aie.objectfifo @x(%shim, {%tile}, 2 : i32) : !aie.objectfifo<memref<16xi32>>
+  aie.objectfifo @y(%shim, {%tile}, 1 : i32) : !aie.objectfifo<memref<16xi32>>
+  // expected-error @below {{needs about 16696 bytes of program memory, but core tile (0, 2) has 16384; its own code takes 1184}}
+  // expected-note @below {{@step: 15000 bytes}}
+  %core = aie.core(%tile) {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %c4 = arith.constant 4 : index
+    scf.for %i = %c0 to %c4 step %c1 {
+      %xs = aie.objectfifo.acquire @x(Consume, 1) : !aie.objectfifosubview<memref<16xi32>>
+      aie.objectfifo.release @x(Consume, 1)
+    }
+    scf.for %i = %c0 to %c4 step %c1 {
+      %ys = aie.objectfifo.acquire @y(Consume, 1) : !aie.objectfifosubview<memref<16xi32>>
+      %y = aie.objectfifo.subview.access %ys[0] : !aie.objectfifosubview<memref<16xi32>> -> memref<16xi32>
+      func.call @step(%y) : (memref<16xi32>) -> ()
+      aie.objectfifo.release @y(Consume, 1)
+    }
+    aie.end
+  }
+} }
