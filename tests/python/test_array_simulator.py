@@ -294,35 +294,6 @@ def test_a_release_before_the_use_is_a_race(kernels: Path) -> None:
     assert caught.value.kind == "race"
 
 
-@pytest.mark.parametrize(
-    ("function", "kind", "said"),
-    [
-        ("half_64", "uninitialized", "bytes 128 and on"),
-        ("before_64", "overwrite", "writes outside of buffer y"),
-        ("beyond_64", "fault", "at byte 256 of buffer y_buff_0, which has 256"),
-        ("after_64", "fault", "at byte 256 of buffer x_cons_buff_0, which has 256"),
-        ("far_64", "fault", "at byte 400000 of buffer y_buff_0, which has 256"),
-        ("nowhere_64", "fault", "loads or stores at an address of no buffer"),
-        ("divide_64", "fault", "divides by 0"),
-        ("trap_64", "fault", "has an instruction that this machine has not"),
-    ],
-)
-def test_what_a_core_function_does_is_looked_at(
-    kernels: Path, function: str, kind: str, said: str
-) -> None:
-    """And ends the run, not the process; the next one is as good as any."""
-    x, y = whole(512), np.zeros(512, np.float32)
-    with pytest.raises(aie.ArraySimulationError) as caught:
-        aie.load(elementwise(function), kernels, CYCLES).run([x, y])
-    assert caught.value.kind == kind
-    assert said in str(caught.value)
-    assert caught.value.agent == (
-        "core (0, 2)" if kind != "uninitialized" else "@y MM2S 0 of core tile (0, 2)"
-    )
-    aie.load(elementwise(), kernels, CYCLES).run([x, y])
-    np.testing.assert_array_equal(x, y)
-
-
 @pytest.mark.parametrize(("depth", "hangs"), [(1, True), (2, False)])
 def test_a_fifo_that_is_too_short_hangs(kernels: Path, depth: int, hangs: bool) -> None:
     """One core makes two of p and then one of q; the other wants q first."""
